@@ -1,0 +1,44 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDManager;
+import java.util.List;
+
+/** An implementation of the SGMV operator and of the tensor operations beside it. */
+public interface LoraBackend {
+
+    /**
+     * Returns the name by which users choose this backend.
+     *
+     * @return the name, such as {@code cpu}
+     */
+    String getName();
+
+    /**
+     * Returns whether this backend computes in the given type.
+     *
+     * @param type the type of weights and activations
+     * @return whether it does
+     */
+    boolean supports(ElementType type);
+
+    /**
+     * Returns the tensor operations of this backend.
+     *
+     * @return the operations
+     */
+    TensorOps getTensorOps();
+
+    /**
+     * Makes an empty table of adapters for a model.
+     *
+     * @param manager the manager on whose device the adapters are to lie
+     * @param modules the model's modules, each at its own index
+     * @param type the type of the model's weights and activations, {@link #supports supported}
+     * @return the table, owned by the caller
+     */
+    AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type);
+}

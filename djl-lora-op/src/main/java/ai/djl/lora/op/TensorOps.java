@@ -1,0 +1,160 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import java.nio.ByteBuffer;
+
+/**
+ * The tensor operations of a transformer's step that DJL's NDArray lacks, or cannot do for
+ * bfloat16.
+ *
+ * <p>Arrays of bfloat16 come from here alone and must never be asked for their {@code DataType}.
+ * Operations on NDArray that name no type (reshape, add, mul of two arrays) work on them as usual.
+ * Results are attached to the first array's manager unless said otherwise.
+ */
+public interface TensorOps {
+
+    /**
+     * Returns whether arrays of the given type can be computed with.
+     *
+     * @param type the type
+     * @return whether it is supported
+     */
+    boolean supports(ElementType type);
+
+    /**
+     * Makes an array over little-endian bytes, without a copy where alignment and type allow.
+     *
+     * <p>The array keeps the buffer reachable for as long as it is open.
+     *
+     * @param manager the manager to attach the array to
+     * @param data a direct buffer whose remaining bytes are the elements; a mapped file for
+     *     instance
+     * @param stored the type of the elements in the buffer
+     * @param wanted the type of the array, {@link #supports supported}; elements are converted
+     *     where it differs
+     * @param shape the shape
+     * @return the array
+     */
+    NDArray fromBuffer(
+            NDManager manager,
+            ByteBuffer data,
+            ElementType stored,
+            ElementType wanted,
+            Shape shape);
+
+    /**
+     * Makes an array of zeros.
+     *
+     * @param manager the manager to attach the array to
+     * @param shape the shape
+     * @param type the type
+     * @return the array
+     */
+    NDArray zeros(NDManager manager, Shape shape, ElementType type);
+
+    /**
+     * Returns the type of an array's elements.
+     *
+     * @param array an array of one of the three types
+     * @return the type
+     */
+    ElementType typeOf(NDArray array);
+
+    /**
+     * Converts an array.
+     *
+     * @param array the array
+     * @param type the type wanted
+     * @return a new array, also where the type is the same
+     */
+    NDArray toType(NDArray array, ElementType type);
+
+    /**
+     * Looks up the rows of an embedding.
+     *
+     * @param weight the embedding [vocabulary, hidden]
+     * @param ids token ids [tokens], int64
+     * @return [tokens, hidden], attached to {@code ids}' manager
+     */
+    NDArray embedding(NDArray weight, NDArray ids);
+
+    /**
+     * Multiplies with a weight as a linear layer does.
+     *
+     * @param x [tokens, in]
+     * @param weight [out, in]
+     * @return {@code x * weight^T} [tokens, out]
+     */
+    NDArray linear(NDArray x, NDArray weight);
+
+    /**
+     * Normalises the last dimension by its root mean square, as Hugging Face's LlamaRMSNorm does:
+     * in float32, rounded to x's type before it is multiplied with the weight.
+     *
+     * @param x [..., size]
+     * @param weight [size]
+     * @param epsilon added to the mean square
+     * @return an array of x's shape and type
+     */
+    NDArray rmsNorm(NDArray x, NDArray weight, double epsilon);
+
+    /**
+     * Rotates queries or keys by their positions (RoPE, arXiv 2104.09864, in the half-split form of
+     * Hugging Face's checkpoints).
+     *
+     * @param x [tokens, heads, dim]; its memory may become the result's, so it must not be used
+     *     afterwards
+     * @param cos cosines, float32 [tokens, dim / 2]
+     * @param sin sines, float32 [tokens, dim / 2]
+     * @return the rotated array, of x's shape and type
+     */
+    NDArray rotary(NDArray x, NDArray cos, NDArray sin);
+
+    /**
+     * Computes {@code silu(gate) * up}.
+     *
+     * @param gate an array
+     * @param up an array of the same shape
+     * @return an array of the same shape and type
+     */
+    NDArray siluMul(NDArray gate, NDArray up);
+
+    /**
+     * Attends from the queries of one sequence to its keys and values, heads in groups.
+     *
+     * @param q queries [queryTokens, heads, dim]
+     * @param k keys [keyTokens, keyHeads, dim], where keyHeads divides heads
+     * @param v values [keyTokens, keyHeads, dim]
+     * @param mask which key each query may see, boolean [queryTokens, keyTokens]; null for every
+     *     key, or with {@code causal}
+     * @param causal whether query i sees the keys 0 to i alone; only for queryTokens = keyTokens
+     * @param scale the factor of the products before the softmax
+     * @return [queryTokens, heads, dim]
+     */
+    NDArray attention(NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal, double scale);
+
+    /**
+     * Copies rows into a part of an array.
+     *
+     * @param target the array to write to [rows, ...]
+     * @param targetRow the first row to write
+     * @param source the rows [n, ...], of target's type
+     */
+    void copyRows(NDArray target, long targetRow, NDArray source);
+
+    /**
+     * Returns a view of rows, which shares the array's memory.
+     *
+     * @param array an array [rows, ...]
+     * @param from the first row
+     * @param to the row behind the last
+     * @return [to - from, ...]
+     */
+    NDArray rows(NDArray array, long from, long to);
+}
