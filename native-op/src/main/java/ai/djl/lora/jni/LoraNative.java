@@ -295,9 +295,9 @@ public final class LoraNative {
     /**
      * Puts an adapter into a slot of a table, in place of what was there.
      *
-     * <p>The table copies the weights into memory of its own, packed for the kernels; the tensor may
-     * be changed or freed afterwards. That memory lives until the slot is empty again and the last
-     * {@link #sgmv} that began before has ended.
+     * <p>The table copies the weights into memory of its own, packed for the kernels; the tensor
+     * may be changed or freed afterwards. That memory lives until the slot is empty again and the
+     * last {@link #sgmv} that began before has ended.
      *
      * @param table the table
      * @param slot the slot, 0 to 65535
@@ -414,12 +414,12 @@ public final class LoraNative {
      * As {@link #sgmvGroup}, for rows that may use several adapters with a weight each:
      *
      * <pre>
-     * y[t, :] = y[t, :] + sum over entries e of segment s: weight_e * scale_e * B_e (A_e x[t, :]) + bias
+     * y[t, :] = y[t, :] + bias + sum of weight_e * scale_e * B_e (A_e x[t, :]) over entries e
      * </pre>
      *
      * <p>Segment s has the entries {@code entryStarts[s]} to {@code entryStarts[s + 1] - 1}: none
-     * for base rows, at most 64. An adapter that has a scale of the outputs (DoRA, IA3) or a bias of
-     * its own in one of the modules is refused unless it is alone and its weight is 1.
+     * for base rows, at most 64. An adapter that has a scale of the outputs (DoRA, IA3) or a bias
+     * of its own in one of the modules is refused unless it is alone and its weight is 1.
      *
      * @param ys as in {@link #sgmvGroup}
      * @param x as in {@link #sgmv}
