@@ -26,4 +26,13 @@ const KernelSet& Kernels(Isa isa, ElementType type) {
   return sets[static_cast<int>(type)];
 }
 
+const KernelSet& LongKernels(Isa isa, ElementType type) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAmx && type == ElementType::kBFloat16) {
+    return *AmxKernels();
+  }
+#endif
+  return Kernels(isa, type);
+}
+
 }  // namespace djl_lora

@@ -13,7 +13,7 @@
 namespace djl_lora {
 
 constexpr int64_t kLanes = 16;        // outputs in a packed tile of B, and partial sums of a dot product
-constexpr int64_t kChunkTokens = 16;  // most rows of x in one call of a kernel
+constexpr int64_t kMostTokens = 64;   // most rows of x in one call of a kernel
 constexpr int64_t kChunkRows = 16;    // most rows of A in one call of DotFn
 
 // dots[t * kChunkRows + r] = weight[r, :] · x[t, :] in float32. Each product is summed in 16 lanes, element i in lane
@@ -22,12 +22,13 @@ constexpr int64_t kChunkRows = 16;    // most rows of A in one call of DotFn
 struct DotTask {
   const void* x;
   int64_t x_stride;    // elements
-  int64_t tokens;      // 1 to kChunkTokens
+  int64_t tokens;      // 1 to the set's chunk_tokens
   const void* weight;  // [rows, in], row-major
   int64_t weight_stride;
   int64_t rows;  // 1 to kChunkRows
   int64_t in;
   float* dots;
+  int64_t rows_ahead;  // rows of the weight, or memory that is needed next, behind these: worth asking for early
 };
 using DotFn = void (*)(const DotTask& task);
 
@@ -95,16 +96,23 @@ struct KernelSet {
   FinishFn finish_float;           // into Intermediate::kFloat
   ExpandFn expand;
   StoreFn store;
+  int64_t chunk_tokens;  // rows of x that one call should take, at most kMostTokens
 };
 
 // type: float32, float16 or bfloat16.
 const KernelSet& Kernels(Isa isa, ElementType type);
+
+// The kernels for segments of at least this many rows, whose weights are not int8; the same ones where there is nothing
+// better for them. Their sums go another way, so a row's last bits depend on which of the two kinds of segment it is in.
+constexpr int64_t kLongSegment = 16;
+const KernelSet& LongKernels(Isa isa, ElementType type);
 
 const KernelSet* PortableKernels();  // by element type
 #if defined(__x86_64__)
 const KernelSet* Avx2Kernels();
 const KernelSet* Avx512Kernels();
 const KernelSet* Avx512Bf16Kernels();
+const KernelSet* AmxKernels();  // bfloat16 alone
 #endif
 
 }  // namespace djl_lora

@@ -47,7 +47,8 @@ struct DotOps<V, BFloat16, BFloat16> {
 };
 
 // kRows rows of the weight by kTokens rows of x, sums in registers. kPrefetch: the rows behind these are asked for
-// while these are read, since rows of a few kilobytes are too short for the hardware to foresee.
+// while these are read, since rows of a few kilobytes are too short for the hardware to foresee. What another thread
+// will read must not be asked for: it would come twice.
 template <typename V, typename T, typename W, int kRows, int kTokens, bool kPrefetch>
 DJL_LORA_INLINE void DotTile(const DotTask& task, int64_t row, int64_t token) {
   using Ops = DotOps<V, T, W>;
@@ -120,10 +121,14 @@ template <typename V, typename T, typename W, bool kPrefetch>
 DJL_LORA_INLINE void DotRows(const DotTask& task) {
   int64_t row = 0;
   for (; row + V::kDotRows <= task.rows; row += V::kDotRows) {
-    DotTokens<V, T, W, V::kDotRows, V::kDotTokens, kPrefetch>(task, row, 0);
+    if (kPrefetch && row + 2 * V::kDotRows <= task.rows + task.rows_ahead) {
+      DotTokens<V, T, W, V::kDotRows, V::kDotTokens, true>(task, row, 0);
+    } else {
+      DotTokens<V, T, W, V::kDotRows, V::kDotTokens, false>(task, row, 0);
+    }
   }
   for (; row < task.rows; ++row) {
-    DotTokens<V, T, W, 1, V::kDotTokens, kPrefetch>(task, row, 0);
+    DotTokens<V, T, W, 1, V::kDotTokens, false>(task, row, 0);
   }
 }
 
@@ -150,7 +155,7 @@ void FinishFloat(const FinishTask& task) {
 }
 
 // One part's share of a tile of y: kTiles times 16 outputs by kTokens rows. `tile` counts tiles of B.
-template <typename V, typename W, int kTiles, int kTokens>
+template <typename V, typename W, int kTiles, int kTokens, bool kPrefetch>
 DJL_LORA_INLINE void Accumulate(const ExpandPart& part, int64_t tile, int64_t token,
                                 typename V::Vec (&sums)[kTiles][kTokens]) {
   const float* h = part.h + token * part.h_stride;
@@ -163,7 +168,9 @@ DJL_LORA_INLINE void Accumulate(const ExpandPart& part, int64_t tile, int64_t to
 #pragma GCC unroll 8
       for (int i = 0; i < kTiles; ++i) {
         const BFloat16* p = b + i * step + r * kLanes;
-        __builtin_prefetch(p + kTiles * step, 0, 3);
+        if (kPrefetch) {
+          __builtin_prefetch(p + kTiles * step, 0, 3);
+        }
         bs[i] = V::LoadPairs(p);
       }
 #pragma GCC unroll 8
@@ -183,7 +190,9 @@ DJL_LORA_INLINE void Accumulate(const ExpandPart& part, int64_t tile, int64_t to
 #pragma GCC unroll 8
       for (int i = 0; i < kTiles; ++i) {
         const W* p = b + i * step + r * kLanes;
-        __builtin_prefetch(p + kTiles * step, 0, 3);
+        if (kPrefetch) {
+          __builtin_prefetch(p + kTiles * step, 0, 3);
+        }
         bs[i] = V::Load(p);
       }
 #pragma GCC unroll 8
@@ -203,7 +212,7 @@ DJL_LORA_INLINE typename V::Vec LoadUpTo16(const T* p, int64_t n) {
   return n >= kLanes ? V::Load(p) : V::Load(p, n);
 }
 
-template <typename V, typename T, int kTiles, int kTokens>
+template <typename V, typename T, int kTiles, int kTokens, bool kPrefetch>
 DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t token) {
   typename V::Vec sums[kTiles][kTokens];
   for (int i = 0; i < kTiles; ++i) {
@@ -214,9 +223,9 @@ DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t t
   for (int64_t p = 0; p < task.part_count; ++p) {
     const ExpandPart& part = task.parts[p];
     if (part.int8) {
-      Accumulate<V, int8_t, kTiles, kTokens>(part, first / kLanes, token, sums);
+      Accumulate<V, int8_t, kTiles, kTokens, kPrefetch>(part, first / kLanes, token, sums);
     } else {
-      Accumulate<V, T, kTiles, kTokens>(part, first / kLanes, token, sums);
+      Accumulate<V, T, kTiles, kTokens, kPrefetch>(part, first / kLanes, token, sums);
     }
   }
   const T* out_scale = static_cast<const T*>(task.out_scale);
@@ -244,14 +253,14 @@ DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t t
   }
 }
 
-template <typename V, typename T, int kTiles, int kTokens>
+template <typename V, typename T, int kTiles, int kTokens, bool kPrefetch>
 DJL_LORA_INLINE void ExpandTokens(const ExpandTask& task, int64_t first, int64_t token) {
   for (; token + kTokens <= task.tokens; token += kTokens) {
-    ExpandTile<V, T, kTiles, kTokens>(task, first, token);
+    ExpandTile<V, T, kTiles, kTokens, kPrefetch>(task, first, token);
   }
   if constexpr (kTokens > 1) {
     if (token < task.tokens) {
-      ExpandTokens<V, T, kTiles, kTokens - 1>(task, first, token);
+      ExpandTokens<V, T, kTiles, kTokens - 1, kPrefetch>(task, first, token);
     }
   }
 }
@@ -261,10 +270,14 @@ void Expand(const ExpandTask& task) {
   const int64_t end = task.first + task.outputs;
   int64_t o = task.first;
   for (; o + (V::kExpandTiles - 1) * kLanes < end; o += V::kExpandTiles * kLanes) {
-    ExpandTokens<V, T, V::kExpandTiles, V::kExpandTokens>(task, o, 0);
+    if (task.tokens <= V::kExpandTokens && o + (2 * V::kExpandTiles - 1) * kLanes < end) {
+      ExpandTokens<V, T, V::kExpandTiles, V::kExpandTokens, true>(task, o, 0);
+    } else {
+      ExpandTokens<V, T, V::kExpandTiles, V::kExpandTokens, false>(task, o, 0);
+    }
   }
   for (; o < end; o += kLanes) {
-    ExpandTokens<V, T, 1, V::kExpandTokens>(task, o, 0);
+    ExpandTokens<V, T, 1, V::kExpandTokens, false>(task, o, 0);
   }
 }
 
@@ -286,7 +299,7 @@ void StoreRows(const StoreTask& task) {
 template <typename V, typename T>
 constexpr KernelSet MakeKernels() {
   return {Dot<V, T, T>,   Dot<V, T, int8_t>, Intermediate::kFloat, FinishFloat<V>, FinishFloat<V>, Expand<V, T>,
-          StoreRows<V, T>};
+          StoreRows<V, T>, 16};
 }
 
 }  // namespace

@@ -24,15 +24,15 @@ int64_t ItemRows(const LinearProblem& problem, int team) {
 void Rows(const LinearProblem& problem, const KernelSet& kernels, int64_t begin, int64_t end) {
   const int64_t size = ElementSize(problem.type);
   const int64_t weight_size = problem.int8 ? 1 : size;
-  alignas(64) float dots[kChunkTokens * kChunkRows];
-  for (int64_t token = 0; token < problem.rows; token += kChunkTokens) {
-    const int64_t tokens = std::min(kChunkTokens, problem.rows - token);
+  alignas(64) float dots[kMostTokens * kChunkRows];
+  for (int64_t token = 0; token < problem.rows; token += kernels.chunk_tokens) {
+    const int64_t tokens = std::min(kernels.chunk_tokens, problem.rows - token);
     const char* x = static_cast<const char*>(problem.x) + token * problem.x_stride * size;
     for (int64_t o = begin; o < end; o += kChunkRows) {
       const int64_t rows = std::min(kChunkRows, end - o);
       (problem.int8 ? kernels.dot_int8 : kernels.dot)(
           {x, problem.x_stride, tokens, static_cast<const char*>(problem.weight) + o * problem.weight_stride * weight_size,
-           problem.weight_stride, rows, problem.in, dots});
+           problem.weight_stride, rows, problem.in, dots, end - o - rows});
       kernels.store({dots, tokens, rows, problem.scale == nullptr ? nullptr : problem.scale + o,
                      problem.bias == nullptr ? nullptr : static_cast<const char*>(problem.bias) + o * size,
                      static_cast<char*>(problem.result) + (token * problem.result_stride + o) * size,

@@ -13,6 +13,9 @@ namespace djl_lora {
 
 namespace {
 
+// Longer segments are never taken as a whole.
+constexpr int64_t kWholeTokens = 16;
+
 int64_t Chunks(int64_t size, int64_t chunk) { return (size + chunk - 1) / chunk; }
 
 // A low-rank part of a segment: one entry in one output.
@@ -23,13 +26,17 @@ struct Part {
   int64_t h;  // where its intermediate starts in the workspace: [tokens, RoundUpToEven(rank)]
 };
 
-// Work items of one kind that lie in a row: those of A x for one part, or those of the update of one output.
+// Work items of one kind that lie in a row.
+enum class Kind {
+  kProducts,  // A x for one part
+  kUpdates,   // the update of one output
+  kWhole,     // one item: all of a segment
+};
 struct Span {
   int64_t first_item;
-  int32_t segment;
-  int32_t output;  // of the update; -1 for A x
-  int64_t part;    // A x: its part. The update: its first part
-  int64_t part_count;
+  Kind kind;
+  int64_t segment;
+  int64_t index;  // of the part, or of the output
 };
 
 // What a call needs, kept by the calling thread from one call to the next so that none allocates.
@@ -58,13 +65,14 @@ Workspace& ThisThreadsWorkspace() {
 // The work is cut into items of some microseconds, which threads take in order from one counter: so a thread that the
 // system holds up keeps nobody waiting for long, and long segments spread like short ones. An update waits until the
 // products A x of its segment are done; those come earlier in the order, by enough items that it hardly ever waits.
-// An item is the same arithmetic whoever takes it.
+// Where there are many short segments a thread takes one as a whole, so that it reads A and right behind it B, and only
+// the last few are cut to end together. However it is cut, each output is the same arithmetic.
 class Sgmv {
  public:
   Sgmv(const SgmvProblem& problem, Workspace* workspace)
       : problem_(problem),
         element_size_(ElementSize(problem.type)),
-        kernels_(Kernels(ActiveIsa(), problem.type)),
+        isa_(ActiveIsa()),
         workspace_(*workspace) {
     FindParts();
   }
@@ -114,6 +122,18 @@ class Sgmv {
     }
   }
 
+  // The kernels for a segment depend on that segment alone.
+  const KernelSet& KernelsFor(int64_t s) const {
+    const SgmvSegment& segment = problem_.segments[s];
+    bool is_long = segment.end - segment.begin >= kLongSegment;
+    const int64_t first = s * problem_.output_count;
+    for (int64_t p = workspace_.first_part[first];
+         is_long && p < workspace_.first_part[first + problem_.output_count]; ++p) {
+      is_long = !workspace_.parts[p].module->int8;
+    }
+    return is_long ? LongKernels(isa_, problem_.type) : Kernels(isa_, problem_.type);
+  }
+
   // Whether an output of a segment changes at all.
   bool Updates(int64_t s, int64_t g) const {
     const SgmvSegment& segment = problem_.segments[s];
@@ -161,10 +181,11 @@ class Sgmv {
   void LayOut(int team) {
     workspace_.spans.clear();
     items_ = 0;
-    // The products of so many segments come before the first update that at least `team` items lie between.
-    int64_t ahead = 0;
+    int64_t s = LayOutWhole(team);
+    // The products of so many segments come before an update that at least `team` items lie between.
+    int64_t ahead = s;
     int64_t ahead_items = 0;
-    for (int64_t s = 0; s < problem_.segment_count; ++s) {
+    for (; s < problem_.segment_count; ++s) {
       for (; ahead < problem_.segment_count && (ahead <= s || ahead_items < team); ++ahead) {
         ahead_items += LayOutProducts(ahead);
       }
@@ -173,13 +194,47 @@ class Sgmv {
     }
   }
 
+  // Multiply-adds of a segment.
+  int64_t Operations(int64_t s) const {
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t first = s * problem_.output_count;
+    int64_t operations = 0;
+    for (int64_t p = workspace_.first_part[first]; p < workspace_.first_part[first + problem_.output_count]; ++p) {
+      const Part& part = workspace_.parts[p];
+      operations += part.module->rank * (problem_.in + problem_.outputs[part.output].out);
+    }
+    for (int64_t g = 0; g < problem_.output_count; ++g) {
+      operations += Updates(s, g) ? problem_.outputs[g].out : 0;
+    }
+    return operations * (segment.end - segment.begin);
+  }
+
+  // Segments from the first on go as a whole, as long as they are short and enough is left to keep every thread busy
+  // meanwhile. The number of those.
+  int64_t LayOutWhole(int team) {
+    int64_t left = operations_;
+    int64_t s = 0;
+    for (; s < problem_.segment_count; ++s) {
+      const int64_t own = Operations(s);
+      left -= own;
+      const bool tokens = problem_.segments[s].end > problem_.segments[s].begin;
+      if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens || (team > 1 && left < 2 * team * own)) {
+        break;
+      }
+      if (tokens && own > 0) {
+        workspace_.spans.push_back({items_++, Kind::kWhole, s, 0});
+      }
+    }
+    return s;
+  }
+
   int64_t LayOutProducts(int64_t s) {
     const int64_t before = items_;
     const SgmvSegment& segment = problem_.segments[s];
-    const int64_t token_chunks = Chunks(segment.end - segment.begin, kChunkTokens);
+    const int64_t token_chunks = Chunks(segment.end - segment.begin, KernelsFor(s).chunk_tokens);
     const int64_t first = s * problem_.output_count;
     for (int64_t p = workspace_.first_part[first]; p < workspace_.first_part[first + problem_.output_count]; ++p) {
-      workspace_.spans.push_back({items_, static_cast<int32_t>(s), -1, p, 1});
+      workspace_.spans.push_back({items_, Kind::kProducts, s, p});
       items_ += token_chunks * Chunks(workspace_.parts[p].module->rank, row_chunk_);
     }
     workspace_.pending[s].store(items_ - before, std::memory_order_relaxed);
@@ -188,13 +243,10 @@ class Sgmv {
 
   void LayOutUpdates(int64_t s) {
     const SgmvSegment& segment = problem_.segments[s];
-    const int64_t token_chunks = Chunks(segment.end - segment.begin, kChunkTokens);
+    const int64_t token_chunks = Chunks(segment.end - segment.begin, KernelsFor(s).chunk_tokens);
     for (int64_t g = 0; g < problem_.output_count; ++g) {
       if (Updates(s, g)) {
-        const int64_t index = s * problem_.output_count + g;
-        workspace_.spans.push_back({items_, static_cast<int32_t>(s), static_cast<int32_t>(g),
-                                    workspace_.first_part[index],
-                                    workspace_.first_part[index + 1] - workspace_.first_part[index]});
+        workspace_.spans.push_back({items_, Kind::kUpdates, s, g});
         items_ += token_chunks * Chunks(problem_.outputs[g].out, output_chunk_);
       }
     }
@@ -203,47 +255,95 @@ class Sgmv {
   void Work() {
     const std::vector<Span>& spans = workspace_.spans;
     for (;;) {
-      const int64_t item = next_.fetch_add(1, std::memory_order_relaxed);
-      if (item >= items_) {
+      const int64_t number = next_.fetch_add(1, std::memory_order_relaxed);
+      if (number >= items_) {
         return;
       }
-      const auto after = std::upper_bound(spans.begin(), spans.end(), item,
+      const auto after = std::upper_bound(spans.begin(), spans.end(), number,
                                           [](int64_t value, const Span& span) { return value < span.first_item; });
       const Span& span = *(after - 1);
-      if (span.output < 0) {
-        Product(span, item - span.first_item);
-        workspace_.pending[span.segment].fetch_sub(1, std::memory_order_release);
-      } else {
-        Waiter waiter;
-        while (workspace_.pending[span.segment].load(std::memory_order_acquire) != 0) {
-          waiter.Wait();
-        }
-        Update(span, item - span.first_item);
+      const int64_t item = number - span.first_item;
+      switch (span.kind) {
+        case Kind::kProducts:
+          Products(span, item);
+          break;
+        case Kind::kUpdates:
+          Updates(span, item);
+          break;
+        case Kind::kWhole:
+          Whole(span.segment);
+          break;
       }
     }
   }
 
-  // h = factor · A x for up to kChunkTokens rows of x and row_chunk_ rows of A.
-  void Product(const Span& span, int64_t item) {
-    const Part& part = workspace_.parts[span.part];
-    const AdapterModule& module = *part.module;
+  // Up to chunk_tokens rows of x by row_chunk_ rows of A.
+  void Products(const Span& span, int64_t item) {
+    const Part& part = workspace_.parts[span.index];
     const SgmvSegment& segment = problem_.segments[span.segment];
-    const int64_t row_chunks = Chunks(module.rank, row_chunk_);
-    const int64_t token = item / row_chunks * kChunkTokens;
+    const KernelSet& kernels = KernelsFor(span.segment);
+    const int64_t row_chunks = Chunks(part.module->rank, row_chunk_);
+    const int64_t token = item / row_chunks * kernels.chunk_tokens;
     const int64_t row = item % row_chunks * row_chunk_;
-    const int64_t rows = std::min(row_chunk_, module.rank - row);
-    const int64_t tokens = std::min(kChunkTokens, segment.end - segment.begin - token);
-    alignas(64) float dots[kChunkTokens * kChunkRows];
+    Product(kernels, part, segment.begin + token, token, std::min(kernels.chunk_tokens, segment.end - segment.begin - token), row,
+            std::min(row_chunk_, part.module->rank - row), 0);
+    workspace_.pending[span.segment].fetch_sub(1, std::memory_order_release);
+  }
+
+  // Up to chunk_tokens rows of y by output_chunk_ columns.
+  void Updates(const Span& span, int64_t item) {
+    const SgmvSegment& segment = problem_.segments[span.segment];
+    const KernelSet& kernels = KernelsFor(span.segment);
+    Waiter waiter;
+    while (workspace_.pending[span.segment].load(std::memory_order_acquire) != 0) {
+      waiter.Wait();
+    }
+    const int64_t out = problem_.outputs[span.index].out;
+    const int64_t output_chunks = Chunks(out, output_chunk_);
+    const int64_t token = item / output_chunks * kernels.chunk_tokens;
+    const int64_t first = item % output_chunks * output_chunk_;
+    Update(kernels, span.segment, span.index, token, std::min(kernels.chunk_tokens, segment.end - segment.begin - token), first,
+           std::min(output_chunk_, out - first));
+  }
+
+  void Whole(int64_t s) {
+    const KernelSet& kernels = KernelsFor(s);
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t tokens = segment.end - segment.begin;
+    const int64_t first = s * problem_.output_count;
+    for (int64_t g = 0; g < problem_.output_count; ++g) {
+      for (int64_t p = workspace_.first_part[first + g]; p < workspace_.first_part[first + g + 1]; ++p) {
+        const Part& part = workspace_.parts[p];
+        const int64_t rank = part.module->rank;
+        for (int64_t row = 0; row < rank; row += kChunkRows) {
+          const int64_t rows = std::min(kChunkRows, rank - row);
+          // behind A comes B, which is as long as so many rows
+          const int64_t b_rows = rank * problem_.outputs[g].out / problem_.in;
+          Product(kernels, part, segment.begin, 0, tokens, row, rows, rank - row - rows + b_rows);
+        }
+      }
+      if (Updates(s, g)) {
+        Update(kernels, s, g, 0, tokens, 0, problem_.outputs[g].out);
+      }
+    }
+  }
+
+  // h = factor · A x for rows of x from `x_row` on, which is `token` of its segment, and rows of A from `row` on.
+  void Product(const KernelSet& kernels, const Part& part, int64_t x_row, int64_t token, int64_t tokens, int64_t row, int64_t rows,
+               int64_t rows_ahead) {
+    const AdapterModule& module = *part.module;
+    alignas(64) float dots[kMostTokens * kChunkRows];
     const int64_t weight_size = module.int8 ? 1 : element_size_;
-    const DotTask dot{static_cast<const char*>(problem_.x) + (segment.begin + token) * problem_.x_stride * element_size_,
+    const DotTask dot{static_cast<const char*>(problem_.x) + x_row * problem_.x_stride * element_size_,
                       problem_.x_stride,
                       tokens,
                       static_cast<const char*>(module.a) + row * problem_.in * weight_size,
                       problem_.in,
                       rows,
                       problem_.in,
-                      dots};
-    (module.int8 ? kernels_.dot_int8 : kernels_.dot)(dot);
+                      dots,
+                      rows_ahead};
+    (module.int8 ? kernels.dot_int8 : kernels.dot)(dot);
     float factors[kChunkRows];
     for (int64_t r = 0; r < rows; ++r) {
       factors[r] = module.component_scale == nullptr ? part.factor : part.factor * module.component_scale[row + r];
@@ -251,39 +351,35 @@ class Sgmv {
     const int64_t stride = RoundUpToEven(module.rank);
     const FinishTask finish{dots, tokens, rows, factors, workspace_.h.data() + part.h + token * stride,
                             stride, module.rank, row};
-    (module.int8 ? kernels_.finish_float : kernels_.finish)(finish);
+    (module.int8 ? kernels.finish_float : kernels.finish)(finish);
   }
 
-  void Update(const Span& span, int64_t item) {
-    const SgmvSegment& segment = problem_.segments[span.segment];
-    const SgmvOutput& output = problem_.outputs[span.output];
-    const int64_t output_chunks = Chunks(output.out, output_chunk_);
-    const int64_t token = item / output_chunks * kChunkTokens;
-    const int64_t first = item % output_chunks * output_chunk_;
+  void Update(const KernelSet& kernels, int64_t s, int64_t g, int64_t token, int64_t tokens, int64_t first, int64_t outputs) {
+    const SgmvSegment& segment = problem_.segments[s];
+    const SgmvOutput& output = problem_.outputs[g];
     ExpandPart parts[kMaxStack];
     ExpandTask task{parts,
                     0,
-                    std::min(kChunkTokens, segment.end - segment.begin - token),
+                    tokens,
                     first,
-                    std::min(output_chunk_, output.out - first),
+                    outputs,
                     static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
                     output.y_stride,
-                    nullptr,
-                    nullptr};
-    for (int64_t p = 0; p < span.part_count; ++p) {
-      const Part& part = workspace_.parts[span.part + p];
+                    OutScale(segment, g),
+                    Bias(segment, g)};
+    const int64_t index = s * problem_.output_count + g;
+    for (int64_t p = workspace_.first_part[index]; p < workspace_.first_part[index + 1]; ++p) {
+      const Part& part = workspace_.parts[p];
       const int64_t stride = RoundUpToEven(part.module->rank);
       parts[task.part_count++] = {part.module->b, part.module->int8, part.module->rank,
                                   workspace_.h.data() + part.h + token * stride, stride};
     }
-    task.out_scale = OutScale(segment, span.output);
-    task.bias = Bias(segment, span.output);
-    kernels_.expand(task);
+    kernels.expand(task);
   }
 
   const SgmvProblem& problem_;
   const int64_t element_size_;
-  const KernelSet& kernels_;
+  const Isa isa_;
   Workspace& workspace_;
   int64_t operations_ = 0;
   int64_t row_chunk_ = kChunkRows;

@@ -173,6 +173,7 @@ void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) 
              Long(entry_start[0]), Long(entry_start[count]), Long(slots.numel));
     }
   }
+  PrefetchModules(arguments, slots.As<int64_t>(), slots.numel);
   segments_.reserve(static_cast<size_t>(count));
   entries_.reserve(static_cast<size_t>(slots.numel));
   for (int64_t s = 0; s < count; ++s) {
@@ -198,6 +199,29 @@ void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) 
       }
     }
     segments_.push_back({start[s], start[s + 1], first, static_cast<int64_t>(entries_.size()) - first});
+  }
+}
+
+void CheckedSgmv::PrefetchModules(const SgmvArguments& arguments, const int64_t* slots, int64_t count) const {
+  const Snapshot& snapshot = *snapshot_;
+  const auto adapter = [&](int64_t i) -> const Adapter* {
+    const int64_t slot = slots[i];
+    return slot >= 0 && static_cast<size_t>(slot) < snapshot.size() ? snapshot[static_cast<size_t>(slot)].get()
+                                                                     : nullptr;
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    if (adapter(i) != nullptr) {
+      __builtin_prefetch(&adapter(i)->modules);
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (adapter(i) != nullptr) {
+      for (const SgmvTarget& target : arguments.targets) {
+        const char* module = reinterpret_cast<const char*>(adapter(i)->modules.data() + target.module);
+        __builtin_prefetch(module);
+        __builtin_prefetch(module + sizeof(AdapterModule) - 1);
+      }
+    }
   }
 }
 

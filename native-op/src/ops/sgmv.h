@@ -49,6 +49,8 @@ class CheckedSgmv {
  private:
   void CheckTargets(const SgmvArguments& arguments, const Table& table);
   void CheckPlan(const SgmvArguments& arguments, const Table& table);
+  // Asks for the adapters' entries all at once: read one after another each would be waited for.
+  void PrefetchModules(const SgmvArguments& arguments, const int64_t* slots, int64_t count) const;
   void AddEntry(const SgmvArguments& arguments, const Table& table, int64_t segment, int64_t slot, float weight,
                 bool stacked);
 
