@@ -103,23 +103,29 @@ double ArithmeticRate(const Pool& pool) {
   return 2.0 * kSize * kSize * kSize / best;
 }
 
-// One adapter after another in a table, copied from the pool.
+// The adapters of a step in a table, with so many layers of `outs` modules each that together they are as large as the
+// pool, whose bytes they hold. A round uses one layer, as one after another of a model's would be.
 class Adapters {
  public:
-  Adapters(int64_t in, std::vector<int64_t> outs, std::vector<int64_t> ranks, ElementType type, const Pool& pool)
-      : in_(in), outs_(std::move(outs)), ranks_(std::move(ranks)), type_(type) {
-    const std::vector<int64_t> ins(outs_.size(), in);
-    table_ = TableCreate(Longs(ins).get(), Longs(outs_).get(), static_cast<int64_t>(type));
-    std::vector<float> ones(outs_.size(), 1.0f);
+  Adapters(int64_t in, const std::vector<int64_t>& outs, const std::vector<int64_t>& ranks, int64_t layers,
+           ElementType type, const Pool& pool) {
+    const int64_t group = static_cast<int64_t>(outs.size());
+    std::vector<int64_t> all_outs;
+    for (int64_t m = 0; m < layers * group; ++m) {
+      all_outs.push_back(outs[static_cast<size_t>(m % group)]);
+    }
+    const std::vector<int64_t> ins(all_outs.size(), in);
+    table_ = TableCreate(Longs(ins).get(), Longs(all_outs).get(), static_cast<int64_t>(type));
+    std::vector<float> ones(all_outs.size(), 1.0f);
     const Tensor scales = Wrap(ones.data(), {static_cast<int64_t>(ones.size())}, ElementType::kFloat32);
-    for (size_t slot = 0; slot < ranks_.size(); ++slot) {
+    for (size_t slot = 0; slot < ranks.size(); ++slot) {
       std::vector<int64_t> layout;
       int64_t end = 0;
-      for (const int64_t out : outs_) {
-        layout.insert(layout.end(), {ranks_[slot], end, end + ranks_[slot] * in, -1, -1});
-        end += ranks_[slot] * (in + out);
+      for (const int64_t out : all_outs) {
+        layout.insert(layout.end(), {ranks[slot], end, end + ranks[slot] * in, -1, -1});
+        end += ranks[slot] * (in + out);
       }
-      const Tensor rows = Wrap(layout.data(), {static_cast<int64_t>(outs_.size()), 5}, ElementType::kInt64);
+      const Tensor rows = Wrap(layout.data(), {static_cast<int64_t>(all_outs.size()), 5}, ElementType::kInt64);
       const Tensor weights = Wrap(pool.data(), {end}, type);
       TablePut(table_, static_cast<int64_t>(slot), weights.get(), rows.get(), scales.get());
     }
@@ -129,16 +135,15 @@ class Adapters {
   Adapters& operator=(const Adapters&) = delete;
 
   int64_t table() const { return table_; }
-  int64_t rank(int64_t slot) const { return ranks_[static_cast<size_t>(slot)]; }
-  int64_t count() const { return static_cast<int64_t>(ranks_.size()); }
 
  private:
-  int64_t in_;
-  std::vector<int64_t> outs_;
-  std::vector<int64_t> ranks_;
-  ElementType type_;
   int64_t table_ = 0;
 };
+
+// How often weights of so many bytes fit into the pool.
+int64_t LayersIn(const Pool& pool, int64_t bytes) {
+  return std::max<int64_t>(1, std::min<int64_t>(pool.size() / bytes, 20000));
+}
 
 void Sgmv(const Tensor& y, const Tensor& x, const Tensor& starts, const Tensor& slots, int64_t table, int64_t module) {
   CallOperator("djl_lora::sgmv", "",
@@ -194,27 +199,20 @@ std::vector<int64_t> SegmentSizes(const Shape& shape) {
   return sizes;
 }
 
+// The segments of a step, whose slots are 0, 1 and so on.
 struct Step {
   Tensor starts;
-  std::vector<Tensor> slots;  // by rotation
-  std::vector<std::vector<int64_t>> slot_values;
+  Tensor slots;
 };
 
-Step MakeStep(const std::vector<int64_t>& sizes, int64_t sets) {
+Step MakeStep(const std::vector<int64_t>& sizes) {
   std::vector<int64_t> starts = {0};
   for (const int64_t size : sizes) {
     starts.push_back(starts.back() + size);
   }
-  Step step;
-  step.starts = Longs(starts);
-  const int64_t segments = static_cast<int64_t>(sizes.size());
-  for (int64_t set = 0; set < sets; ++set) {
-    std::vector<int64_t> slots(sizes.size());
-    std::iota(slots.begin(), slots.end(), set * segments);
-    step.slots.push_back(Longs(slots));
-    step.slot_values.push_back(slots);
-  }
-  return step;
+  std::vector<int64_t> slots(sizes.size());
+  std::iota(slots.begin(), slots.end(), 0);
+  return {Longs(starts), Longs(slots)};
 }
 
 // The operator on one module against the limits, the loop of two matmuls per adapter and, for one token each and one
@@ -235,13 +233,9 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
   }
   const int64_t set_bytes = weight_elements * size;
   const int64_t bytes = set_bytes + shape.tokens * (shape.in + 2 * shape.out) * size;
-  const int64_t sets = std::max<int64_t>(1, std::min<int64_t>(pool->size() / set_bytes, 60000 / segments));
-  std::vector<int64_t> ranks;
-  for (int64_t set = 0; set < sets; ++set) {
-    ranks.insert(ranks.end(), set_ranks.begin(), set_ranks.end());
-  }
-  const Adapters adapters(shape.in, {shape.out}, ranks, type, *pool);
-  const Step step = MakeStep(sizes, sets);
+  const int64_t sets = LayersIn(*pool, set_bytes);
+  const Adapters adapters(shape.in, {shape.out}, set_ranks, sets, type, *pool);
+  const Step step = MakeStep(sizes);
   const Tensor x = Numbers({shape.tokens, shape.in}, type, *pool);
   const Tensor y = Zeros({shape.tokens, shape.out}, type);
 
@@ -249,7 +243,7 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
   std::vector<const char*> names;
   names.push_back("sgmv");
   candidates.push_back([&](int64_t round) {
-    Sgmv(y, x, step.starts, step.slots[static_cast<size_t>(round % sets)], adapters.table(), 0);
+    Sgmv(y, x, step.starts, step.slots, adapters.table(), round % sets);
   });
   names.push_back("read");
   const int64_t read_bytes = std::max<int64_t>(bytes, 4 << 20);
@@ -291,6 +285,7 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
   Tensor bank_b;
   Tensor bank_at;
   Tensor bank_bt;
+  std::vector<Tensor> indices;
   const int64_t rank = shape.ranks[0];
   if (gather) {
     const int64_t count = sets * segments;
@@ -300,6 +295,11 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
     char* behind = pool->data() + std::min(half, pool->size() - count * rank * shape.out * size);
     bank_b = Wrap(behind, {count, shape.out, rank}, type);
     bank_bt = Wrap(behind, {count, rank, shape.out}, type);
+    for (int64_t set = 0; set < sets; ++set) {
+      std::vector<int64_t> index(sizes.size());
+      std::iota(index.begin(), index.end(), set * segments);
+      indices.push_back(Longs(index));
+    }
     const auto select = [](const Tensor& bank, const Tensor& index) {
       return CallForTensor("aten::index_select", "",
                            {Argument::Of(bank.get()), Argument::Int(0), Argument::Of(index.get())});
@@ -309,13 +309,13 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
     };
     names.push_back("gather_bmm_columns");
     candidates.push_back([&, select, bmm](int64_t round) {
-      const Tensor& index = step.slots[static_cast<size_t>(round % sets)];
+      const Tensor& index = indices[static_cast<size_t>(round % sets)];
       const Tensor column = View(Describe("bench", "x", x.get()), {shape.tokens, shape.in, 1}, {shape.in, 1, 1}, 0);
       bmm(select(bank_b, index), bmm(select(bank_a, index), column));
     });
     names.push_back("gather_bmm_rows");
     candidates.push_back([&, select, bmm](int64_t round) {
-      const Tensor& index = step.slots[static_cast<size_t>(round % sets)];
+      const Tensor& index = indices[static_cast<size_t>(round % sets)];
       const Tensor row = View(Describe("bench", "x", x.get()), {shape.tokens, 1, shape.in}, {shape.in, shape.in, 1}, 0);
       bmm(bmm(row, select(bank_at, index)), select(bank_bt, index));
     });
@@ -388,10 +388,10 @@ void RunGroup(int64_t in, const std::vector<int64_t>& outs, int64_t rank, int64_
   for (const int64_t out : outs) {
     set_bytes += segments * rank * (in + out) * 2;
   }
-  const int64_t sets = std::max<int64_t>(1, std::min<int64_t>(pool->size() / set_bytes, 60000 / segments));
-  const Adapters adapters(in, outs, std::vector<int64_t>(static_cast<size_t>(sets * segments), rank), type, *pool);
-  const Step step =
-      MakeStep(SegmentSizes({"group", in, outs[0], {rank}, tokens, "segments:" + std::to_string(segments)}), sets);
+  const int64_t sets = LayersIn(*pool, set_bytes);
+  const int64_t group = static_cast<int64_t>(outs.size());
+  const Adapters adapters(in, outs, std::vector<int64_t>(static_cast<size_t>(segments), rank), sets, type, *pool);
+  const Step step = MakeStep(SegmentSizes({"group", in, outs[0], {rank}, tokens, "segments:" + std::to_string(segments)}));
   const Tensor x = Numbers({tokens, in}, type, *pool);
   std::vector<Tensor> ys;
   for (const int64_t out : outs) {
@@ -400,17 +400,17 @@ void RunGroup(int64_t in, const std::vector<int64_t>& outs, int64_t rank, int64_
   const auto y = [&ys](size_t i) { return Argument::Optional(i < ys.size() ? ys[i].get() : nullptr); };
   const std::vector<Candidate> candidates = {
       [&](int64_t round) {
+        const int64_t m = round % sets * group;
         CallOperator("djl_lora::sgmv_group", "",
-                     {Argument::Of(x.get()), Argument::Of(ys[0].get()), Argument::Optional(nullptr), Argument::Int(0),
-                      y(1), Argument::Optional(nullptr), Argument::Int(1), y(2), Argument::Optional(nullptr),
-                      Argument::Int(2), y(3), Argument::Optional(nullptr), Argument::Int(3),
-                      Argument::Of(step.starts.get()), Argument::Of(step.slots[static_cast<size_t>(round % sets)].get()),
-                      Argument::Optional(nullptr), Argument::Optional(nullptr), Argument::Int(adapters.table())});
+                     {Argument::Of(x.get()), Argument::Of(ys[0].get()), Argument::Optional(nullptr), Argument::Int(m),
+                      y(1), Argument::Optional(nullptr), Argument::Int(m + 1), y(2), Argument::Optional(nullptr),
+                      Argument::Int(m + 2), y(3), Argument::Optional(nullptr), Argument::Int(m + 3),
+                      Argument::Of(step.starts.get()), Argument::Of(step.slots.get()), Argument::Optional(nullptr), Argument::Optional(nullptr), Argument::Int(adapters.table())});
       },
       [&](int64_t round) {
         for (size_t g = 0; g < outs.size(); ++g) {
-          Sgmv(ys[g], x, step.starts, step.slots[static_cast<size_t>((round + sets / 2) % sets)], adapters.table(),
-               static_cast<int64_t>(g));
+          Sgmv(ys[g], x, step.starts, step.slots, adapters.table(),
+               (round + sets / 2) % sets * group + static_cast<int64_t>(g));
         }
       }};
   const auto seconds = Interleave(candidates, rounds);

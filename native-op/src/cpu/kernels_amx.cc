@@ -193,47 +193,86 @@ void Configure(int64_t tokens, int64_t rank) {
   _tile_loadconfig(&config);
 }
 
+// Puts the sums of up to 32 outputs of some rows on y.
+struct Finisher {
+  const ExpandTask& task;
+  const BFloat16* out_scale;
+  const BFloat16* bias;
+
+  template <bool kOutScale, bool kBias>
+  DJL_LORA_INLINE __m512 Value(__m512 y, __m512 sum, __m512 scale, __m512 add) const {
+    __m512 value = _mm512_add_ps(y, sum);
+    if (kOutScale) {
+      value = _mm512_mul_ps(value, scale);
+    }
+    if (kBias) {
+      value = _mm512_add_ps(value, add);
+    }
+    return value;
+  }
+
+  template <bool kOutScale, bool kBias>
+  DJL_LORA_INLINE void Run(const float* sums, int64_t token, int64_t tokens, int64_t column, int64_t n) const {
+    using V = Avx512;
+    const __mmask16 low = V::Mask(n);
+    const __mmask16 high = V::Mask(n > kLanes ? n - kLanes : 0);
+    const auto load = [](const BFloat16* p, __mmask16 mask) { return V::Widen(_mm256_maskz_loadu_epi16(mask, p)); };
+    const __m512 scale0 = kOutScale ? load(out_scale + column, low) : V::Zero();
+    const __m512 scale1 = kOutScale ? load(out_scale + column + kLanes, high) : V::Zero();
+    const __m512 bias0 = kBias ? load(bias + column, low) : V::Zero();
+    const __m512 bias1 = kBias ? load(bias + column + kLanes, high) : V::Zero();
+    const __mmask32 both = static_cast<__mmask32>(low) | static_cast<__mmask32>(high) << 16;
+    BFloat16* y = static_cast<BFloat16*>(task.y) + token * task.y_stride + column;
+    for (int64_t t = 0; t < tokens; ++t, y += task.y_stride, sums += 2 * kLanes) {
+      const __m512i before = _mm512_maskz_loadu_epi16(both, y);
+      const __m512 y0 = V::Widen(_mm512_castsi512_si256(before));
+      const __m512 y1 = V::Widen(_mm512_extracti64x4_epi64(before, 1));
+      const __m512 value0 = Value<kOutScale, kBias>(y0, _mm512_load_ps(sums), scale0, bias0);
+      const __m512 value1 = Value<kOutScale, kBias>(y1, _mm512_load_ps(sums + kLanes), scale1, bias1);
+      _mm512_mask_storeu_epi16(y, both, (__m512i)_mm512_cvtne2ps_pbh(value1, value0));
+    }
+  }
+
+  DJL_LORA_INLINE void Run(const float* sums, int64_t token, int64_t tokens, int64_t column, int64_t n) const {
+    if (out_scale != nullptr) {
+      if (bias != nullptr) {
+        Run<true, true>(sums, token, tokens, column, n);
+      } else {
+        Run<true, false>(sums, token, tokens, column, n);
+      }
+    } else if (bias != nullptr) {
+      Run<false, true>(sums, token, tokens, column, n);
+    } else {
+      Run<false, false>(sums, token, tokens, column, n);
+    }
+  }
+};
+
 void TileExpand(const ExpandTask& task) {
-  using V = Avx512;
+  const Finisher finisher{task, static_cast<const BFloat16*>(task.out_scale), static_cast<const BFloat16*>(task.bias)};
   const int64_t end = task.first + task.outputs;
-  const BFloat16* out_scale = static_cast<const BFloat16*>(task.out_scale);
-  const BFloat16* bias = static_cast<const BFloat16*>(task.bias);
-  alignas(64) float sums[kTileRows * 2 * kLanes] = {};
+  // Two blocks of sums: while one is on its way from the tiles to memory the one before goes to y.
+  alignas(64) float sums[2][kTileRows * 2 * kLanes] = {};
   for (int64_t token = 0; token < task.tokens; token += kTileRows) {
     const int64_t tokens = task.tokens - token < kTileRows ? task.tokens - token : kTileRows;
     if (task.part_count == 1) {
       Configure(tokens, task.parts[0].rank);
     }
-    for (int64_t o = task.first; o < end; o += 2 * kLanes) {
+    int64_t block = 0;
+    for (int64_t o = task.first; o < end; o += 2 * kLanes, block ^= 1) {
       const int64_t tiles = end - o > kLanes ? 2 : 1;
       for (int64_t p = 0; p < task.part_count; ++p) {
         if (task.part_count > 1) {
           Configure(tokens, task.parts[p].rank);
         }
-        AccumulateTiles(task.parts[p], o / kLanes, tiles, token, tokens, p == 0, sums);
+        AccumulateTiles(task.parts[p], o / kLanes, tiles, token, tokens, p == 0, sums[block]);
       }
-      for (int64_t i = 0; i < tiles; ++i) {
-        const int64_t column = o + i * kLanes;
-        const int64_t n = end - column;
-        const __m512 scale = out_scale != nullptr ? LoadUpTo16<V>(out_scale + column, n) : V::Zero();
-        const __m512 add = bias != nullptr ? LoadUpTo16<V>(bias + column, n) : V::Zero();
-        for (int64_t t = 0; t < tokens; ++t) {
-          BFloat16* y = static_cast<BFloat16*>(task.y) + (token + t) * task.y_stride + column;
-          __m512 value = V::Add(LoadUpTo16<V>(y, n), _mm512_load_ps(sums + (2 * t + i) * kLanes));
-          if (out_scale != nullptr) {
-            value = V::Mul(value, scale);
-          }
-          if (bias != nullptr) {
-            value = V::Add(value, add);
-          }
-          if (n >= kLanes) {
-            V::Store(y, value);
-          } else {
-            V::Store(y, value, n);
-          }
-        }
+      if (o > task.first) {
+        finisher.Run(sums[block ^ 1], token, tokens, o - 2 * kLanes, 2 * kLanes);
       }
     }
+    const int64_t last = task.first + (task.outputs - 1) / (2 * kLanes) * (2 * kLanes);
+    finisher.Run(sums[block ^ 1], token, tokens, last, end - last);
   }
   if (task.part_count > 0) {
     _tile_release();
