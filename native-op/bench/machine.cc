@@ -26,7 +26,9 @@ namespace {
 DJL_LORA_CLONES uint64_t Sum(const uint64_t* words, int64_t count) {
   uint64_t sums[64] = {};
   for (int64_t i = 0; i + 64 <= count; i += 64) {
-    __builtin_prefetch(words + i + 512, 0, 3);
+    for (int j = 0; j < 64; j += 8) {
+      __builtin_prefetch(words + i + j + 512, 0, 2);
+    }
     for (int j = 0; j < 64; ++j) {
       sums[j] += words[i + j];
     }

@@ -4,7 +4,7 @@
 //   djl_lora_bench [--quick] [--only decode|prefill|linear|group|grid] [--rounds N] [--pool MB] [--threads N]
 // Prints one JSON object a line. In each round every candidate runs once, on weights that were not touched for as long
 // as the pool lasts, and beside it plain reads measure the memory; times are medians over rounds and every ratio is the
-// median of the rounds' ratios.
+// median of the rounds' ratios; "least" compares the least times, which on a machine that others use too say more.
 #include <omp.h>
 
 #include <algorithm>
@@ -54,11 +54,14 @@ double MedianRatio(const std::vector<double>& a, const std::vector<double>& b) {
 using Candidate = std::function<void(int64_t round)>;
 
 // Seconds of each candidate, by round. The first rounds do not count.
-std::vector<std::vector<double>> Interleave(const std::vector<Candidate>& candidates, int rounds) {
+// `prepare` runs before each, untimed.
+std::vector<std::vector<double>> Interleave(const std::vector<Candidate>& candidates, int rounds,
+                                            const std::function<void()>& prepare) {
   std::vector<std::vector<double>> seconds(candidates.size());
   for (int round = -2; round < rounds; ++round) {
     for (size_t c = 0; c < candidates.size(); ++c) {
       const size_t i = (c + static_cast<size_t>(round + 2)) % candidates.size();  // none always follows the same other
+      prepare();
       const double start = Now();
       candidates[i](round + 2);
       if (round >= 0) {
@@ -67,6 +70,14 @@ std::vector<std::vector<double>> Interleave(const std::vector<Candidate>& candid
     }
   }
   return seconds;
+}
+
+// Brings tensors into the caches, where a step finds what the operation before has just written.
+void Touch(const std::vector<const Tensor*>& tensors) {
+  for (const Tensor* tensor : tensors) {
+    const TensorInfo info = Describe("bench", "tensor", tensor->get());
+    ReadSeconds(info.As<char>(), info.numel * ElementSize(info.type), 1);
+  }
 }
 
 Tensor Zeros(const std::vector<int64_t>& sizes, ElementType type) {
@@ -232,7 +243,10 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
     operations += 2.0 * static_cast<double>(sizes[s] * rank * (shape.in + shape.out));
   }
   const int64_t set_bytes = weight_elements * size;
-  const int64_t bytes = set_bytes + shape.tokens * (shape.in + 2 * shape.out) * size;
+  const int64_t vector_bytes = shape.tokens * (shape.in + 2 * shape.out) * size;
+  const int64_t bytes = set_bytes + vector_bytes;
+  // What must come from memory: x and y only where a core's cache has no room for them.
+  const int64_t memory_bytes = vector_bytes <= (1 << 20) ? set_bytes : bytes;
   const int64_t sets = LayersIn(*pool, set_bytes);
   const Adapters adapters(shape.in, {shape.out}, set_ranks, sets, type, *pool);
   const Step step = MakeStep(sizes);
@@ -246,7 +260,7 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
     Sgmv(y, x, step.starts, step.slots, adapters.table(), round % sets);
   });
   names.push_back("read");
-  const int64_t read_bytes = std::max<int64_t>(bytes, 4 << 20);
+  const int64_t read_bytes = std::max<int64_t>(memory_bytes, 4 << 20);
   candidates.push_back([&](int64_t) { ReadSeconds(pool->Next(read_bytes), read_bytes, options.threads); });
 
   // The loop takes the same weights from the pool, [rank, in] and [out, rank], and leaves out the sum with y.
@@ -321,11 +335,11 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
     });
   }
 
-  const auto seconds = Interleave(candidates, rounds);
+  const auto seconds = Interleave(candidates, rounds, [&] { Touch({&x, &y}); });
   const std::vector<double>& own = seconds[0];
   std::vector<double> limit;
   for (const double read : seconds[1]) {
-    const double memory = read * static_cast<double>(bytes) / static_cast<double>(read_bytes);
+    const double memory = read * static_cast<double>(memory_bytes) / static_cast<double>(read_bytes);
     limit.push_back(std::max(memory, operations / rate));
   }
   std::string rank_text = std::to_string(rank);
@@ -333,15 +347,15 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
     rank_text += "," + std::to_string(shape.ranks[i]);
   }
   std::printf("{\"case\":\"%s\",\"in\":%lld,\"out\":%lld,\"ranks\":\"%s\",\"tokens\":%lld,\"popularity\":\"%s\","
-              "\"segments\":%lld,\"us\":%.1f,\"least_us\":%.1f,\"bytes\":%lld,\"flop\":%.0f,\"pool_mb\":%lld,"
+              "\"segments\":%lld,\"us\":%.1f,\"least_us\":%.1f,\"bytes\":%lld,\"memory_bytes\":%lld,\"flop\":%.0f,\"pool_mb\":%lld,"
               "\"read_gb_s\":%.2f,\"gb_s\":%.2f,\"gflop_s\":%.1f,\"arithmetic_gflop_s\":%.0f,\"limit\":\"%s\","
               "\"share_of_limit\":%.3f,\"share_of_limit_least\":%.3f",
               shape.group, static_cast<long long>(shape.in), static_cast<long long>(shape.out), rank_text.c_str(),
               static_cast<long long>(shape.tokens), shape.popularity.c_str(), static_cast<long long>(segments),
-              Median(own) * 1e6, Least(own) * 1e6, static_cast<long long>(bytes), operations,
+              Median(own) * 1e6, Least(own) * 1e6, static_cast<long long>(bytes), static_cast<long long>(memory_bytes), operations,
               static_cast<long long>(sets * set_bytes >> 20),
               static_cast<double>(read_bytes) / Median(seconds[1]) * 1e-9,
-              static_cast<double>(bytes) / Median(own) * 1e-9, operations / Median(own) * 1e-9, rate * 1e-9,
+              static_cast<double>(memory_bytes) / Median(own) * 1e-9, operations / Median(own) * 1e-9, rate * 1e-9,
               operations / rate > Least(limit) * 0.999 ? "arithmetic" : "memory", MedianRatio(limit, own),
               Least(limit) / Least(own));
   for (size_t i = 2; i < seconds.size(); ++i) {
@@ -366,7 +380,7 @@ void RunLinear(int64_t in, int64_t out, int64_t tokens, ElementType type, Pool* 
       },
       [&](int64_t) { ReadSeconds(pool->Next(weight_bytes), weight_bytes, options.threads); },
       [&](int64_t) { Linear(x.get(), next().get()); }};
-  const auto seconds = Interleave(candidates, rounds);
+  const auto seconds = Interleave(candidates, rounds, [&] { Touch({&x}); });
   std::printf("{\"case\":\"linear\",\"type\":\"%s\",\"in\":%lld,\"out\":%lld,\"tokens\":%lld,\"us\":%.1f,"
               "\"least_us\":%.1f,\"bytes\":%lld,\"read_gb_s\":%.2f,\"gb_s\":%.2f,\"share_of_bandwidth\":%.3f,"
               "\"share_of_bandwidth_least\":%.3f,\"aten_us\":%.1f,\"speedup_over_aten\":%.2f,"
@@ -413,7 +427,7 @@ void RunGroup(int64_t in, const std::vector<int64_t>& outs, int64_t rank, int64_
                (round + sets / 2) % sets * group + static_cast<int64_t>(g));
         }
       }};
-  const auto seconds = Interleave(candidates, rounds);
+  const auto seconds = Interleave(candidates, rounds, [&] { Touch({&x}); });
   std::printf("{\"case\":\"group\",\"in\":%lld,\"modules\":%zu,\"rank\":%lld,\"tokens\":%lld,\"segments\":%lld,"
               "\"us\":%.1f,\"separate_us\":%.1f,\"speedup_over_separate\":%.2f,\"speedup_least\":%.2f}\n",
               static_cast<long long>(in), outs.size(), static_cast<long long>(rank), static_cast<long long>(tokens),

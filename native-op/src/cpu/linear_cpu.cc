@@ -11,13 +11,13 @@ namespace djl_lora {
 
 namespace {
 
-// Rows of the weight that one item takes: some 64 KB, which a core reads in some microseconds and which then lie in its
-// cache for further rows of x.
-int64_t ItemRows(const LinearProblem& problem, int team) {
-  constexpr int64_t kItemBytes = 65536;
+// Rows of the weight that a thread takes next: much while much is left, so that it reads long pieces, and less towards
+// the end, so that all end together.
+int64_t NextRows(const LinearProblem& problem, int64_t left, int team) {
+  constexpr int64_t kLeastBytes = 32768;
+  constexpr int64_t kMostBytes = 1 << 20;
   const int64_t row_bytes = std::max<int64_t>(problem.in * (problem.int8 ? 1 : ElementSize(problem.type)), 1);
-  const int64_t even_share = problem.out / (8 * team);
-  const int64_t rows = std::min(kItemBytes / row_bytes, even_share);
+  const int64_t rows = std::clamp(left / (3 * team), kLeastBytes / row_bytes, kMostBytes / row_bytes);
   return std::max<int64_t>(rows / kChunkRows * kChunkRows, kChunkRows);
 }
 
@@ -50,23 +50,25 @@ void LinearCpu(const LinearProblem& problem, int threads) {
     Rows(problem, kernels, 0, problem.out);
     return;
   }
-  const int64_t step = ItemRows(problem, team);
   std::atomic<int64_t> next{0};
 #pragma omp parallel num_threads(team)
   {
-    for (;;) {
-      const int64_t begin = next.fetch_add(step, std::memory_order_relaxed);
-      if (begin >= problem.out) {
-        break;
+    int64_t begin = next.load(std::memory_order_relaxed);
+    while (begin < problem.out) {
+      const int64_t end = std::min(begin + NextRows(problem, problem.out - begin, team), problem.out);
+      if (next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) {
+        Rows(problem, kernels, begin, end);
+        begin = next.load(std::memory_order_relaxed);
       }
-      Rows(problem, kernels, begin, std::min(begin + step, problem.out));
     }
   }
 }
 
-int64_t LinearCrossover(ElementType type) {
-  static_cast<void>(type);
-  return 4;
+int64_t LinearCrossover(int64_t in) {
+  if (in <= 1024) {
+    return 8;
+  }
+  return in <= 2048 ? 6 : 4;
 }
 
 }  // namespace djl_lora

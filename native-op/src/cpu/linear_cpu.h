@@ -31,9 +31,9 @@ struct LinearProblem {
 // The bits of a row depend on that row, the weight and the kernels in use (isa.h) alone.
 void LinearCpu(const LinearProblem& problem, int threads);
 
-// The most rows for which LinearCpu is the faster way on this machine; libtorch's matmul takes what is more. Measured,
-// see docs/results.
-int64_t LinearCrossover(ElementType type);
+// The most rows for which LinearCpu is the faster way for a weight of this many inputs; libtorch's matmul takes what is
+// more. Measured, see docs/results: short rows of x stay in the nearest cache while the weight streams by.
+int64_t LinearCrossover(int64_t in);
 
 }  // namespace djl_lora
 

@@ -252,28 +252,53 @@ class Sgmv {
     }
   }
 
-  void Work() {
+  int64_t Claim() { return next_.fetch_add(1, std::memory_order_relaxed); }
+
+  const Span* SpanOf(int64_t number) const {
+    if (number >= items_) {
+      return nullptr;
+    }
     const std::vector<Span>& spans = workspace_.spans;
-    for (;;) {
-      const int64_t number = next_.fetch_add(1, std::memory_order_relaxed);
-      if (number >= items_) {
-        return;
-      }
-      const auto after = std::upper_bound(spans.begin(), spans.end(), number,
-                                          [](int64_t value, const Span& span) { return value < span.first_item; });
-      const Span& span = *(after - 1);
-      const int64_t item = number - span.first_item;
-      switch (span.kind) {
+    return &*(std::upper_bound(spans.begin(), spans.end(), number,
+                               [](int64_t value, const Span& span) { return value < span.first_item; }) -
+              1);
+  }
+
+  // Each thread holds one item more than it works on, to ask for its memory in time. It takes its items in order, and
+  // what an item waits for has a lower number; so the lowest item that is not done is being worked on, and none waits
+  // for ever.
+  void Work() {
+    int64_t number = Claim();
+    const Span* span = SpanOf(number);
+    while (span != nullptr) {
+      const int64_t following_number = Claim();
+      const Span* following = SpanOf(following_number);
+      const int64_t item = number - span->first_item;
+      switch (span->kind) {
         case Kind::kProducts:
-          Products(span, item);
+          Products(*span, item);
           break;
         case Kind::kUpdates:
-          Updates(span, item);
+          Updates(*span, item);
           break;
         case Kind::kWhole:
-          Whole(span.segment);
+          Whole(span->segment, following);
           break;
       }
+      number = following_number;
+      span = following;
+    }
+  }
+
+  // Asks for one of `shares` equal shares of what lies at `data`. The rows of x and y are asked for in shares while the
+  // weights stream by: all at once they would hold up the stream.
+  static void PrefetchShare(const void* data, int64_t bytes, int64_t share, int64_t shares) {
+    constexpr int64_t kLine = 64;
+    constexpr int64_t kMost = 16384;  // what the nearer caches have room for
+    bytes = std::min(bytes, kMost);
+    const int64_t end = bytes * (share + 1) / shares;
+    for (int64_t i = bytes * share / shares / kLine * kLine; i < end; i += kLine) {
+      __builtin_prefetch(static_cast<const char*>(data) + i, 0, 3);
     }
   }
 
@@ -306,24 +331,51 @@ class Sgmv {
            std::min(output_chunk_, out - first));
   }
 
-  void Whole(int64_t s) {
+  void Whole(int64_t s, const Span* following) {
     const KernelSet& kernels = KernelsFor(s);
     const SgmvSegment& segment = problem_.segments[s];
     const int64_t tokens = segment.end - segment.begin;
     const int64_t first = s * problem_.output_count;
+    // One row takes four rows of A at a time, so that prefetches fit between.
+    const int64_t row_step = tokens == 1 ? 4 : kChunkRows;
     for (int64_t g = 0; g < problem_.output_count; ++g) {
+      const SgmvOutput& output = problem_.outputs[g];
+      const void* y = static_cast<const char*>(output.y) + segment.begin * output.y_stride * element_size_;
       for (int64_t p = workspace_.first_part[first + g]; p < workspace_.first_part[first + g + 1]; ++p) {
         const Part& part = workspace_.parts[p];
         const int64_t rank = part.module->rank;
-        for (int64_t row = 0; row < rank; row += kChunkRows) {
-          const int64_t rows = std::min(kChunkRows, rank - row);
+        for (int64_t row = 0; row < rank; row += row_step) {
+          const int64_t rows = std::min(row_step, rank - row);
+          PrefetchShare(y, output.out * element_size_, row / row_step, Chunks(rank, row_step));
           // behind A comes B, which is as long as so many rows
-          const int64_t b_rows = rank * problem_.outputs[g].out / problem_.in;
+          const int64_t b_rows = rank * output.out / problem_.in;
           Product(kernels, part, segment.begin, 0, tokens, row, rows, rank - row - rows + b_rows);
         }
       }
-      if (Updates(s, g)) {
-        Update(kernels, s, g, 0, tokens, 0, problem_.outputs[g].out);
+      if (!Updates(s, g)) {
+        continue;
+      }
+      const bool last = g + 1 == problem_.output_count && following != nullptr && following->kind == Kind::kWhole;
+      constexpr int64_t kStep = 512;
+      for (int64_t o = 0; o < output.out; o += kStep) {
+        if (last) {
+          PrefetchFollowing(following->segment, o / kStep, Chunks(output.out, kStep));
+        }
+        Update(kernels, s, g, 0, tokens, o, std::min(kStep, output.out - o));
+      }
+    }
+  }
+
+  // The first row of x of a segment, and at the end of it where its A starts: streams run by themselves once they have
+  // begun.
+  void PrefetchFollowing(int64_t s, int64_t share, int64_t shares) const {
+    const int64_t first = s * problem_.output_count;
+    if (workspace_.first_part[first] < workspace_.first_part[first + problem_.output_count]) {
+      const int64_t row = problem_.segments[s].begin;
+      PrefetchShare(static_cast<const char*>(problem_.x) + row * problem_.x_stride * element_size_,
+                    problem_.in * element_size_, share, shares);
+      if (share + 1 == shares) {
+        PrefetchShare(workspace_.parts[workspace_.first_part[first]].module->a, 2048, 0, 1);
       }
     }
   }
