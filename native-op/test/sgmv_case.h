@@ -5,6 +5,7 @@
 #ifndef DJL_LORA_TEST_SGMV_CASE_H_
 #define DJL_LORA_TEST_SGMV_CASE_H_
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -80,6 +81,18 @@ class SgmvCase {
     x_ = Random<T>(random_, tokens_ * (in_ + gap_));
     for (const int64_t out : outs_) {
       ys_.push_back(Random<T>(random_, tokens_ * (out + gap_)));
+    }
+  }
+  // Makes every row of x and of each y the first one.
+  void RepeatFirstRow() {
+    const auto repeat = [this](std::vector<T>* rows, int64_t stride) {
+      for (int64_t t = 1; t < tokens_; ++t) {
+        std::copy(rows->begin(), rows->begin() + stride, rows->begin() + t * stride);
+      }
+    };
+    repeat(&x_, in_ + gap_);
+    for (size_t g = 0; g < outs_.size(); ++g) {
+      repeat(&ys_[g], outs_[g] + gap_);
     }
   }
   std::vector<T>* x() { return &x_; }

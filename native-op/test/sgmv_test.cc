@@ -128,6 +128,36 @@ TYPED_TEST(SgmvTest, SpreadsOverThreadsWithTheSameBits) {
   }
 }
 
+TYPED_TEST(SgmvTest, GivesARowTheSameBitsBesideAnyOthers) {
+  // A row's bits depend on whether its segment is a long one (kLongSegment), and on nothing else of the batch. All rows
+  // are the same here, so all results of short segments must be, and all of long ones.
+  for (const Isa isa : SupportedIsas()) {
+    const WithIsa with(isa);
+    SgmvCase<TypeParam> test(100, {130, 33}, 0, &this->random_);
+    const size_t adapter = test.Adapter({{37, false, true}, {5, false, false, true}});
+    const int64_t sizes[] = {1, 16, 3, 2, 33, 4, 15, 100, 1, 7};
+    for (const int64_t size : sizes) {
+      test.Segment(size, adapter);
+      test.BaseSegment(1);
+    }
+    test.Fill();
+    test.RepeatFirstRow();
+    const auto y = test.Run(2);
+    for (size_t g = 0; g < 2; ++g) {
+      const int64_t out = g == 0 ? 130 : 33;
+      int64_t row = 0;
+      for (const int64_t size : sizes) {
+        const int64_t same = size < 16 ? 0 : 2;  // the first short and the first long segment
+        for (int64_t t = 0; t < size; ++t, ++row) {
+          ASSERT_EQ(0, std::memcmp(y[g].data() + same * out, y[g].data() + row * out, out * sizeof(TypeParam)))
+              << IsaName(isa) << ", row " << row;
+        }
+        ++row;
+      }
+    }
+  }
+}
+
 TYPED_TEST(SgmvTest, LeavesBaseRowsWithoutBiasAsTheyAre) {
   // NaN payloads and signed zeros too: the bytes are not touched.
   std::vector<TypeParam> y(70);

@@ -375,7 +375,7 @@ class Sgmv {
       PrefetchShare(static_cast<const char*>(problem_.x) + row * problem_.x_stride * element_size_,
                     problem_.in * element_size_, share, shares);
       if (share + 1 == shares) {
-        PrefetchShare(workspace_.parts[workspace_.first_part[first]].module->a, 2048, 0, 1);
+        PrefetchShare(workspace_.parts[workspace_.first_part[first]].module->a, 4096, 0, 1);
       }
     }
   }
