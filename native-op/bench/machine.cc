@@ -42,9 +42,7 @@ DJL_LORA_CLONES uint64_t Sum(const uint64_t* words, int64_t count) {
 
 }  // namespace
 
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 Pool::Pool(int64_t bytes) : size_(bytes) {
   constexpr int64_t kHugePage = 2 << 20;

@@ -256,9 +256,7 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
   std::vector<Candidate> candidates;
   std::vector<const char*> names;
   names.push_back("sgmv");
-  candidates.push_back([&](int64_t round) {
-    Sgmv(y, x, step.starts, step.slots, adapters.table(), round % sets);
-  });
+  candidates.push_back([&](int64_t round) { Sgmv(y, x, step.starts, step.slots, adapters.table(), round % sets); });
   names.push_back("read");
   const int64_t read_bytes = std::max<int64_t>(memory_bytes, 4 << 20);
   candidates.push_back([&](int64_t) { ReadSeconds(pool->Next(read_bytes), read_bytes, options.threads); });
@@ -277,10 +275,10 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
   for (int64_t set = 0; set < sets; ++set) {
     std::vector<Tensor> weights;
     for (int64_t s = 0; s < segments; ++s) {
-      weights.push_back(Wrap(const_cast<char*>(pool->Next(set_ranks[s] * shape.in * size)), {set_ranks[s], shape.in},
-                             type));
-      weights.push_back(Wrap(const_cast<char*>(pool->Next(set_ranks[s] * shape.out * size)),
-                             {shape.out, set_ranks[s]}, type));
+      weights.push_back(
+          Wrap(const_cast<char*>(pool->Next(set_ranks[s] * shape.in * size)), {set_ranks[s], shape.in}, type));
+      weights.push_back(
+          Wrap(const_cast<char*>(pool->Next(set_ranks[s] * shape.out * size)), {shape.out, set_ranks[s]}, type));
     }
     loop_weights.push_back(std::move(weights));
   }
@@ -346,18 +344,20 @@ void RunShape(const Shape& shape, Pool* pool, double rate, int rounds) {
   for (size_t i = 1; i < shape.ranks.size(); ++i) {
     rank_text += "," + std::to_string(shape.ranks[i]);
   }
-  std::printf("{\"case\":\"%s\",\"in\":%lld,\"out\":%lld,\"ranks\":\"%s\",\"tokens\":%lld,\"popularity\":\"%s\","
-              "\"segments\":%lld,\"us\":%.1f,\"least_us\":%.1f,\"bytes\":%lld,\"memory_bytes\":%lld,\"flop\":%.0f,\"pool_mb\":%lld,"
-              "\"read_gb_s\":%.2f,\"gb_s\":%.2f,\"gflop_s\":%.1f,\"arithmetic_gflop_s\":%.0f,\"limit\":\"%s\","
-              "\"share_of_limit\":%.3f,\"share_of_limit_least\":%.3f",
-              shape.group, static_cast<long long>(shape.in), static_cast<long long>(shape.out), rank_text.c_str(),
-              static_cast<long long>(shape.tokens), shape.popularity.c_str(), static_cast<long long>(segments),
-              Median(own) * 1e6, Least(own) * 1e6, static_cast<long long>(bytes), static_cast<long long>(memory_bytes), operations,
-              static_cast<long long>(sets * set_bytes >> 20),
-              static_cast<double>(read_bytes) / Median(seconds[1]) * 1e-9,
-              static_cast<double>(memory_bytes) / Median(own) * 1e-9, operations / Median(own) * 1e-9, rate * 1e-9,
-              operations / rate > Least(limit) * 0.999 ? "arithmetic" : "memory", MedianRatio(limit, own),
-              Least(limit) / Least(own));
+  std::printf(
+      "{\"case\":\"%s\",\"in\":%lld,\"out\":%lld,\"ranks\":\"%s\",\"tokens\":%lld,\"popularity\":\"%s\","
+      "\"segments\":%lld,\"us\":%.1f,\"least_us\":%.1f,\"bytes\":%lld,\"memory_bytes\":%lld,\"flop\":%.0f,\"pool_mb\":%"
+      "lld,"
+      "\"read_gb_s\":%.2f,\"gb_s\":%.2f,\"gflop_s\":%.1f,\"arithmetic_gflop_s\":%.0f,\"limit\":\"%s\","
+      "\"share_of_limit\":%.3f,\"share_of_limit_least\":%.3f",
+      shape.group, static_cast<long long>(shape.in), static_cast<long long>(shape.out), rank_text.c_str(),
+      static_cast<long long>(shape.tokens), shape.popularity.c_str(), static_cast<long long>(segments),
+      Median(own) * 1e6, Least(own) * 1e6, static_cast<long long>(bytes), static_cast<long long>(memory_bytes),
+      operations, static_cast<long long>(sets * set_bytes >> 20),
+      static_cast<double>(read_bytes) / Median(seconds[1]) * 1e-9,
+      static_cast<double>(memory_bytes) / Median(own) * 1e-9, operations / Median(own) * 1e-9, rate * 1e-9,
+      operations / rate > Least(limit) * 0.999 ? "arithmetic" : "memory", MedianRatio(limit, own),
+      Least(limit) / Least(own));
   for (size_t i = 2; i < seconds.size(); ++i) {
     std::printf(",\"%s_us\":%.1f,\"speedup_over_%s\":%.2f,\"speedup_least_over_%s\":%.2f", names[i],
                 Median(seconds[i]) * 1e6, names[i], MedianRatio(seconds[i], own), names[i],
@@ -381,16 +381,17 @@ void RunLinear(int64_t in, int64_t out, int64_t tokens, ElementType type, Pool* 
       [&](int64_t) { ReadSeconds(pool->Next(weight_bytes), weight_bytes, options.threads); },
       [&](int64_t) { Linear(x.get(), next().get()); }};
   const auto seconds = Interleave(candidates, rounds, [&] { Touch({&x}); });
-  std::printf("{\"case\":\"linear\",\"type\":\"%s\",\"in\":%lld,\"out\":%lld,\"tokens\":%lld,\"us\":%.1f,"
-              "\"least_us\":%.1f,\"bytes\":%lld,\"read_gb_s\":%.2f,\"gb_s\":%.2f,\"share_of_bandwidth\":%.3f,"
-              "\"share_of_bandwidth_least\":%.3f,\"aten_us\":%.1f,\"speedup_over_aten\":%.2f,"
-              "\"speedup_least_over_aten\":%.2f}\n",
-              ElementName(type), static_cast<long long>(in), static_cast<long long>(out),
-              static_cast<long long>(tokens), Median(seconds[0]) * 1e6, Least(seconds[0]) * 1e6,
-              static_cast<long long>(weight_bytes), static_cast<double>(weight_bytes) / Median(seconds[1]) * 1e-9,
-              static_cast<double>(weight_bytes) / Median(seconds[0]) * 1e-9, MedianRatio(seconds[1], seconds[0]),
-              Least(seconds[1]) / Least(seconds[0]), Median(seconds[2]) * 1e6, MedianRatio(seconds[2], seconds[0]),
-              Least(seconds[2]) / Least(seconds[0]));
+  std::printf(
+      "{\"case\":\"linear\",\"type\":\"%s\",\"in\":%lld,\"out\":%lld,\"tokens\":%lld,\"us\":%.1f,"
+      "\"least_us\":%.1f,\"bytes\":%lld,\"read_gb_s\":%.2f,\"gb_s\":%.2f,\"share_of_bandwidth\":%.3f,"
+      "\"share_of_bandwidth_least\":%.3f,\"aten_us\":%.1f,\"speedup_over_aten\":%.2f,"
+      "\"speedup_least_over_aten\":%.2f}\n",
+      ElementName(type), static_cast<long long>(in), static_cast<long long>(out), static_cast<long long>(tokens),
+      Median(seconds[0]) * 1e6, Least(seconds[0]) * 1e6, static_cast<long long>(weight_bytes),
+      static_cast<double>(weight_bytes) / Median(seconds[1]) * 1e-9,
+      static_cast<double>(weight_bytes) / Median(seconds[0]) * 1e-9, MedianRatio(seconds[1], seconds[0]),
+      Least(seconds[1]) / Least(seconds[0]), Median(seconds[2]) * 1e6, MedianRatio(seconds[2], seconds[0]),
+      Least(seconds[2]) / Least(seconds[0]));
   std::fflush(stdout);
 }
 
@@ -405,7 +406,8 @@ void RunGroup(int64_t in, const std::vector<int64_t>& outs, int64_t rank, int64_
   const int64_t sets = LayersIn(*pool, set_bytes);
   const int64_t group = static_cast<int64_t>(outs.size());
   const Adapters adapters(in, outs, std::vector<int64_t>(static_cast<size_t>(segments), rank), sets, type, *pool);
-  const Step step = MakeStep(SegmentSizes({"group", in, outs[0], {rank}, tokens, "segments:" + std::to_string(segments)}));
+  const Step step =
+      MakeStep(SegmentSizes({"group", in, outs[0], {rank}, tokens, "segments:" + std::to_string(segments)}));
   const Tensor x = Numbers({tokens, in}, type, *pool);
   std::vector<Tensor> ys;
   for (const int64_t out : outs) {
@@ -419,7 +421,8 @@ void RunGroup(int64_t in, const std::vector<int64_t>& outs, int64_t rank, int64_
                      {Argument::Of(x.get()), Argument::Of(ys[0].get()), Argument::Optional(nullptr), Argument::Int(m),
                       y(1), Argument::Optional(nullptr), Argument::Int(m + 1), y(2), Argument::Optional(nullptr),
                       Argument::Int(m + 2), y(3), Argument::Optional(nullptr), Argument::Int(m + 3),
-                      Argument::Of(step.starts.get()), Argument::Of(step.slots.get()), Argument::Optional(nullptr), Argument::Optional(nullptr), Argument::Int(adapters.table())});
+                      Argument::Of(step.starts.get()), Argument::Of(step.slots.get()), Argument::Optional(nullptr),
+                      Argument::Optional(nullptr), Argument::Int(adapters.table())});
       },
       [&](int64_t round) {
         for (size_t g = 0; g < outs.size(); ++g) {
@@ -428,11 +431,12 @@ void RunGroup(int64_t in, const std::vector<int64_t>& outs, int64_t rank, int64_
         }
       }};
   const auto seconds = Interleave(candidates, rounds, [&] { Touch({&x}); });
-  std::printf("{\"case\":\"group\",\"in\":%lld,\"modules\":%zu,\"rank\":%lld,\"tokens\":%lld,\"segments\":%lld,"
-              "\"us\":%.1f,\"separate_us\":%.1f,\"speedup_over_separate\":%.2f,\"speedup_least\":%.2f}\n",
-              static_cast<long long>(in), outs.size(), static_cast<long long>(rank), static_cast<long long>(tokens),
-              static_cast<long long>(segments), Median(seconds[0]) * 1e6, Median(seconds[1]) * 1e6,
-              MedianRatio(seconds[1], seconds[0]), Least(seconds[1]) / Least(seconds[0]));
+  std::printf(
+      "{\"case\":\"group\",\"in\":%lld,\"modules\":%zu,\"rank\":%lld,\"tokens\":%lld,\"segments\":%lld,"
+      "\"us\":%.1f,\"separate_us\":%.1f,\"speedup_over_separate\":%.2f,\"speedup_least\":%.2f}\n",
+      static_cast<long long>(in), outs.size(), static_cast<long long>(rank), static_cast<long long>(tokens),
+      static_cast<long long>(segments), Median(seconds[0]) * 1e6, Median(seconds[1]) * 1e6,
+      MedianRatio(seconds[1], seconds[0]), Least(seconds[1]) / Least(seconds[0]));
   std::fflush(stdout);
 }
 
@@ -448,10 +452,11 @@ void RunAll() {
     for (int i = 0; i < 12; ++i) {
       reads.push_back(64e6 / ReadSeconds(pool.Next(64000000), 64000000, options.threads));
     }
-    std::printf("{\"case\":\"machine\",\"kernels\":\"%s\",\"threads\":%d,\"read_gb_s\":%.2f,\"read_gb_s_best\":%.2f,"
-                "\"arithmetic_gflop_s\":%.0f}\n",
-                IsaName(ActiveIsa()), options.threads, Median(reads) * 1e-9,
-                *std::max_element(reads.begin(), reads.end()) * 1e-9, rate * 1e-9);
+    std::printf(
+        "{\"case\":\"machine\",\"kernels\":\"%s\",\"threads\":%d,\"read_gb_s\":%.2f,\"read_gb_s_best\":%.2f,"
+        "\"arithmetic_gflop_s\":%.0f}\n",
+        IsaName(ActiveIsa()), options.threads, Median(reads) * 1e-9,
+        *std::max_element(reads.begin(), reads.end()) * 1e-9, rate * 1e-9);
   }
   if (Wanted("decode")) {
     RunShape({"decode", 2048, 2048, {16}, 32, "distinct"}, &pool, rate, Rounds(200, 60));
@@ -488,8 +493,8 @@ void RunAll() {
       RunShape({"grid", 2048, 2048, {rank}, 16, "distinct"}, &pool, rate, Rounds(30, 8));
       RunShape({"grid", 2048, 2048, {rank}, 256, "segments:4"}, &pool, rate, Rounds(30, 8));
     }
-    const int64_t shapes[][2] = {{896, 896}, {896, 4864}, {4864, 896}, {2048, 5632}, {5632, 2048}, {4096, 4096},
-                                 {4096, 14336}, {14336, 4096}};
+    const int64_t shapes[][2] = {{896, 896},   {896, 4864},  {4864, 896},   {2048, 5632},
+                                 {5632, 2048}, {4096, 4096}, {4096, 14336}, {14336, 4096}};
     for (const auto& shape : shapes) {
       RunShape({"grid", shape[0], shape[1], {16}, 16, "distinct"}, &pool, rate, Rounds(30, 8));
       RunShape({"grid", shape[0], shape[1], {16}, 256, "segments:4"}, &pool, rate, Rounds(30, 8));

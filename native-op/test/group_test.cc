@@ -184,8 +184,7 @@ TEST_F(GroupTest, RefusesWrongGroups) {
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "y1 is float32 [3, 2] and y0 is float32 [4, 3]", RunRefusal(call));
   call = MakeCall();
   call.ys[1] = Tensor();
-  EXPECT_PRED_FORMAT2(testing::IsSubstring, "y2 or bias2 is given, but y1 is missing",
-                      Refusal([&] { Run(call); }));
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "y2 or bias2 is given, but y1 is missing", Refusal([&] { Run(call); }));
   call = MakeCall();
   const Tensor block = MakeTensor(std::vector<float>(64), {64});
   const TensorInfo info = Describe("test", "block", block.get());

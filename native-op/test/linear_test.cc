@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The streaming linear layer against a plain double-precision version.
-#include "cpu/linear_cpu.h"
+#include "ops/linear.h"
 
 #include <cmath>
 
-#include "ops/linear.h"
+#include "cpu/linear_cpu.h"
 #include "sgmv_case.h"
 
 namespace djl_lora {
@@ -49,8 +49,7 @@ void Check(const std::vector<T>& x, const std::vector<W>& weight, const float* s
         magnitude += std::abs(Wide(bias[o]));
       }
       const double sums = static_cast<double>(in / 16 + 8) * 0x1p-24 * magnitude + 1e-30;
-      const double tolerance =
-          sums + (std::abs(value) + sums) * ElementTraits<T>::kHalfUlp + ElementTraits<T>::kTiny;
+      const double tolerance = sums + (std::abs(value) + sums) * ElementTraits<T>::kHalfUlp + ElementTraits<T>::kTiny;
       ASSERT_NEAR(value, Wide(actual[t * out + o]), tolerance)
           << "row " << t << ", column " << o << ", " << IsaName(ActiveIsa());
     }
@@ -79,8 +78,19 @@ TYPED_TEST(LinearTest, AgreesWithTheFormulaOverRandomShapes) {
       const WithIsa with(isa);
       std::vector<T> result(static_cast<size_t>(rows * out));
       std::vector<T> again = result;
-      LinearProblem problem{ElementTraits<T>::kType, rows,  in,      out,   x.data(), in, memory.data() + 1, stride, false,
-                            nullptr,                 added, nullptr, out};
+      LinearProblem problem{ElementTraits<T>::kType,
+                            rows,
+                            in,
+                            out,
+                            x.data(),
+                            in,
+                            memory.data() + 1,
+                            stride,
+                            false,
+                            nullptr,
+                            added,
+                            nullptr,
+                            out};
       problem.result = result.data();
       LinearCpu(problem, 1);
       Check(x, weight, nullptr, added, rows, in, out, stride, result);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The kernels of every instruction set that this machine has, against a plain double-precision version of the formula.
-#include "cpu/sgmv_cpu.h"
-
 #include <cmath>
 #include <memory>
 
+#include "cpu/sgmv_cpu.h"
 #include "sgmv_case.h"
 
 namespace djl_lora {

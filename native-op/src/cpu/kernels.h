@@ -12,9 +12,9 @@
 
 namespace djl_lora {
 
-constexpr int64_t kLanes = 16;        // outputs in a packed tile of B, and partial sums of a dot product
-constexpr int64_t kMostTokens = 64;   // most rows of x in one call of a kernel
-constexpr int64_t kChunkRows = 16;    // most rows of A in one call of DotFn
+constexpr int64_t kLanes = 16;       // outputs in a packed tile of B, and partial sums of a dot product
+constexpr int64_t kMostTokens = 64;  // most rows of x in one call of a kernel
+constexpr int64_t kChunkRows = 16;   // most rows of A in one call of DotFn
 
 // dots[t * kChunkRows + r] = weight[r, :] · x[t, :] in float32. Each product is summed in 16 lanes, element i in lane
 // i mod 16 (of bfloat16 pairs, pair i in lane i mod 16), and the lanes in a fixed tree: its bits do not depend on what
@@ -89,11 +89,11 @@ using StoreFn = void (*)(const StoreTask& task);
 
 // The kernels for one type of activations.
 struct KernelSet {
-  DotFn dot;       // weights of the activations' type
-  DotFn dot_int8;  // int8 weights
-  Intermediate intermediate;       // what `expand` reads for parts of the activations' type; int8 parts read floats
-  FinishFn finish;                 // into `intermediate`
-  FinishFn finish_float;           // into Intermediate::kFloat
+  DotFn dot;                  // weights of the activations' type
+  DotFn dot_int8;             // int8 weights
+  Intermediate intermediate;  // what `expand` reads for parts of the activations' type; int8 parts read floats
+  FinishFn finish;            // into `intermediate`
+  FinishFn finish_float;      // into Intermediate::kFloat
   ExpandFn expand;
   StoreFn store;
   int64_t chunk_tokens;  // rows of x that one call should take, at most kMostTokens
@@ -103,7 +103,8 @@ struct KernelSet {
 const KernelSet& Kernels(Isa isa, ElementType type);
 
 // The kernels for segments of at least this many rows, whose weights are not int8; the same ones where there is nothing
-// better for them. Their sums go another way, so a row's last bits depend on which of the two kinds of segment it is in.
+// better for them. Their sums go another way, so a row's last bits depend on which of the two kinds of segment it is
+// in.
 constexpr int64_t kLongSegment = 16;
 const KernelSet& LongKernels(Isa isa, ElementType type);
 

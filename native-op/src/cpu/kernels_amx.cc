@@ -42,9 +42,9 @@ DJL_LORA_INLINE void Transpose(__m512i (&rows)[16], void* result) {
   }
   __m512i* to = static_cast<__m512i*>(result);
   for (int j = 0; j < 4; ++j) {
-    const __m512i low01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);        // quarters 0 and 2 of rows 0 to 7
-    const __m512i high01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);       // quarters 1 and 3
-    const __m512i low23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);   // of rows 8 to 15
+    const __m512i low01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);       // quarters 0 and 2 of rows 0 to 7
+    const __m512i high01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);      // quarters 1 and 3
+    const __m512i low23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);  // of rows 8 to 15
     const __m512i high23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
     _mm512_store_si512(to + j, _mm512_shuffle_i32x4(low01, low23, 0x88));
     _mm512_store_si512(to + 4 + j, _mm512_shuffle_i32x4(high01, high23, 0x88));
@@ -282,14 +282,9 @@ void TileExpand(const ExpandTask& task) {
 }  // namespace
 
 const KernelSet* AmxKernels() {
-  static constexpr KernelSet kSet = {TileDot,
-                                     Dot<Avx512, BFloat16, int8_t>,
-                                     Intermediate::kSplit,
-                                     FinishSplit,
-                                     FinishFloat<Avx512>,
-                                     TileExpand,
-                                     StoreRows<Avx512, BFloat16>,
-                                     kMostTokens};
+  static constexpr KernelSet kSet = {
+      TileDot,    Dot<Avx512, BFloat16, int8_t>, Intermediate::kSplit, FinishSplit, FinishFloat<Avx512>,
+      TileExpand, StoreRows<Avx512, BFloat16>,   kMostTokens};
   return &kSet;
 }
 

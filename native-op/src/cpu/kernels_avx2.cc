@@ -112,8 +112,7 @@ struct Avx2 {
     return _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
   }
   static DJL_LORA_INLINE void Sum4(Vec a, Vec b, Vec c, Vec d, float* sums) {
-    const __m256 halves =
-        _mm256_add_ps(Quarters(a.low, b.low, c.low, d.low), Quarters(a.high, b.high, c.high, d.high));
+    const __m256 halves = _mm256_add_ps(Quarters(a.low, b.low, c.low, d.low), Quarters(a.high, b.high, c.high, d.high));
     _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
   }
 };

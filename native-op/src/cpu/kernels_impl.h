@@ -106,7 +106,8 @@ DJL_LORA_INLINE void DotTile(const DotTask& task, int64_t row, int64_t token) {
 }
 
 // One row of x by four rows of the weight, which go by one after the other as they lie in memory. That is the fastest
-// way to read them, as long as something asks far enough ahead; `ahead` bytes behind the first of them may be asked for.
+// way to read them, as long as something asks far enough ahead; `ahead` bytes behind the first of them may be asked
+// for.
 template <typename V, typename T, typename W>
 DJL_LORA_INLINE void DotStream(const DotTask& task, int64_t row, int64_t ahead) {
   using Ops = DotOps<V, T, W>;
@@ -342,8 +343,8 @@ void StoreRows(const StoreTask& task) {
 // Intermediate::kFloat with nothing that is special to one instruction set.
 template <typename V, typename T>
 constexpr KernelSet MakeKernels() {
-  return {Dot<V, T, T>,   Dot<V, T, int8_t>, Intermediate::kFloat, FinishFloat<V>, FinishFloat<V>, Expand<V, T>,
-          StoreRows<V, T>, 16};
+  return {Dot<V, T, T>,   Dot<V, T, int8_t>, Intermediate::kFloat, FinishFloat<V>,
+          FinishFloat<V>, Expand<V, T>,      StoreRows<V, T>,      16};
 }
 
 }  // namespace

@@ -30,9 +30,10 @@ void Rows(const LinearProblem& problem, const KernelSet& kernels, int64_t begin,
     const char* x = static_cast<const char*>(problem.x) + token * problem.x_stride * size;
     for (int64_t o = begin; o < end; o += kChunkRows) {
       const int64_t rows = std::min(kChunkRows, end - o);
-      (problem.int8 ? kernels.dot_int8 : kernels.dot)(
-          {x, problem.x_stride, tokens, static_cast<const char*>(problem.weight) + o * problem.weight_stride * weight_size,
-           problem.weight_stride, rows, problem.in, dots, end - o - rows});
+      (problem.int8 ? kernels.dot_int8
+                    : kernels.dot)({x, problem.x_stride, tokens,
+                                    static_cast<const char*>(problem.weight) + o * problem.weight_stride * weight_size,
+                                    problem.weight_stride, rows, problem.in, dots, end - o - rows});
       kernels.store({dots, tokens, rows, problem.scale == nullptr ? nullptr : problem.scale + o,
                      problem.bias == nullptr ? nullptr : static_cast<const char*>(problem.bias) + o * size,
                      static_cast<char*>(problem.result) + (token * problem.result_stride + o) * size,

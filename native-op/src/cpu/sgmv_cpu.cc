@@ -70,10 +70,7 @@ Workspace& ThisThreadsWorkspace() {
 class Sgmv {
  public:
   Sgmv(const SgmvProblem& problem, Workspace* workspace)
-      : problem_(problem),
-        element_size_(ElementSize(problem.type)),
-        isa_(ActiveIsa()),
-        workspace_(*workspace) {
+      : problem_(problem), element_size_(ElementSize(problem.type)), isa_(ActiveIsa()), workspace_(*workspace) {
     FindParts();
   }
 
@@ -127,8 +124,8 @@ class Sgmv {
     const SgmvSegment& segment = problem_.segments[s];
     bool is_long = segment.end - segment.begin >= kLongSegment;
     const int64_t first = s * problem_.output_count;
-    for (int64_t p = workspace_.first_part[first];
-         is_long && p < workspace_.first_part[first + problem_.output_count]; ++p) {
+    for (int64_t p = workspace_.first_part[first]; is_long && p < workspace_.first_part[first + problem_.output_count];
+         ++p) {
       is_long = !workspace_.parts[p].module->int8;
     }
     return is_long ? LongKernels(isa_, problem_.type) : Kernels(isa_, problem_.type);
@@ -138,9 +135,8 @@ class Sgmv {
   bool Updates(int64_t s, int64_t g) const {
     const SgmvSegment& segment = problem_.segments[s];
     const int64_t index = s * problem_.output_count + g;
-    return segment.end > segment.begin &&
-           (workspace_.first_part[index + 1] > workspace_.first_part[index] || OutScale(segment, g) != nullptr ||
-            Bias(segment, g) != nullptr);
+    return segment.end > segment.begin && (workspace_.first_part[index + 1] > workspace_.first_part[index] ||
+                                           OutScale(segment, g) != nullptr || Bias(segment, g) != nullptr);
   }
 
   const void* OutScale(const SgmvSegment& segment, int64_t g) const {
@@ -310,7 +306,8 @@ class Sgmv {
     const int64_t row_chunks = Chunks(part.module->rank, row_chunk_);
     const int64_t token = item / row_chunks * kernels.chunk_tokens;
     const int64_t row = item % row_chunks * row_chunk_;
-    Product(kernels, part, segment.begin + token, token, std::min(kernels.chunk_tokens, segment.end - segment.begin - token), row,
+    Product(kernels, part, segment.begin + token, token,
+            std::min(kernels.chunk_tokens, segment.end - segment.begin - token), row,
             std::min(row_chunk_, part.module->rank - row), 0);
     workspace_.pending[span.segment].fetch_sub(1, std::memory_order_release);
   }
@@ -327,7 +324,8 @@ class Sgmv {
     const int64_t output_chunks = Chunks(out, output_chunk_);
     const int64_t token = item / output_chunks * kernels.chunk_tokens;
     const int64_t first = item % output_chunks * output_chunk_;
-    Update(kernels, span.segment, span.index, token, std::min(kernels.chunk_tokens, segment.end - segment.begin - token), first,
+    Update(kernels, span.segment, span.index, token,
+           std::min(kernels.chunk_tokens, segment.end - segment.begin - token), first,
            std::min(output_chunk_, out - first));
   }
 
@@ -381,8 +379,8 @@ class Sgmv {
   }
 
   // h = factor · A x for rows of x from `x_row` on, which is `token` of its segment, and rows of A from `row` on.
-  void Product(const KernelSet& kernels, const Part& part, int64_t x_row, int64_t token, int64_t tokens, int64_t row, int64_t rows,
-               int64_t rows_ahead) {
+  void Product(const KernelSet& kernels, const Part& part, int64_t x_row, int64_t token, int64_t tokens, int64_t row,
+               int64_t rows, int64_t rows_ahead) {
     const AdapterModule& module = *part.module;
     alignas(64) float dots[kMostTokens * kChunkRows];
     const int64_t weight_size = module.int8 ? 1 : element_size_;
@@ -401,24 +399,22 @@ class Sgmv {
       factors[r] = module.component_scale == nullptr ? part.factor : part.factor * module.component_scale[row + r];
     }
     const int64_t stride = RoundUpToEven(module.rank);
-    const FinishTask finish{dots, tokens, rows, factors, workspace_.h.data() + part.h + token * stride,
+    const FinishTask finish{dots,   tokens,      rows, factors, workspace_.h.data() + part.h + token * stride,
                             stride, module.rank, row};
     (module.int8 ? kernels.finish_float : kernels.finish)(finish);
   }
 
-  void Update(const KernelSet& kernels, int64_t s, int64_t g, int64_t token, int64_t tokens, int64_t first, int64_t outputs) {
+  void Update(const KernelSet& kernels, int64_t s, int64_t g, int64_t token, int64_t tokens, int64_t first,
+              int64_t outputs) {
     const SgmvSegment& segment = problem_.segments[s];
     const SgmvOutput& output = problem_.outputs[g];
     ExpandPart parts[kMaxStack];
-    ExpandTask task{parts,
-                    0,
-                    tokens,
-                    first,
-                    outputs,
-                    static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
-                    output.y_stride,
-                    OutScale(segment, g),
-                    Bias(segment, g)};
+    ExpandTask task{
+        parts,           0,
+        tokens,          first,
+        outputs,         static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
+        output.y_stride, OutScale(segment, g),
+        Bias(segment, g)};
     const int64_t index = s * problem_.output_count + g;
     for (int64_t p = workspace_.first_part[index]; p < workspace_.first_part[index + 1]; ++p) {
       const Part& part = workspace_.parts[p];

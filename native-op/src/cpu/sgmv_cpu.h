@@ -72,10 +72,10 @@ constexpr bool IsKernelType(ElementType type) {
   return type == ElementType::kFloat32 || type == ElementType::kFloat16 || type == ElementType::kBFloat16;
 }
 
-// Computes the outputs in place. Sums are float32 and each output is rounded once. The bits of a row depend on that row,
-// its adapters and the kernels in use (isa.h): not on the number of threads, nor on what else is in the batch or the
-// group. Uses at most `threads` threads, and fewer where there is little to do. Throws std::bad_alloc before an output
-// is touched.
+// Computes the outputs in place. Sums are float32 and each output is rounded once. The bits of a row depend on that
+// row, its adapters and the kernels in use (isa.h): not on the number of threads, nor on what else is in the batch or
+// the group. Uses at most `threads` threads, and fewer where there is little to do. Throws std::bad_alloc before an
+// output is touched.
 void SgmvCpu(const SgmvProblem& problem, int threads);
 
 }  // namespace djl_lora

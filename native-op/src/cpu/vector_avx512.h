@@ -49,9 +49,7 @@ struct Avx512 {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
   static DJL_LORA_INLINE Vec Load(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(Mask(n), p); }
-  static DJL_LORA_INLINE Vec Load(const BFloat16* p, int64_t n) {
-    return Widen(_mm256_maskz_loadu_epi16(Mask(n), p));
-  }
+  static DJL_LORA_INLINE Vec Load(const BFloat16* p, int64_t n) { return Widen(_mm256_maskz_loadu_epi16(Mask(n), p)); }
   static DJL_LORA_INLINE Vec Load(const Float16* p, int64_t n) {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(Mask(n), p));
   }

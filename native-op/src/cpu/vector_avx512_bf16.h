@@ -40,7 +40,8 @@ struct Avx512Bf16 : Avx512 {
 inline void FinishSplit(const FinishTask& task) {
   const __mmask16 rows = Avx512::Mask(task.rows);
   const int64_t columns = RoundUpToEven(task.rank);
-  const __mmask16 written = Avx512::Mask(task.first_row + task.rows == task.rank ? RoundUpToEven(task.rows) : task.rows);
+  const __mmask16 written =
+      Avx512::Mask(task.first_row + task.rows == task.rank ? RoundUpToEven(task.rows) : task.rows);
   const __m512 factors = _mm512_maskz_loadu_ps(rows, task.factors);
   for (int64_t t = 0; t < task.tokens; ++t) {
     const __m512 value = _mm512_mul_ps(_mm512_maskz_loadu_ps(rows, task.dots + t * kChunkRows), factors);

@@ -299,8 +299,7 @@ Tensor WrapLayout(const char* operation, std::vector<int64_t>* values) {
   constexpr int64_t kColumns = Table::kLayoutColumns;
   const int64_t count = static_cast<int64_t>(values->size());
   if (count % kColumns != 0) {
-    Refuse("%s: layout has %lld values, but it must have %lld for each module", operation, Long(count),
-           Long(kColumns));
+    Refuse("%s: layout has %lld values, but it must have %lld for each module", operation, Long(count), Long(kColumns));
   }
   return Wrap(values->data(), {count / kColumns, kColumns}, ElementType::kInt64);
 }
@@ -334,11 +333,11 @@ void SgmvGroup(const SgmvArguments& arguments) {
     return Argument::Int(i < arguments.targets.size() ? arguments.targets[i].module : 0);
   };
   const SgmvPlan& plan = arguments.plan;
-  CallOperator("djl_lora::sgmv_group", "",
-               {Argument::Of(arguments.x), Argument::Of(arguments.targets[0].y), bias(0), module(0), y(1), bias(1),
-                module(1), y(2), bias(2), module(2), y(3), bias(3), module(3), Argument::Of(plan.segment_starts),
-                Argument::Of(plan.slots), Argument::Optional(plan.entry_starts),
-                Argument::Optional(plan.entry_weights), Argument::Int(arguments.table)});
+  CallOperator(
+      "djl_lora::sgmv_group", "",
+      {Argument::Of(arguments.x), Argument::Of(arguments.targets[0].y), bias(0), module(0), y(1), bias(1), module(1),
+       y(2), bias(2), module(2), y(3), bias(3), module(3), Argument::Of(plan.segment_starts), Argument::Of(plan.slots),
+       Argument::Optional(plan.entry_starts), Argument::Optional(plan.entry_weights), Argument::Int(arguments.table)});
 }
 
 }  // namespace
@@ -405,8 +404,8 @@ LORA_NATIVE(jlongArray, shape)(JNIEnv* env, jclass, jlong tensor) {
   });
 }
 
-LORA_NATIVE(jlong, fromBuffer)(JNIEnv* env, jclass, jobject buffer, jlong byte_offset, jint type_code,
-                               jlongArray shape) {
+LORA_NATIVE(jlong, fromBuffer)
+(JNIEnv* env, jclass, jobject buffer, jlong byte_offset, jint type_code, jlongArray shape) {
   constexpr const char* kName = "fromBuffer";
   return Guard(env, [&] {
     const ElementType type = djl_lora::TypeArgument(kName, type_code);
@@ -448,8 +447,8 @@ LORA_NATIVE(jlong, zeros)(JNIEnv* env, jclass, jint type_code, jlongArray shape)
   });
 }
 
-LORA_NATIVE(void, copyFromBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from,
-                                 jint length) {
+LORA_NATIVE(void, copyFromBytes)
+(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from, jint length) {
   constexpr const char* kName = "copyFromBytes";
   Guard(env, [&] {
     const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
@@ -459,8 +458,8 @@ LORA_NATIVE(void, copyFromBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_o
   });
 }
 
-LORA_NATIVE(void, copyToBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray target, jint from,
-                               jint length) {
+LORA_NATIVE(void, copyToBytes)
+(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray target, jint from, jint length) {
   constexpr const char* kName = "copyToBytes";
   Guard(env, [&] {
     const TensorInfo source = djl_lora::Info(kName, "tensor", tensor);
@@ -470,8 +469,8 @@ LORA_NATIVE(void, copyToBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_off
   });
 }
 
-LORA_NATIVE(void, copyFromBuffer)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from,
-                                  jint length) {
+LORA_NATIVE(void, copyFromBuffer)
+(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from, jint length) {
   constexpr const char* kName = "copyFromBuffer";
   Guard(env, [&] {
     const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
@@ -534,8 +533,8 @@ LORA_NATIVE(void, rotary)(JNIEnv* env, jclass, jlong x, jlong cos, jlong sin) {
   Guard(env, [&] { djl_lora::Rotary(x, cos, sin); });
 }
 
-LORA_NATIVE(jlong, attention)(JNIEnv* env, jclass, jlong q, jlong k, jlong v, jlong mask, jboolean causal,
-                              jdouble scale) {
+LORA_NATIVE(jlong, attention)
+(JNIEnv* env, jclass, jlong q, jlong k, jlong v, jlong mask, jboolean causal, jdouble scale) {
   return Guard(env, [&] { return ToJava(djl_lora::Attention(q, k, v, mask, causal != JNI_FALSE, scale)); });
 }
 
@@ -566,8 +565,8 @@ LORA_NATIVE(jlong, tableCreate)(JNIEnv* env, jclass, jlongArray in_features, jlo
   });
 }
 
-LORA_NATIVE(void, tablePut)(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout,
-                            jfloatArray scales) {
+LORA_NATIVE(void, tablePut)
+(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout, jfloatArray scales) {
   constexpr const char* kName = "table_put";
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
@@ -581,8 +580,9 @@ LORA_NATIVE(void, tablePut)(JNIEnv* env, jclass, jlong table, jint slot, jlong w
   });
 }
 
-LORA_NATIVE(void, tablePutInt8)(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jfloatArray component_scales,
-                                jlong vectors, jlongArray layout, jfloatArray scales) {
+LORA_NATIVE(void, tablePutInt8)
+(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jfloatArray component_scales, jlong vectors,
+ jlongArray layout, jfloatArray scales) {
   constexpr const char* kName = "table_put_int8";
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
@@ -594,11 +594,10 @@ LORA_NATIVE(void, tablePutInt8)(JNIEnv* env, jclass, jlong table, jint slot, jlo
     const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
     djl_lora::CheckTablePutInt8(table, slot, {ToHandle(weights), components_tensor.get(), ToHandle(vectors)},
                                 layout_tensor.get(), scales_tensor.get());
-    djl_lora::CallOperator(
-        "djl_lora::table_put_int8", "",
-        {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
-         Argument::Of(components_tensor.get()), Argument::Optional(ToHandle(vectors)),
-         Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
+    djl_lora::CallOperator("djl_lora::table_put_int8", "",
+                           {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
+                            Argument::Of(components_tensor.get()), Argument::Optional(ToHandle(vectors)),
+                            Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
   });
 }
 
@@ -620,8 +619,9 @@ LORA_NATIVE(void, tableClose)(JNIEnv* env, jclass, jlong table) {
   });
 }
 
-LORA_NATIVE(void, sgmv)(JNIEnv* env, jclass, jlong y, jlong x, jlong bias, jlongArray segment_starts, jlongArray slots,
-                        jlong table, jint module) {
+LORA_NATIVE(void, sgmv)
+(JNIEnv* env, jclass, jlong y, jlong x, jlong bias, jlongArray segment_starts, jlongArray slots, jlong table,
+ jint module) {
   constexpr const char* kName = "sgmv";
   Guard(env, [&] {
     std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
@@ -640,22 +640,26 @@ LORA_NATIVE(void, sgmv)(JNIEnv* env, jclass, jlong y, jlong x, jlong bias, jlong
   });
 }
 
-LORA_NATIVE(void, sgmvGroup)(JNIEnv* env, jclass, jlongArray ys, jlong x, jlongArray biases, jlongArray segment_starts,
-                             jlongArray slots, jlong table, jintArray modules) {
+LORA_NATIVE(void, sgmvGroup)
+(JNIEnv* env, jclass, jlongArray ys, jlong x, jlongArray biases, jlongArray segment_starts, jlongArray slots,
+ jlong table, jintArray modules) {
   constexpr const char* kName = "sgmv_group";
   Guard(env, [&] {
     std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
     std::vector<int64_t> choice = djl_lora::LongArray(env, kName, "slots", slots);
     const Tensor starts_tensor = djl_lora::WrapArray(&starts);
     const Tensor slots_tensor = djl_lora::WrapArray(&choice);
-    djl_lora::SgmvGroup({kName, djl_lora::Targets(env, kName, ys, biases, modules), ToHandle(x),
-                         {starts_tensor.get(), slots_tensor.get()}, table});
+    djl_lora::SgmvGroup({kName,
+                         djl_lora::Targets(env, kName, ys, biases, modules),
+                         ToHandle(x),
+                         {starts_tensor.get(), slots_tensor.get()},
+                         table});
   });
 }
 
-LORA_NATIVE(void, sgmvStacked)(JNIEnv* env, jclass, jlongArray ys, jlong x, jlongArray biases,
-                               jlongArray segment_starts, jlongArray entry_starts, jlongArray entry_slots,
-                               jfloatArray entry_weights, jlong table, jintArray modules) {
+LORA_NATIVE(void, sgmvStacked)
+(JNIEnv* env, jclass, jlongArray ys, jlong x, jlongArray biases, jlongArray segment_starts, jlongArray entry_starts,
+ jlongArray entry_slots, jfloatArray entry_weights, jlong table, jintArray modules) {
   constexpr const char* kName = "sgmv_stacked";
   Guard(env, [&] {
     std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
@@ -665,10 +669,12 @@ LORA_NATIVE(void, sgmvStacked)(JNIEnv* env, jclass, jlongArray ys, jlong x, jlon
     const Tensor starts_tensor = djl_lora::WrapArray(&starts);
     const Tensor entries_tensor = djl_lora::WrapArray(&entries);
     const Tensor slots_tensor = djl_lora::WrapArray(&choice);
-    const Tensor weights_tensor =
-        Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
-    djl_lora::SgmvGroup({kName, djl_lora::Targets(env, kName, ys, biases, modules), ToHandle(x),
-                         {starts_tensor.get(), slots_tensor.get(), entries_tensor.get(), weights_tensor.get()}, table});
+    const Tensor weights_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
+    djl_lora::SgmvGroup({kName,
+                         djl_lora::Targets(env, kName, ys, biases, modules),
+                         ToHandle(x),
+                         {starts_tensor.get(), slots_tensor.get(), entries_tensor.get(), weights_tensor.get()},
+                         table});
   });
 }
 

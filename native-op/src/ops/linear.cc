@@ -69,10 +69,10 @@ Tensor LinearRows(const char* operation, const LinearArguments& arguments, int t
   sizes.back() = out;
   Tensor result = Empty(sizes, all.x.type);
   if (rows > 0 && out > 0) {
-    LinearCpu({all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0],
-               arguments.scale != nullptr, all.scale.As<float>(), all.bias.data,
-               Describe(operation, "result", result.get()).data, out},
-              threads);
+    LinearCpu(
+        {all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0], arguments.scale != nullptr,
+         all.scale.As<float>(), all.bias.data, Describe(operation, "result", result.get()).data, out},
+        threads);
   }
   return result;
 }

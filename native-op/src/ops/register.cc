@@ -85,9 +85,8 @@ void TablePutInt8Kernel(StableValue* stack, uint64_t, uint64_t) {
 }
 
 void TableBytesKernel(StableValue* stack, uint64_t, uint64_t) {
-  Run("djl_lora::table_bytes", [stack] {
-    stack[0] = static_cast<StableValue>(TableBytes(TakeInt(stack[0]), TakeInt(stack[1])));
-  });
+  Run("djl_lora::table_bytes",
+      [stack] { stack[0] = static_cast<StableValue>(TableBytes(TakeInt(stack[0]), TakeInt(stack[1]))); });
 }
 
 void SgmvKernel(StableValue* stack, uint64_t, uint64_t) {
@@ -160,8 +159,7 @@ void LinearRowsKernel(StableValue* stack, uint64_t, uint64_t) {
     const Tensor x = TakeTensor(stack[0]);
     const Tensor weight = TakeTensor(stack[1]);
     const Tensor bias = TakeOptionalTensor(stack[2]);
-    Tensor result =
-        LinearRows("linear_rows", {x.get(), weight.get(), nullptr, bias.get()}, omp_get_max_threads());
+    Tensor result = LinearRows("linear_rows", {x.get(), weight.get(), nullptr, bias.get()}, omp_get_max_threads());
     stack[0] = reinterpret_cast<StableValue>(result.release());
   });
 }

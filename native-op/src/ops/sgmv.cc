@@ -190,9 +190,10 @@ void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) 
       const int64_t from = entry_start[s];
       const int64_t to = entry_start[s + 1];
       if (to < from || to > slots.numel || to - from > kMaxStack) {
-        Refuse("%s: entry_starts goes from %lld to %lld at segment %lld, but it must not fall or pass the %lld "
-               "entries, and a segment has at most %lld",
-               name, Long(from), Long(to), Long(s), Long(slots.numel), Long(kMaxStack));
+        Refuse(
+            "%s: entry_starts goes from %lld to %lld at segment %lld, but it must not fall or pass the %lld "
+            "entries, and a segment has at most %lld",
+            name, Long(from), Long(to), Long(s), Long(slots.numel), Long(kMaxStack));
       }
       for (int64_t e = from; e < to; ++e) {
         AddEntry(arguments, table, s, slots.As<int64_t>()[e], weights[e], to - from > 1 || weights[e] != 1.0f);
@@ -207,7 +208,7 @@ void CheckedSgmv::PrefetchModules(const SgmvArguments& arguments, const int64_t*
   const auto adapter = [&](int64_t i) -> const Adapter* {
     const int64_t slot = slots[i];
     return slot >= 0 && static_cast<size_t>(slot) < snapshot.size() ? snapshot[static_cast<size_t>(slot)].get()
-                                                                     : nullptr;
+                                                                    : nullptr;
   };
   for (int64_t i = 0; i < count; ++i) {
     if (adapter(i) != nullptr) {
@@ -247,10 +248,11 @@ void CheckedSgmv::AddEntry(const SgmvArguments& arguments, const Table& table, i
     const AdapterModule& module = (*snapshot_)[slot]->modules[number];
     if (stacked && (module.out_scale != nullptr || module.bias != nullptr)) {
       // What DoRA, IA3 or a trained bias would mean with a weight, or beside another adapter, is not defined.
-      Refuse("%s: segment %lld stacks slot %lld, whose adapter has %s in module %lld; only adapters without may be "
-             "weighted or stacked",
-             name, Long(segment), Long(slot),
-             module.out_scale != nullptr ? "an out_scale (DoRA or IA3)" : "a bias of its own", Long(number));
+      Refuse(
+          "%s: segment %lld stacks slot %lld, whose adapter has %s in module %lld; only adapters without may be "
+          "weighted or stacked",
+          name, Long(segment), Long(slot),
+          module.out_scale != nullptr ? "an out_scale (DoRA or IA3)" : "a bias of its own", Long(number));
     }
     entry.modules[i] = &module;
   }

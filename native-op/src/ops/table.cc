@@ -124,8 +124,7 @@ void ReadLayout(const char* operation, const Table& table, int64_t slot, AtenTen
     module.int8 = source->weights.type == ElementType::kInt8;
     module.scale = scales.As<float>()[i];
     if (module.rank < 0) {
-      Refuse("%s: the rank of module %lld is %lld, but it must not be negative", operation, Long(i),
-             Long(module.rank));
+      Refuse("%s: the rank of module %lld is %lld, but it must not be negative", operation, Long(i), Long(module.rank));
     }
     if (!std::isfinite(module.scale)) {
       Refuse("%s: the scale of module %lld is %f, but it must be finite", operation, Long(i),

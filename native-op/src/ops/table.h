@@ -64,8 +64,8 @@ int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features,
 // weights: 1-D, contiguous, of the table's type. layout: int64 [modules, 5]. scales: float32 [modules].
 void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales);
 
-// An adapter in 8 bits. weights: int8 [elements], A and B. component_scales: float32 [2 · sum of ranks], for each module
-// in turn those of A's rows and then those of B's columns. vectors: 1-D, contiguous, of the table's type, where
+// An adapter in 8 bits. weights: int8 [elements], A and B. component_scales: float32 [2 · sum of ranks], for each
+// module in turn those of A's rows and then those of B's columns. vectors: 1-D, contiguous, of the table's type, where
 // out_scale and bias lie; or null when there are none. layout: as above, rank and the offsets of A and B in weights, of
 // out_scale and bias in vectors.
 struct Int8Weights {
