@@ -4,14 +4,11 @@
 package ai.djl.lora.model;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.json.Message;
+import ai.djl.lora.json.StrictJson;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.OptionalInt;
@@ -20,11 +17,16 @@ import java.util.Set;
 /** The fields of a JSON object in a file, read with their types and ranges checked. */
 final class JsonFields {
 
-    private final Path file;
+    private static final int MAX_BYTES = 16_000_000;
+
+    /** Far above every size in use, and small enough that products of two fit into a long. */
+    private static final int MAX_INTEGER = 1 << 24;
+
+    private final String file;
     private final String prefix;
     private final JsonObject object;
 
-    private JsonFields(Path file, String prefix, JsonObject object) {
+    private JsonFields(String file, String prefix, JsonObject object) {
         this.file = file;
         this.prefix = prefix;
         this.object = object;
@@ -38,22 +40,8 @@ final class JsonFields {
      * @throws LoraConfigurationException if it cannot be read or is not a JSON object
      */
     static JsonFields read(Path file) {
-        try {
-            JsonElement root =
-                    JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8));
-            if (!root.isJsonObject()) {
-                throw new LoraConfigurationException(file + ": expected a JSON object");
-            }
-            return new JsonFields(file, "", root.getAsJsonObject());
-        } catch (JsonParseException e) {
-            throw new LoraConfigurationException(file + ": not valid JSON: " + oneLine(e), e);
-        } catch (IOException e) {
-            throw new LoraConfigurationException(file + ": cannot be read: " + oneLine(e), e);
-        }
-    }
-
-    private static String oneLine(Exception e) {
-        return String.valueOf(e.getMessage()).replaceAll("\\s+", " ");
+        JsonObject object = StrictJson.readObject(file, MAX_BYTES);
+        return new JsonFields(Message.oneLine(file.toString()), "", object);
     }
 
     /** Returns whether the field is there and not null. */
@@ -167,9 +155,16 @@ final class JsonFields {
 
     /** Makes the exception that says that a field's value is not what was expected. */
     LoraConfigurationException wrong(String name, String expected) {
-        String found = object.has(name) ? shortened(object.get(name).toString()) : "nothing";
+        String found = object.has(name) ? shortened(object.get(name).toString()) : "missing";
         return new LoraConfigurationException(
-                file + ": field \"" + prefix + name + "\" is " + found + "; expected " + expected);
+                file
+                        + ": field \""
+                        + prefix
+                        + name
+                        + "\" is "
+                        + Message.oneLine(found)
+                        + "; expected "
+                        + expected);
     }
 
     private int tokenIdOf(String name, JsonElement element, int vocabSize) {
@@ -192,14 +187,14 @@ final class JsonFields {
             throw wrong(name, integerExpected(atLeast));
         }
         double value = element.getAsDouble();
-        if (value != Math.rint(value) || value < atLeast || value > Integer.MAX_VALUE) {
+        if (value != Math.rint(value) || value < atLeast || value > MAX_INTEGER) {
             throw wrong(name, integerExpected(atLeast));
         }
         return (int) value;
     }
 
     private static String integerExpected(int atLeast) {
-        return "an integer of at least " + atLeast;
+        return "an integer from " + atLeast + " to " + MAX_INTEGER;
     }
 
     private static boolean isPrimitive(JsonElement element) {

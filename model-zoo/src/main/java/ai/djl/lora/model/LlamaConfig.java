@@ -73,6 +73,7 @@ public record LlamaConfig(
 
     private static final String CONFIG = "config.json";
     private static final String GENERATION_CONFIG = "generation_config.json";
+    private static final int MAX_LAYERS = 10_000;
     private static final double DEFAULT_THETA = 10000;
 
     /**
@@ -99,7 +100,14 @@ public record LlamaConfig(
         int vocabSize = config.integer("vocab_size", 1);
         int hiddenSize = config.integer("hidden_size", 1);
         int layers = config.integer("num_hidden_layers", 1);
+        if (layers > MAX_LAYERS) {
+            throw config.wrong("num_hidden_layers", "at most " + MAX_LAYERS);
+        }
         int heads = config.integer("num_attention_heads", 1);
+        int headDim = headDim(config, modelType, hiddenSize, heads);
+        if ((long) heads * headDim > Integer.MAX_VALUE) {
+            throw config.wrong("num_attention_heads", "at most 2^31 - 1 when times head_dim");
+        }
         int maxPositions = config.integer("max_position_embeddings", 1);
         boolean qwen2 = "qwen2".equals(modelType);
         boolean attentionBias =
@@ -112,7 +120,7 @@ public record LlamaConfig(
                 layers,
                 heads,
                 keyValueHeads(config, modelType, heads),
-                headDim(config, modelType, hiddenSize, heads),
+                headDim,
                 maxPositions,
                 config.number("rms_norm_eps", 0, 1e-6),
                 ropeTheta(config),
