@@ -6,7 +6,6 @@ package ai.djl.lora.zoo;
 import ai.djl.lora.model.LlamaConfig;
 import ai.djl.util.Utils;
 import com.google.gson.JsonElement;
-import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.io.IOException;
@@ -56,12 +55,9 @@ final class HuggingFaceFolder {
         }
         try (Reader reader = Files.newBufferedReader(config)) {
             JsonElement root = JsonParser.parseReader(reader);
-            if (root instanceof JsonObject object
-                    && object.get("model_type") instanceof JsonElement type
-                    && type.isJsonPrimitive()) {
-                return type.getAsString();
-            }
-            return null;
+            JsonElement type =
+                    root.isJsonObject() ? root.getAsJsonObject().get("model_type") : null;
+            return type != null && type.isJsonPrimitive() ? type.getAsString() : null;
         } catch (IOException | JsonParseException e) {
             // the loader will say what is wrong if the files beside it are ours
             return "";
