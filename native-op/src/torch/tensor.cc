@@ -226,7 +226,6 @@ Tensor Wrap(void* data, const std::vector<int64_t>& sizes, ElementType type) {
 Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides,
             int64_t offset) {
   AtenTensorHandle result = nullptr;
-  // libtorch adds the offset to that of the tensor itself
   CheckTorch(aoti_torch__reinterpret_tensor(tensor.handle, static_cast<int64_t>(sizes.size()), sizes.data(),
                                             strides.data(), offset, &result),
              "aoti_torch__reinterpret_tensor");
