@@ -35,8 +35,8 @@ public interface CausalLanguageModel extends AdaptedBlock {
      * @param manager the manager to attach the result to
      * @param step the sequences and their new tokens
      * @return logits, float32: [sequences, vocabulary], for the last new token of each sequence in
-     *     the step's order; with {@link ForwardStep#allPositions()} [tokens, vocabulary], for
-     *     every new token, sequences one behind the other
+     *     the step's order; with {@link ForwardStep#allPositions()} [tokens, vocabulary], for every
+     *     new token, sequences one behind the other
      * @throws ai.djl.lora.LoraConfigurationException if a token is not in the vocabulary, or a
      *     sequence grows beyond the model's positions
      */

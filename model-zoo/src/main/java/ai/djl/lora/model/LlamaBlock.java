@@ -34,9 +34,9 @@ import java.util.List;
  * sequence.
  *
  * <p>DJL's own {@code forward} takes token ids [batch, sequence], int64 or int32, each row a fresh
- * sequence of full length, and returns logits [batch, sequence, vocabulary], float32. The parameters
- * may hold a {@link BatchPlan} under {@link LoraLinear#PLAN}, with one slot for each row of the
- * batch or one for each token (batch times sequence, row by row); without one the base model
+ * sequence of full length, and returns logits [batch, sequence, vocabulary], float32. The
+ * parameters may hold a {@link BatchPlan} under {@link LoraLinear#PLAN}, with one slot for each row
+ * of the batch or one for each token (batch times sequence, row by row); without one the base model
  * answers.
  */
 public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel {

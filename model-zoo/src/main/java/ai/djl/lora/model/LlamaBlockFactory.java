@@ -24,8 +24,7 @@ public final class LlamaBlockFactory extends LoraBlockFactory {
 
     /** {@inheritDoc} */
     @Override
-    protected AdaptedBlock newBlock(
-            Path modelPath, LoraContext context, Map<String, ?> arguments) {
+    protected AdaptedBlock newBlock(Path modelPath, LoraContext context, Map<String, ?> arguments) {
         return LlamaBlock.load(modelPath, LlamaConfig.read(modelPath), context);
     }
 

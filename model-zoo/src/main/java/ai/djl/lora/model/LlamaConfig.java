@@ -139,13 +139,13 @@ public record LlamaConfig(
     private static void refuseUnsupported(JsonFields config, String modelType) {
         if (config.has("quantization_config")) {
             throw config.wrong(
-                    "quantization_config", "no such field: quantized checkpoints are not supported");
+                    "quantization_config",
+                    "no such field: quantized checkpoints are not supported");
         }
         if (config.has("hidden_act") && !"silu".equals(config.string("hidden_act"))) {
             throw config.wrong("hidden_act", "\"silu\", the only activation that is supported");
         }
-        if (config.has("partial_rotary_factor")
-                && config.number("partial_rotary_factor", 0) != 1) {
+        if (config.has("partial_rotary_factor") && config.number("partial_rotary_factor", 0) != 1) {
             throw config.wrong("partial_rotary_factor", "1: rotating a part is not supported");
         }
         // transformers' Mistral, and the MLPs of the others, have no biases whatever these say
@@ -235,8 +235,7 @@ public record LlamaConfig(
         // the field was called "type" at first; transformers lets that win where both are there
         String typeField = fields.has("type") ? "type" : "rope_type";
         String type = newer && !fields.has(typeField) ? "default" : fields.string(typeField);
-        if (fields.has("partial_rotary_factor")
-                && fields.number("partial_rotary_factor", 0) != 1) {
+        if (fields.has("partial_rotary_factor") && fields.number("partial_rotary_factor", 0) != 1) {
             throw fields.wrong("partial_rotary_factor", "1: rotating a part is not supported");
         }
         return switch (type) {

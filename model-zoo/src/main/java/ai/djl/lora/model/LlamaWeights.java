@@ -165,8 +165,7 @@ final class LlamaWeights implements AutoCloseable {
     private static void refuse(String message, Stream<String> names) {
         List<String> all = names.sorted().map(Message::quote).collect(Collectors.toList());
         if (!all.isEmpty()) {
-            String first =
-                    all.stream().limit(NAMES_IN_MESSAGE).collect(Collectors.joining(", "));
+            String first = all.stream().limit(NAMES_IN_MESSAGE).collect(Collectors.joining(", "));
             int more = all.size() - NAMES_IN_MESSAGE;
             throw new LoraConfigurationException(
                     message + ": " + first + (more > 0 ? " and " + more + " more" : ""));

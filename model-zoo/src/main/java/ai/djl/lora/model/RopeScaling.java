@@ -52,8 +52,7 @@ public sealed interface RopeScaling {
      * @param highFreqFactor the original context divided by this is the longest of the short waves
      * @param originalMaxPositions the original context in tokens
      */
-    record Llama3(
-            float factor, float lowFreqFactor, float highFreqFactor, int originalMaxPositions)
+    record Llama3(float factor, float lowFreqFactor, float highFreqFactor, int originalMaxPositions)
             implements RopeScaling {
 
         /** {@inheritDoc} */

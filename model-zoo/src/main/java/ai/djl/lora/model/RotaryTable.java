@@ -51,7 +51,10 @@ final class RotaryTable {
      */
     synchronized Rows rows(NDArray positionIds, int highest) {
         if (highest >= positions) {
-            grow(Math.min(maxPositions, Math.max(highest + 1, Math.max(2 * positions, FIRST_POSITIONS))));
+            grow(
+                    Math.min(
+                            maxPositions,
+                            Math.max(highest + 1, Math.max(2 * positions, FIRST_POSITIONS))));
         }
         return new Rows(ops.embedding(cosines, positionIds), ops.embedding(sines, positionIds));
     }

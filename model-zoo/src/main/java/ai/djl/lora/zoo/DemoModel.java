@@ -144,7 +144,8 @@ public final class DemoModel {
             for (Path file : files) {
                 String name = source.relativize(file).toString().replace('\\', '/');
                 byte[] content = Files.readAllBytes(file);
-                digest.update((name + '\n' + content.length + '\n').getBytes(StandardCharsets.UTF_8));
+                digest.update(
+                        (name + '\n' + content.length + '\n').getBytes(StandardCharsets.UTF_8));
                 digest.update(content);
             }
             return Hex.toHexString(digest.digest()).substring(0, 16);

@@ -9,8 +9,8 @@ import java.net.URI;
 import java.util.Set;
 
 /**
- * Makes the repository of {@code djl-lora://demo}, the demo model that comes with this project, with
- * all its adapters registered.
+ * Makes the repository of {@code djl-lora://demo}, the demo model that comes with this project,
+ * with all its adapters registered.
  */
 public final class DemoRepositoryFactory implements RepositoryFactory {
 

@@ -27,8 +27,8 @@ final class HuggingFaceBlockFactory implements BlockFactory {
      * <p>Fails with a {@link MalformedModelException}, which DJL's loaders declare though this
      * method does not, if the model cannot be loaded.
      *
-     * @return the block; null, with which DJL goes on as if there were no factory, if the user chose
-     *     an engine other than PyTorch
+     * @return the block; null, with which DJL goes on as if there were no factory, if the user
+     *     chose an engine other than PyTorch
      */
     @Override
     public Block newBlock(Model model, Path modelPath, Map<String, ?> arguments)

@@ -108,8 +108,7 @@ public class GoldenLogitsTest {
     private static float[] forward(
             TestModels.Loaded model, Golden golden, PairList<String, Object> params) {
         try (NDManager manager = model.manager().newSubManager()) {
-            NDArray ids =
-                    manager.create(golden.ids(), new Shape(golden.batch(), golden.length()));
+            NDArray ids = manager.create(golden.ids(), new Shape(golden.batch(), golden.length()));
             NDArray logits =
                     model.block()
                             .forward(

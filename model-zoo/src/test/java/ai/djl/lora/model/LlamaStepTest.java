@@ -255,8 +255,7 @@ public class LlamaStepTest {
 
     private static void extend(TestModels.Loaded model, KvCache cache, int count) {
         int[] tokens = TestModels.tokens(model.block().getConfig(), count, 5);
-        model.logits(
-                ForwardStep.builder().addSequence(cache, BatchPlan.BASE, tokens).build());
+        model.logits(ForwardStep.builder().addSequence(cache, BatchPlan.BASE, tokens).build());
     }
 
     @Test(dataProvider = "models")
@@ -292,8 +291,7 @@ public class LlamaStepTest {
     @Test
     public void bfloat16StepsLeaveNothingBehind() {
         try (TestModels.Loaded model =
-                        TestModels.load(
-                                TestModels.model("mistral"), "cpu", ElementType.BFLOAT16);
+                        TestModels.load(TestModels.model("mistral"), "cpu", ElementType.BFLOAT16);
                 KvCache cache = model.block().newKvCache(model.manager())) {
             extend(model, cache, 20);
             int arrays = model.manager().getManagedArrays().size();
@@ -307,16 +305,20 @@ public class LlamaStepTest {
     public void wrongStepsAreRefusedBeforeAnythingRuns() {
         try (TestModels.Loaded model = TestModels.load("llama2", "pytorch");
                 TestModels.Loaded other = TestModels.load("llama2", "pytorch");
-                KvCache cache = model.block().newKvCache(model.manager());
                 KvCache foreign = other.block().newKvCache(other.manager())) {
+            KvCache cache = model.block().newKvCache(model.manager());
             extend(model, cache, 2);
-            assertMessage(() -> step(model, cache, 3, 96), "Sequence 0 has token id 96; expected 0 to 95");
-            assertMessage(() -> step(model, cache, -1), "Sequence 0 has token id -1; expected 0 to 95");
+            assertMessage(
+                    () -> step(model, cache, 3, 96),
+                    "Sequence 0 has token id 96; expected 0 to 95");
+            assertMessage(
+                    () -> step(model, cache, -1), "Sequence 0 has token id -1; expected 0 to 95");
             assertMessage(
                     () -> extend(model, cache, 127),
                     "Sequence 0 would have 129 tokens; expected at most max_position_embeddings,"
                             + " which is 128");
-            assertMessage(() -> step(model, cache), "Sequence 0 has no tokens; expected at least one");
+            assertMessage(
+                    () -> step(model, cache), "Sequence 0 has no tokens; expected at least one");
             assertMessage(
                     () -> ForwardStep.builder().build(),
                     "The step has no sequences; expected at least one");
@@ -360,16 +362,14 @@ public class LlamaStepTest {
                             model.block()
                                     .forward(
                                             store,
-                                            new NDList(
-                                                    manager.create(beyond, new Shape(1, 1))),
+                                            new NDList(manager.create(beyond, new Shape(1, 1))),
                                             false),
                     "Sequence 0 has token id -1; expected 0 to 95");
         }
     }
 
     private static void step(TestModels.Loaded model, KvCache cache, int... tokens) {
-        model.logits(
-                ForwardStep.builder().addSequence(cache, BatchPlan.BASE, tokens).build());
+        model.logits(ForwardStep.builder().addSequence(cache, BatchPlan.BASE, tokens).build());
     }
 
     private static void assertMessage(ThrowingRunnable call, String message) {
