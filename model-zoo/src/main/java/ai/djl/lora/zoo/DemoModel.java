@@ -21,6 +21,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -126,7 +127,7 @@ public final class DemoModel {
             try {
                 for (Path file : files) {
                     Path copy = partial.resolve(source.relativize(file).toString());
-                    Files.createDirectories(copy.getParent());
+                    Files.createDirectories(Objects.requireNonNull(copy.getParent()));
                     Files.copy(file, copy);
                 }
                 // in one move, so that what is there is whole

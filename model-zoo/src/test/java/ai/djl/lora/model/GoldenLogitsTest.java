@@ -56,7 +56,7 @@ public class GoldenLogitsTest {
         try (TestModels.Loaded model = TestModels.load(name, backend)) {
             float[] logits = logits(model, golden, TestModels.folder(name), adapter);
             double difference = TestModels.maxDifference(logits, golden.logits());
-            logger.warn("{} {} {}: {}", backend, name, adapter, difference);
+            logger.info("{} {} {}: {}", backend, name, adapter, difference);
             assertTrue(difference <= TOLERANCE, "largest difference " + difference);
             assertEquals(
                     Golden.top(logits, golden.vocabSize()),
@@ -82,7 +82,7 @@ public class GoldenLogitsTest {
         try (TestModels.Loaded model = TestModels.load(folder, "cpu", ElementType.BFLOAT16)) {
             float[] logits = logits(model, golden, TestModels.folder(name), adapter);
             double error = rms(logits, golden.logits()) / deviation(golden.logits());
-            logger.warn("cpu bfloat16 {} {}: {}", name, adapter, error);
+            logger.info("cpu bfloat16 {} {}: {}", name, adapter, error);
             assertTrue(error <= BF16_TOLERANCE, "RMS error over deviation " + error);
         }
     }
