@@ -1,5 +1,11 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-/** The JNI bridge to the operators of libdjl_lora and the loader that finds the library. */
+
+/**
+ * The native library: finding and loading it, and its methods as they are.
+ *
+ * <p>Nothing here knows of adapters or models; callers use the interfaces of {@code
+ * ai.djl.lora.op}.
+ */
 package ai.djl.lora.jni;

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef DJL_LORA_CPU_PARALLEL_H_
+#define DJL_LORA_CPU_PARALLEL_H_
+
+#include <algorithm>
+#include <cstdint>
+
+namespace djl_lora {
+
+// Threads worth waking for `work` multiply-adds: one for each 32,768 of them (some 10 microseconds), at most `threads`.
+inline int UsefulThreads(int64_t work, int threads) {
+  constexpr int64_t kWorkPerThread = 32768;
+  return static_cast<int>(std::clamp<int64_t>(work / kWorkPerThread, 1, std::max(threads, 1)));
+}
+
+}  // namespace djl_lora
+
+#endif  // DJL_LORA_CPU_PARALLEL_H_

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The native methods of ai.djl.lora.jni.LoraNative; their contracts are that class's Javadoc.
+#include <omp.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "common/errors.h"
+#include "cpu/features.h"
+#include "cpu/layers_cpu.h"
+#include "jni/jni_support.h"
+#include "ops/register.h"
+#include "ops/sgmv.h"
+#include "ops/table.h"
+#include "torch/tensor.h"
+
+// The prototypes that javac wrote, so that a method whose arguments differ between the two sides does not compile.
+#if defined(__has_include)
+#if __has_include("ai_djl_lora_jni_LoraNative.h")
+#include "ai_djl_lora_jni_LoraNative.h"
+#endif
+#endif
+
+namespace djl_lora {
+
+namespace {
+
+long long Long(int64_t value) { return static_cast<long long>(value); }
+
+TensorInfo Info(const char* operation, const char* name, jlong handle) {
+  return Describe(operation, name, ToHandle(handle));
+}
+
+std::vector<int64_t> Sizes(const TensorInfo& tensor) { return {tensor.sizes, tensor.sizes + tensor.dim}; }
+
+// Bytes [offset, offset + length) of a contiguous tensor.
+char* ByteRange(const char* operation, const TensorInfo& tensor, int64_t offset, int64_t length) {
+  RequireContiguous(operation, tensor);
+  if (tensor.type == ElementType::kOther) {
+    Refuse("%s: %s is of a type that is not supported here", operation, tensor.name);
+  }
+  const int64_t bytes = tensor.numel * ElementSize(tensor.type);
+  if (offset < 0 || length < 0 || offset > bytes - length) {
+    Refuse("%s: %lld bytes at offset %lld do not lie within %s %s of %lld bytes", operation, Long(length), Long(offset),
+           tensor.name, tensor.Text().c_str(), Long(bytes));
+  }
+  return tensor.As<char>() + offset;
+}
+
+void CheckArrayRange(JNIEnv* env, const char* operation, const char* name, jbyteArray array, jint from, jint length) {
+  if (array == nullptr) {
+    Refuse("%s: %s is null", operation, name);
+  }
+  const jsize size = env->GetArrayLength(array);
+  if (from < 0 || length < 0 || from > size - length) {
+    Refuse("%s: %d bytes at index %d do not lie within %s of %d bytes", operation, static_cast<int>(length),
+           static_cast<int>(from), name, static_cast<int>(size));
+  }
+}
+
+Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
+  constexpr const char* kName = "linear";
+  const TensorInfo x = Info(kName, "x", x_handle);
+  const TensorInfo weight = Info(kName, "weight", weight_handle);
+  RequireKernelType(kName, x);
+  RequireType(kName, weight, x.type);
+  RequireDim(kName, weight, 2);
+  if (x.dim < 1 || x.sizes[x.dim - 1] != weight.sizes[1]) {
+    Refuse("%s: x is %s and weight is %s, but the last dimensions must be the same", kName, x.Text().c_str(),
+           weight.Text().c_str());
+  }
+  if (bias_handle != 0) {
+    const TensorInfo bias = Info(kName, "bias", bias_handle);
+    RequireType(kName, bias, x.type);
+    if (bias.dim != 1 || bias.numel != weight.sizes[0]) {
+      Refuse("%s: bias is %s, but weight %s takes [%lld]", kName, bias.Text().c_str(), weight.Text().c_str(),
+             Long(weight.sizes[0]));
+    }
+  }
+  return CallForTensor(
+      "aten::linear", "",
+      {Argument::Of(x.handle), Argument::Of(weight.handle), Argument::Optional(ToHandle(bias_handle))});
+}
+
+Tensor Embedding(jlong weight_handle, jlong ids_handle) {
+  constexpr const char* kName = "embedding";
+  const TensorInfo weight = Info(kName, "weight", weight_handle);
+  const TensorInfo ids = Info(kName, "ids", ids_handle);
+  RequireKernelType(kName, weight);
+  RequireDim(kName, weight, 2);
+  RequireType(kName, ids, ElementType::kInt64);
+  RequireContiguous(kName, ids);
+  for (int64_t i = 0; i < ids.numel; ++i) {
+    const int64_t id = ids.As<int64_t>()[i];
+    if (id < 0 || id >= weight.sizes[0]) {
+      Refuse("%s: id %lld at index %lld is not a row of weight %s", kName, Long(id), Long(i), weight.Text().c_str());
+    }
+  }
+  return CallForTensor("aten::embedding", "",
+                       {Argument::Of(weight.handle), Argument::Of(ids.handle), Argument::Int(-1), Argument::Bool(false),
+                        Argument::Bool(false)});
+}
+
+Tensor RmsNorm(jlong x_handle, jlong weight_handle, double epsilon) {
+  constexpr const char* kName = "rmsNorm";
+  const TensorInfo x = Info(kName, "x", x_handle);
+  const TensorInfo weight = Info(kName, "weight", weight_handle);
+  RequireKernelType(kName, x);
+  RequireType(kName, weight, x.type);
+  if (x.dim < 2) {
+    Refuse("%s: x is %s, but it must have 2 dimensions or more", kName, x.Text().c_str());
+  }
+  const int64_t size = x.sizes[x.dim - 1];
+  if (weight.dim != 1 || weight.numel != size) {
+    Refuse("%s: weight is %s, but x %s takes [%lld]", kName, weight.Text().c_str(), x.Text().c_str(), Long(size));
+  }
+  RequireContiguous(kName, x);
+  RequireContiguous(kName, weight);
+  if (!(epsilon >= 0.0) || !std::isfinite(epsilon)) {
+    Refuse("%s: eps is %g, but it must be finite and not negative", kName, epsilon);
+  }
+  Tensor result = Empty(Sizes(x), x.type);
+  if (x.numel > 0) {
+    const TensorInfo out = Describe(kName, "result", result.get());
+    RmsNormCpu({x.type, x.numel / size, size, x.data, weight.data, epsilon, out.data}, omp_get_max_threads());
+  }
+  return result;
+}
+
+void Rotary(jlong x_handle, jlong cos_handle, jlong sin_handle) {
+  constexpr const char* kName = "rotary";
+  const TensorInfo x = Info(kName, "x", x_handle);
+  const TensorInfo cos = Info(kName, "cos", cos_handle);
+  const TensorInfo sin = Info(kName, "sin", sin_handle);
+  RequireKernelType(kName, x);
+  RequireDim(kName, x, 3);
+  RequireDenseLast(kName, x);
+  if (x.sizes[2] % 2 != 0) {
+    Refuse("%s: x is %s, but its last dimension must be even", kName, x.Text().c_str());
+  }
+  // Whichever of the two outer strides is the smaller, its rows must fit into the other's step, or rows would be turned
+  // more than once.
+  const bool tokens_inside = x.strides[0] < x.strides[1];
+  const int64_t inner = tokens_inside ? 0 : 1;
+  const bool separate =
+      (x.sizes[inner] <= 1 || x.strides[inner] >= x.sizes[2]) &&
+      (x.sizes[1 - inner] <= 1 || x.strides[1 - inner] >= (x.sizes[inner] - 1) * x.strides[inner] + x.sizes[2]);
+  if (x.numel > 0 && !separate) {
+    Refuse("%s: x is %s with strides %s, but its rows must not overlap", kName, x.Text().c_str(),
+           ShapeText(x.strides, x.dim).c_str());
+  }
+  for (const TensorInfo* table : {&cos, &sin}) {
+    RequireType(kName, *table, ElementType::kFloat32);
+    RequireDim(kName, *table, 2);
+    RequireDenseLast(kName, *table);
+    if (table->sizes[0] != x.sizes[0] || table->sizes[1] != x.sizes[2] / 2) {
+      Refuse("%s: %s is %s, but x %s takes [%lld, %lld]", kName, table->name, table->Text().c_str(), x.Text().c_str(),
+             Long(x.sizes[0]), Long(x.sizes[2] / 2));
+    }
+    RequireSeparate(kName, x, *table);
+  }
+  if (x.numel > 0) {
+    RotaryCpu({x.type, x.sizes[0], x.sizes[1], x.sizes[2] / 2, x.data, x.strides[0], x.strides[1], cos.As<float>(),
+               cos.strides[0], sin.As<float>(), sin.strides[0]},
+              omp_get_max_threads());
+  }
+}
+
+// q [tokens, heads, dim] seen as [kv heads, group, tokens, dim]: heads that share keys become a batch of their own, so
+// that keys and values are never copied for each query head. Keys and values have stride 0 over the group.
+Tensor AttentionView(const TensorInfo& tensor, int64_t kv_heads, int64_t group, bool shared) {
+  const int64_t head = tensor.strides[1];
+  return View(tensor, {kv_heads, group, tensor.sizes[0], tensor.sizes[2]},
+              {shared ? head : head * group, shared ? 0 : head, tensor.strides[0], tensor.strides[2]}, 0);
+}
+
+Tensor Attention(jlong q_handle, jlong k_handle, jlong v_handle, jlong mask_handle, bool causal, double scale) {
+  constexpr const char* kName = "attention";
+  const TensorInfo q = Info(kName, "q", q_handle);
+  const TensorInfo k = Info(kName, "k", k_handle);
+  const TensorInfo v = Info(kName, "v", v_handle);
+  RequireKernelType(kName, q);
+  for (const TensorInfo* tensor : {&q, &k, &v}) {
+    RequireType(kName, *tensor, q.type);
+    RequireDim(kName, *tensor, 3);
+    RequireDenseLast(kName, *tensor);
+  }
+  const int64_t tokens = q.sizes[0];
+  const int64_t heads = q.sizes[1];
+  const int64_t dim = q.sizes[2];
+  const int64_t kv_tokens = k.sizes[0];
+  const int64_t kv_heads = k.sizes[1];
+  if (v.sizes[0] != kv_tokens || v.sizes[1] != kv_heads || k.sizes[2] != dim || v.sizes[2] != dim) {
+    Refuse("%s: q is %s, k is %s and v is %s, but k and v must have the same shape, with q's last dimension", kName,
+           q.Text().c_str(), k.Text().c_str(), v.Text().c_str());
+  }
+  if (kv_tokens == 0 || kv_heads == 0 || dim == 0 || heads == 0 || heads % kv_heads != 0) {
+    Refuse("%s: q is %s and k is %s, but neither k nor a head may be empty and q's heads must be a multiple of k's",
+           kName, q.Text().c_str(), k.Text().c_str());
+  }
+  if (causal && tokens != kv_tokens) {
+    Refuse("%s: q is %s and k is %s, but causal needs as many rows in q as in k; pass a mask instead", kName,
+           q.Text().c_str(), k.Text().c_str());
+  }
+  if (mask_handle != 0) {
+    const TensorInfo mask = Info(kName, "mask", mask_handle);
+    if (causal) {
+      Refuse("%s: mask is %s and causal is true, but only one of them is allowed", kName, mask.Text().c_str());
+    }
+    RequireType(kName, mask, ElementType::kBool);
+    if (mask.dim != 2 || mask.sizes[0] != tokens || mask.sizes[1] != kv_tokens) {
+      Refuse("%s: mask is %s, but q %s and k %s take [%lld, %lld]", kName, mask.Text().c_str(), q.Text().c_str(),
+             k.Text().c_str(), Long(tokens), Long(kv_tokens));
+    }
+  }
+  if (!std::isfinite(scale)) {
+    Refuse("%s: scale is %g, but it must be finite", kName, scale);
+  }
+  if (tokens == 0) {
+    return Empty(Sizes(q), q.type);
+  }
+  const int64_t group = heads / kv_heads;
+  const Tensor query = AttentionView(q, kv_heads, group, false);
+  const Tensor key = AttentionView(k, kv_heads, group, true);
+  const Tensor value = AttentionView(v, kv_heads, group, true);
+  const Tensor result = CallForTensor("aten::scaled_dot_product_attention", "",
+                                      {Argument::Of(query.get()), Argument::Of(key.get()), Argument::Of(value.get()),
+                                       Argument::Optional(ToHandle(mask_handle)), Argument::Double(0.0),
+                                       Argument::Bool(causal), Argument::OptionalDouble(scale), Argument::Bool(false)});
+  // [kv heads, group, tokens, dim] back to [tokens, heads, dim]. The two head dimensions merge only in a copy, unless
+  // there is one token.
+  const TensorInfo out = Describe(kName, "result", result.get());
+  const int64_t* strides = out.strides;
+  Tensor rows = View(out, {tokens, kv_heads, group, dim}, {strides[2], strides[0], strides[1], strides[3]}, 0);
+  const TensorInfo seen = Describe(kName, "result", rows.get());
+  if (!seen.Contiguous()) {
+    rows = ContiguousCopy(rows.get(), Sizes(seen), q.type);
+  }
+  const std::vector<int64_t> sizes = {tokens, heads, dim};
+  return View(Describe(kName, "result", rows.get()), sizes, ContiguousStrides(sizes), 0);
+}
+
+Tensor NarrowRows(const char* operation, const TensorInfo& tensor, int64_t from, int64_t to) {
+  if (tensor.dim < 1 || from < 0 || to < from || to > tensor.sizes[0]) {
+    Refuse("%s: rows %lld to %lld do not lie within %s %s", operation, Long(from), Long(to), tensor.name,
+           tensor.Text().c_str());
+  }
+  std::vector<int64_t> sizes = Sizes(tensor);
+  sizes[0] = to - from;
+  return View(tensor, sizes, {tensor.strides, tensor.strides + tensor.dim}, from * tensor.strides[0]);
+}
+
+void CopyRows(jlong target_handle, int64_t target_row, jlong source_handle) {
+  constexpr const char* kName = "copyRows";
+  const TensorInfo target = Info(kName, "target", target_handle);
+  const TensorInfo source = Info(kName, "source", source_handle);
+  RequireType(kName, source, target.type);
+  bool fits = target.dim >= 1 && target.dim == source.dim;
+  for (int64_t i = 1; fits && i < target.dim; ++i) {
+    fits = target.sizes[i] == source.sizes[i];
+  }
+  if (!fits) {
+    Refuse("%s: source is %s and target is %s, but all dimensions after the first must be the same", kName,
+           source.Text().c_str(), target.Text().c_str());
+  }
+  const int64_t rows = source.sizes[0];
+  if (target_row < 0 || target_row > target.sizes[0] - rows) {
+    Refuse("%s: %lld rows at row %lld do not lie within target %s", kName, Long(rows), Long(target_row),
+           target.Text().c_str());
+  }
+  const Tensor part = NarrowRows(kName, target, target_row, target_row + rows);
+  const TensorInfo written = Describe(kName, "target", part.get());
+  RequireSeparate(kName, written, source);
+  if (source.numel == 0) {
+    return;
+  }
+  if (written.Contiguous() && source.Contiguous() && source.type != ElementType::kOther) {
+    std::memcpy(written.data, source.data, static_cast<size_t>(source.numel * ElementSize(source.type)));
+  } else {
+    CheckTorch(aoti_torch_copy_(written.handle, source.handle, 0), "aten::copy_");
+  }
+}
+
+}  // namespace
+
+}  // namespace djl_lora
+
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
+using djl_lora::Argument;
+using djl_lora::ElementType;
+using djl_lora::Guard;
+using djl_lora::Tensor;
+using djl_lora::TensorInfo;
+using djl_lora::ToHandle;
+using djl_lora::ToJava;
+using djl_lora::Wrap;
+
+#define LORA_NATIVE(type, name) extern "C" JNIEXPORT type JNICALL Java_ai_djl_lora_jni_LoraNative_##name
+
+extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
+  JNIEnv* env = nullptr;
+  if (vm->GetEnv(reinterpret_cast<void**>(&env), JNI_VERSION_1_8) != JNI_OK) {
+    return JNI_ERR;
+  }
+  const std::string& error = djl_lora::RegistrationError();
+  if (!error.empty()) {
+    djl_lora::ThrowJava(env, "java/lang/UnsatisfiedLinkError", error.c_str());
+    return JNI_ERR;
+  }
+  return JNI_VERSION_1_8;
+}
+
+LORA_NATIVE(jstring, version)(JNIEnv* env, jclass) {
+  return Guard(env, [&] {
+    const uint64_t abi = aoti_torch_abi_version();  // one byte each for major, minor and patch, from the top
+    return djl_lora::JavaString(env, djl_lora::Format("%s (stable C interface, libtorch %d.%d.%d)", DJL_LORA_VERSION,
+                                                      static_cast<int>(abi >> 56), static_cast<int>((abi >> 48) & 0xff),
+                                                      static_cast<int>((abi >> 40) & 0xff)));
+  });
+}
+
+LORA_NATIVE(jstring, cpuFeatures)(JNIEnv* env, jclass) {
+  return Guard(env, [&] { return djl_lora::JavaString(env, djl_lora::CpuFeatures()); });
+}
+
+LORA_NATIVE(jint, threads)(JNIEnv*, jclass) { return omp_get_max_threads(); }
+
+LORA_NATIVE(jint, elementType)(JNIEnv* env, jclass, jlong tensor) {
+  return Guard(env, [&] { return static_cast<jint>(djl_lora::Info("elementType", "tensor", tensor).type); });
+}
+
+LORA_NATIVE(jlongArray, shape)(JNIEnv* env, jclass, jlong tensor) {
+  return Guard(env, [&] {
+    const TensorInfo info = djl_lora::Info("shape", "tensor", tensor);
+    jlongArray result = env->NewLongArray(static_cast<jsize>(info.dim));
+    if (result == nullptr) {
+      throw djl_lora::PendingJavaException();
+    }
+    env->SetLongArrayRegion(result, 0, static_cast<jsize>(info.dim), reinterpret_cast<const jlong*>(info.sizes));
+    return result;
+  });
+}
+
+LORA_NATIVE(jlong, fromBuffer)(JNIEnv* env, jclass, jobject buffer, jlong byte_offset, jint type_code,
+                               jlongArray shape) {
+  constexpr const char* kName = "fromBuffer";
+  return Guard(env, [&] {
+    const ElementType type = djl_lora::TypeArgument(kName, type_code);
+    const std::vector<int64_t> sizes = djl_lora::Shape(env, kName, shape, type);
+    const djl_lora::DirectMemory memory = djl_lora::DirectBuffer(env, kName, "buffer", buffer);
+    int64_t bytes = djl_lora::ElementSize(type);
+    for (const int64_t size : sizes) {
+      bytes *= size;
+    }
+    if (byte_offset < 0 || byte_offset > memory.capacity - bytes) {
+      djl_lora::Refuse("%s: %s %s is %lld bytes, which at offset %lld do not lie within the buffer of %lld bytes",
+                       kName, djl_lora::ElementName(type),
+                       djl_lora::ShapeText(sizes.data(), static_cast<int64_t>(sizes.size())).c_str(),
+                       djl_lora::Long(bytes), djl_lora::Long(byte_offset), djl_lora::Long(memory.capacity));
+    }
+    char* data = memory.data + byte_offset;
+    if (reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(djl_lora::ElementSize(type)) != 0) {
+      djl_lora::Refuse("%s: offset %lld of the buffer is not aligned to the %lld bytes of a %s", kName,
+                       djl_lora::Long(byte_offset), djl_lora::Long(djl_lora::ElementSize(type)),
+                       djl_lora::ElementName(type));
+    }
+    return ToJava(Wrap(data, sizes, type));
+  });
+}
+
+LORA_NATIVE(jlong, empty)(JNIEnv* env, jclass, jint type_code, jlongArray shape) {
+  return Guard(env, [&] {
+    const ElementType type = djl_lora::TypeArgument("empty", type_code);
+    return ToJava(djl_lora::Empty(djl_lora::Shape(env, "empty", shape, type), type));
+  });
+}
+
+LORA_NATIVE(jlong, zeros)(JNIEnv* env, jclass, jint type_code, jlongArray shape) {
+  return Guard(env, [&] {
+    const ElementType type = djl_lora::TypeArgument("zeros", type_code);
+    Tensor result = djl_lora::Empty(djl_lora::Shape(env, "zeros", shape, type), type);
+    djl_lora::CheckTorch(aoti_torch_zero_(result.get()), "aten::zero_");
+    return ToJava(std::move(result));
+  });
+}
+
+LORA_NATIVE(void, copyFromBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from,
+                                 jint length) {
+  constexpr const char* kName = "copyFromBytes";
+  Guard(env, [&] {
+    const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
+    djl_lora::CheckArrayRange(env, kName, "source", source, from, length);
+    char* data = djl_lora::ByteRange(kName, target, byte_offset, length);
+    env->GetByteArrayRegion(source, from, length, reinterpret_cast<jbyte*>(data));
+  });
+}
+
+LORA_NATIVE(void, copyToBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray target, jint from,
+                               jint length) {
+  constexpr const char* kName = "copyToBytes";
+  Guard(env, [&] {
+    const TensorInfo source = djl_lora::Info(kName, "tensor", tensor);
+    djl_lora::CheckArrayRange(env, kName, "target", target, from, length);
+    const char* data = djl_lora::ByteRange(kName, source, byte_offset, length);
+    env->SetByteArrayRegion(target, from, length, reinterpret_cast<const jbyte*>(data));
+  });
+}
+
+LORA_NATIVE(void, copyFromBuffer)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from,
+                                  jint length) {
+  constexpr const char* kName = "copyFromBuffer";
+  Guard(env, [&] {
+    const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
+    const djl_lora::DirectMemory memory = djl_lora::DirectBuffer(env, kName, "source", source);
+    if (from < 0 || length < 0 || from > memory.capacity - length) {
+      djl_lora::Refuse("%s: %d bytes at index %d do not lie within source of %lld bytes", kName,
+                       static_cast<int>(length), static_cast<int>(from), djl_lora::Long(memory.capacity));
+    }
+    char* data = djl_lora::ByteRange(kName, target, byte_offset, length);
+    if (length > 0) {
+      std::memmove(data, memory.data + from, static_cast<size_t>(length));
+    }
+  });
+}
+
+LORA_NATIVE(jlong, toType)(JNIEnv* env, jclass, jlong tensor, jint type_code) {
+  constexpr const char* kName = "toType";
+  return Guard(env, [&] {
+    const ElementType type = djl_lora::TypeArgument(kName, type_code);
+    const TensorInfo source = djl_lora::Info(kName, "tensor", tensor);
+    if (!djl_lora::IsKernelType(type)) {
+      djl_lora::Refuse("%s: type is %s, but it must be float32, float16 or bfloat16", kName,
+                       djl_lora::ElementName(type));
+    }
+    return ToJava(djl_lora::ContiguousCopy(source.handle, djl_lora::Sizes(source), type));
+  });
+}
+
+LORA_NATIVE(jlong, linear)(JNIEnv* env, jclass, jlong x, jlong weight, jlong bias) {
+  return Guard(env, [&] { return ToJava(djl_lora::Linear(x, weight, bias)); });
+}
+
+LORA_NATIVE(jlong, embedding)(JNIEnv* env, jclass, jlong weight, jlong ids) {
+  return Guard(env, [&] { return ToJava(djl_lora::Embedding(weight, ids)); });
+}
+
+LORA_NATIVE(jlong, silu)(JNIEnv* env, jclass, jlong x) {
+  return Guard(env, [&] {
+    const TensorInfo info = djl_lora::Info("silu", "x", x);
+    djl_lora::RequireKernelType("silu", info);
+    return ToJava(djl_lora::CallForTensor("aten::silu", "", {Argument::Of(info.handle)}));
+  });
+}
+
+LORA_NATIVE(jlong, rmsNorm)(JNIEnv* env, jclass, jlong x, jlong weight, jdouble eps) {
+  return Guard(env, [&] { return ToJava(djl_lora::RmsNorm(x, weight, eps)); });
+}
+
+LORA_NATIVE(void, rotary)(JNIEnv* env, jclass, jlong x, jlong cos, jlong sin) {
+  Guard(env, [&] { djl_lora::Rotary(x, cos, sin); });
+}
+
+LORA_NATIVE(jlong, attention)(JNIEnv* env, jclass, jlong q, jlong k, jlong v, jlong mask, jboolean causal,
+                              jdouble scale) {
+  return Guard(env, [&] { return ToJava(djl_lora::Attention(q, k, v, mask, causal != JNI_FALSE, scale)); });
+}
+
+LORA_NATIVE(void, copyRows)(JNIEnv* env, jclass, jlong target, jlong target_row, jlong source) {
+  Guard(env, [&] { djl_lora::CopyRows(target, target_row, source); });
+}
+
+LORA_NATIVE(jlong, narrowRows)(JNIEnv* env, jclass, jlong tensor, jlong from, jlong to) {
+  return Guard(env, [&] {
+    return ToJava(djl_lora::NarrowRows("narrowRows", djl_lora::Info("narrowRows", "tensor", tensor), from, to));
+  });
+}
+
+// The table's operators and sgmv check their arguments themselves. The same checks are made here first, since what an
+// operator refuses libtorch also prints.
+
+LORA_NATIVE(jlong, tableCreate)(JNIEnv* env, jclass, jlongArray in_features, jlongArray out_features, jint type) {
+  constexpr const char* kName = "table_create";
+  return Guard(env, [&]() -> jlong {
+    std::vector<int64_t> in = djl_lora::LongArray(env, kName, "inFeatures", in_features);
+    std::vector<int64_t> out = djl_lora::LongArray(env, kName, "outFeatures", out_features);
+    const Tensor in_tensor = Wrap(in.data(), {static_cast<int64_t>(in.size())}, ElementType::kInt64);
+    const Tensor out_tensor = Wrap(out.data(), {static_cast<int64_t>(out.size())}, ElementType::kInt64);
+    djl_lora::CheckTableCreate(in_tensor.get(), out_tensor.get(), type);
+    return static_cast<jlong>(
+        djl_lora::CallOperator("djl_lora::table_create", "",
+                               {Argument::Of(in_tensor.get()), Argument::Of(out_tensor.get()), Argument::Int(type)}));
+  });
+}
+
+LORA_NATIVE(void, tablePut)(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout,
+                            jfloatArray scales) {
+  constexpr const char* kName = "table_put";
+  Guard(env, [&] {
+    std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
+    std::vector<float> factors = djl_lora::FloatArray(env, kName, "scales", scales);
+    constexpr int64_t kColumns = djl_lora::Table::kLayoutColumns;
+    const int64_t count = static_cast<int64_t>(rows.size());
+    if (count % kColumns != 0) {
+      djl_lora::Refuse("%s: layout has %lld values, but it must have %lld for each module", kName,
+                       djl_lora::Long(count), djl_lora::Long(kColumns));
+    }
+    const Tensor layout_tensor = Wrap(rows.data(), {count / kColumns, kColumns}, ElementType::kInt64);
+    const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
+    djl_lora::CheckTablePut(table, slot, ToHandle(weights), layout_tensor.get(), scales_tensor.get());
+    djl_lora::CallOperator("djl_lora::table_put", "",
+                           {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
+                            Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
+  });
+}
+
+LORA_NATIVE(void, tableRemove)(JNIEnv* env, jclass, jlong table, jint slot) {
+  Guard(env, [&] {
+    djl_lora::CheckTableRemove(table, slot);
+    djl_lora::CallOperator("djl_lora::table_remove", "", {Argument::Int(table), Argument::Int(slot)});
+  });
+}
+
+LORA_NATIVE(void, tableClose)(JNIEnv* env, jclass, jlong table) {
+  Guard(env, [&] {
+    djl_lora::FindTable("table_close", table);
+    djl_lora::CallOperator("djl_lora::table_close", "", {Argument::Int(table)});
+  });
+}
+
+LORA_NATIVE(void, sgmv)(JNIEnv* env, jclass, jlong y, jlong x, jlong bias, jlongArray segment_starts, jlongArray slots,
+                        jlong table, jint module) {
+  constexpr const char* kName = "sgmv";
+  Guard(env, [&] {
+    std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
+    std::vector<int64_t> choice = djl_lora::LongArray(env, kName, "slots", slots);
+    const Tensor starts_tensor = Wrap(starts.data(), {static_cast<int64_t>(starts.size())}, ElementType::kInt64);
+    const Tensor slots_tensor = Wrap(choice.data(), {static_cast<int64_t>(choice.size())}, ElementType::kInt64);
+    djl_lora::CheckedSgmv(
+        {ToHandle(y), ToHandle(x), ToHandle(bias), starts_tensor.get(), slots_tensor.get(), table, module});
+    djl_lora::CallOperator("djl_lora::sgmv", "",
+                           {Argument::Of(ToHandle(y)), Argument::Of(ToHandle(x)), Argument::Optional(ToHandle(bias)),
+                            Argument::Of(starts_tensor.get()), Argument::Of(slots_tensor.get()), Argument::Int(table),
+                            Argument::Int(module)});
+  });
+}
+
+LORA_NATIVE(void, deleteTensor)(JNIEnv* env, jclass, jlong tensor) {
+  Guard(env, [&] {
+    if (tensor == 0) {
+      djl_lora::Refuse("deleteTensor: tensor is missing (its handle is 0)");
+    }
+    djl_lora::CheckTorch(aoti_torch_delete_tensor_object(ToHandle(tensor)), "aoti_torch_delete_tensor_object");
+  });
+}
+
+LORA_NATIVE(jlong, liveHandles)(JNIEnv*, jclass) { return Tensor::Live(); }
+
+LORA_NATIVE(jlong, openTables)(JNIEnv*, jclass) { return djl_lora::OpenTables(); }
+
+LORA_NATIVE(jlong, liveAdapters)(JNIEnv*, jclass) { return djl_lora::LiveAdapters(); }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

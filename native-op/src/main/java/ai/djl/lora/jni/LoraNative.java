@@ -1,0 +1,369 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.jni;
+
+import java.nio.ByteBuffer;
+
+/**
+ * The methods of the native library, one to one.
+ *
+ * <p>A tensor is a {@code long}: the handle of a libtorch tensor, the same that DJL's {@code
+ * PtNDArray.getHandle()} gives. A handle that a method returns is the caller's, who makes an array
+ * of it ({@code new PtNDArray(manager, handle)}) or frees it with {@link #deleteTensor}. Methods
+ * borrow the tensors that they are given. All tensors are on the CPU.
+ *
+ * <p>Element types are codes: 0 float32, 1 float16, 2 bfloat16, 3 int64, 4 int32, 5 bool, 6 uint8,
+ * 7 int8, 8 float64, and -1 for any other. "Floating" below means float32, float16 or bfloat16.
+ *
+ * <p>Every argument is checked before memory is touched. What is not allowed is an {@link
+ * IllegalArgumentException} that names the argument, what it was and what is allowed; what libtorch
+ * itself fails at is an {@link ai.djl.engine.EngineException}. Two things cannot be checked: that a
+ * handle other than 0 is one of a live tensor, and that memory which a method writes to is writable
+ * (a read-only mapped file is not).
+ *
+ * <p>Before any method is used {@link LoraLibrary#load()} must have returned. All methods may be
+ * called from any thread; writing to a tensor that another thread uses is the caller's to prevent.
+ */
+public final class LoraNative {
+
+    /** The code of 32-bit floating point. */
+    public static final int FLOAT32 = 0;
+
+    /** The code of 16-bit floating point. */
+    public static final int FLOAT16 = 1;
+
+    /** The code of bfloat16. */
+    public static final int BFLOAT16 = 2;
+
+    /** The code of 64-bit integers. */
+    public static final int INT64 = 3;
+
+    /** The code of 32-bit integers. */
+    public static final int INT32 = 4;
+
+    /** The code of booleans. */
+    public static final int BOOL = 5;
+
+    /** The code of unsigned bytes. */
+    public static final int UINT8 = 6;
+
+    /** The code of signed bytes. */
+    public static final int INT8 = 7;
+
+    /** The code of 64-bit floating point. */
+    public static final int FLOAT64 = 8;
+
+    /** The number of values that a module has in a table's layout. */
+    public static final int LAYOUT_COLUMNS = 5;
+
+    private LoraNative() {}
+
+    /**
+     * Returns the version of the library, and in brackets what it runs on.
+     *
+     * @return for example {@code 0.1.0 (stable C interface, libtorch 2.7.1)}
+     */
+    public static native String version();
+
+    /**
+     * Returns the instruction sets that this CPU has, and the operating system allows, as far as
+     * they matter here.
+     *
+     * @return names with a space between, for example {@code avx2 fma avx512f avx512_bf16}; empty
+     *     where there are none
+     */
+    public static native String cpuFeatures();
+
+    /**
+     * Returns how many threads an operation called from this thread uses at most.
+     *
+     * @return the number of threads, 1 or more
+     */
+    public static native int threads();
+
+    /**
+     * Returns a tensor's element type.
+     *
+     * @param tensor the tensor
+     * @return the code of its type, -1 for one that has no code
+     */
+    public static native int elementType(long tensor);
+
+    /**
+     * Returns a tensor's shape.
+     *
+     * @param tensor the tensor
+     * @return the sizes
+     */
+    public static native long[] shape(long tensor);
+
+    /**
+     * Makes a tensor over the memory of a direct buffer, without a copy.
+     *
+     * <p>The tensor does not keep the buffer reachable: the caller must, for as long as the tensor
+     * or any view of it lives. The buffer's position and limit are not looked at.
+     *
+     * @param direct a direct buffer, a mapped file for instance, in the machine's byte order
+     * @param byteOffset where the first element lies, a multiple of the element's size in memory
+     * @param type the element type
+     * @param shape the shape
+     * @return a contiguous tensor
+     */
+    public static native long fromBuffer(
+            ByteBuffer direct, long byteOffset, int type, long[] shape);
+
+    /**
+     * Makes a tensor whose elements are not set.
+     *
+     * @param type the element type
+     * @param shape the shape
+     * @return a contiguous tensor that owns its memory
+     */
+    public static native long empty(int type, long[] shape);
+
+    /**
+     * Makes a tensor of zeros.
+     *
+     * @param type the element type
+     * @param shape the shape
+     * @return a contiguous tensor that owns its memory
+     */
+    public static native long zeros(int type, long[] shape);
+
+    /**
+     * Copies bytes into a tensor.
+     *
+     * @param tensor a contiguous tensor
+     * @param byteOffset the first byte of the tensor to write
+     * @param source the bytes
+     * @param from the first byte of the source to read
+     * @param length the number of bytes
+     */
+    public static native void copyFromBytes(
+            long tensor, long byteOffset, byte[] source, int from, int length);
+
+    /**
+     * Copies bytes of a direct buffer into a tensor. The buffer's position and limit are not looked
+     * at.
+     *
+     * @param tensor a contiguous tensor
+     * @param byteOffset the first byte of the tensor to write
+     * @param direct the buffer
+     * @param from the first byte of the buffer to read
+     * @param length the number of bytes
+     */
+    public static native void copyFromBuffer(
+            long tensor, long byteOffset, ByteBuffer direct, int from, int length);
+
+    /**
+     * Copies bytes out of a tensor.
+     *
+     * @param tensor a contiguous tensor
+     * @param byteOffset the first byte of the tensor to read
+     * @param target the array to write to
+     * @param to the first byte of the array to write
+     * @param length the number of bytes
+     */
+    public static native void copyToBytes(
+            long tensor, long byteOffset, byte[] target, int to, int length);
+
+    /**
+     * Converts a tensor.
+     *
+     * @param tensor a tensor of any type and strides
+     * @param type float32, float16 or bfloat16
+     * @return a new contiguous tensor of the same shape, also where the type is the same
+     */
+    public static native long toType(long tensor, int type);
+
+    /**
+     * Multiplies with a weight as a linear layer does: {@code x * weight^T + bias}.
+     *
+     * @param x [..., in], floating
+     * @param weight [out, in], of x's type
+     * @param biasOrZero [out], of x's type; or 0
+     * @return [..., out]
+     */
+    public static native long linear(long x, long weight, long biasOrZero);
+
+    /**
+     * Looks up rows.
+     *
+     * @param weight [rows, size], floating
+     * @param ids [...], int64, contiguous, each from 0 to rows - 1
+     * @return [..., size]
+     */
+    public static native long embedding(long weight, long ids);
+
+    /**
+     * Computes {@code x * sigmoid(x)}.
+     *
+     * @param x any shape, floating
+     * @return a tensor of x's shape and type
+     */
+    public static native long silu(long x);
+
+    /**
+     * Normalises the last dimension by its root mean square (Zhang and Sennrich, arXiv 1910.07467)
+     * and multiplies with a weight, as Hugging Face's LlamaRMSNorm does: in float32, rounded to x's
+     * type before the weight.
+     *
+     * @param x [..., size] of 2 dimensions or more, floating, contiguous
+     * @param weight [size], of x's type, contiguous
+     * @param eps added to the mean square, 0 or more
+     * @return a contiguous tensor of x's shape and type
+     */
+    public static native long rmsNorm(long x, long weight, double eps);
+
+    /**
+     * Turns queries or keys by their positions in place (RoPE, arXiv 2104.09864): the halves {@code
+     * (x1, x2)} of a head become {@code (x1 cos - x2 sin, x2 cos + x1 sin)}, computed in float32
+     * and rounded once.
+     *
+     * @param x [tokens, heads, dim], floating, the last dimension contiguous; written to
+     * @param cos float32 [tokens, dim / 2]
+     * @param sin float32 [tokens, dim / 2]
+     */
+    public static native void rotary(long x, long cos, long sin);
+
+    /**
+     * Attends from queries to keys and values, query heads in groups that share keys.
+     *
+     * @param q [qTokens, heads, dim], floating, the last dimension contiguous
+     * @param k [kvTokens, kvHeads, dim], of q's type, where kvHeads divides heads
+     * @param v as k
+     * @param maskOrZero bool [qTokens, kvTokens], true where a query sees a key; or 0. Each query
+     *     should see some key
+     * @param causal whether query i sees keys 0 to i alone; allowed where qTokens = kvTokens and
+     *     without a mask
+     * @param scale the factor of the products before the softmax
+     * @return [qTokens, heads, dim], contiguous
+     */
+    public static native long attention(
+            long q, long k, long v, long maskOrZero, boolean causal, double scale);
+
+    /**
+     * Copies rows: {@code target[targetRow : targetRow + n] = source}.
+     *
+     * @param target [rows, ...]; written to
+     * @param targetRow the first row to write
+     * @param source [n, ...], of target's type, not in the rows that are written
+     */
+    public static native void copyRows(long target, long targetRow, long source);
+
+    /**
+     * Returns a view of rows, which shares the tensor's memory.
+     *
+     * @param tensor [rows, ...]
+     * @param from the first row
+     * @param to the row behind the last
+     * @return [to - from, ...]
+     */
+    public static native long narrowRows(long tensor, long from, long to);
+
+    /**
+     * Makes an adapter table for a model.
+     *
+     * @param inFeatures the number of inputs of each module
+     * @param outFeatures the number of outputs of each module
+     * @param type the type of weights and activations, floating
+     * @return the table's id, which is never used again
+     */
+    public static native long tableCreate(long[] inFeatures, long[] outFeatures, int type);
+
+    /**
+     * Puts an adapter into a slot of a table, in place of what was there.
+     *
+     * <p>The table keeps the weights' tensor alive, until the slot is empty again and the last
+     * {@link #sgmv} that began before has ended. It cannot keep a buffer reachable that the tensor
+     * was made over.
+     *
+     * @param table the table
+     * @param slot the slot, 0 to 65535
+     * @param weights the whole adapter, of the table's type [elements], contiguous; not to be
+     *     written to while it is in a table
+     * @param layout {@link #LAYOUT_COLUMNS} values for each module: the rank (0 where the module is
+     *     not adapted), and where A [rank, in], B [out, rank], the scale of the outputs [out] and
+     *     the bias [out] begin, in elements; -1 for a part that is not there, and for A and B where
+     *     the rank is 0
+     * @param scales what the product {@code B A x} of each module is multiplied with, finite
+     */
+    public static native void tablePut(
+            long table, int slot, long weights, long[] layout, float[] scales);
+
+    /**
+     * Empties a slot. An {@link #sgmv} that is running keeps what it began with.
+     *
+     * @param table the table
+     * @param slot a slot that holds an adapter
+     */
+    public static native void tableRemove(long table, int slot);
+
+    /**
+     * Closes a table and empties its slots.
+     *
+     * @param table an open table
+     */
+    public static native void tableClose(long table);
+
+    /**
+     * Applies adapters to one module's base product, in place:
+     *
+     * <pre>
+     * y[t, :] = out_scale_s * (y[t, :] + scale_s * B_s (A_s x[t, :])) + bias_s
+     * </pre>
+     *
+     * <p>for rows t of segment s, whose adapter is in slot s (SGMV, arXiv 2310.18547). The bias is
+     * the adapter's where it has one, else the layer's. Sums are float32 and each output is rounded
+     * once; the bits of a row do not depend on the other rows or on the number of threads.
+     *
+     * @param y the base product {@code W x} without bias [tokens, out], of the table's type, rows
+     *     without gaps; written to
+     * @param x [tokens, in], of the table's type, rows without gaps, not in y's memory
+     * @param biasOrZero the layer's bias [out], contiguous; or 0
+     * @param segmentStarts the first row of each segment and behind them the number of rows: from 0
+     *     to tokens, never falling
+     * @param slots the slot of each segment, -1 for rows without an adapter
+     * @param table the table
+     * @param module the module's index in the table
+     */
+    public static native void sgmv(
+            long y,
+            long x,
+            long biasOrZero,
+            long[] segmentStarts,
+            long[] slots,
+            long table,
+            int module);
+
+    /**
+     * Frees a handle that is not an array's.
+     *
+     * @param tensor the tensor's handle, which must not be used afterwards
+     */
+    public static native void deleteTensor(long tensor);
+
+    /**
+     * Returns how many tensor handles the library itself holds: one for each adapter in a table,
+     * and those of running calls. For tests that look for leaks.
+     *
+     * @return the number of handles
+     */
+    public static native long liveHandles();
+
+    /**
+     * Returns how many tables are open.
+     *
+     * @return the number of tables
+     */
+    public static native long openTables();
+
+    /**
+     * Returns how many adapters are alive: those in tables, and those removed that a running call
+     * still uses.
+     *
+     * @return the number of adapters
+     */
+    public static native long liveAdapters();
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Adapter tables: where each adapter's weights for each module lie. A table belongs to one model; its slots hold
+// adapters. A reader takes a snapshot and keeps it for as long as it needs it; a writer replaces the snapshot, so
+// neither waits for the other, and weights live until the last reader is done with them.
+#ifndef DJL_LORA_OPS_TABLE_H_
+#define DJL_LORA_OPS_TABLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "cpu/sgmv_cpu.h"
+#include "torch/tensor.h"
+
+namespace djl_lora {
+
+// One adapter: its modules point into the tensor that it keeps alive.
+struct Adapter {
+  Tensor weights;
+  std::vector<AdapterModule> modules;
+};
+
+using Snapshot = std::vector<std::shared_ptr<const Adapter>>;  // by slot; null where there is no adapter
+
+struct ModuleShape {
+  int64_t in;
+  int64_t out;
+};
+
+class Table {
+ public:
+  static constexpr int64_t kMaxModules = 1 << 20;
+  static constexpr int64_t kMaxSlots = 1 << 16;
+  static constexpr int64_t kLayoutColumns = 5;  // rank, and the offsets of A, B, out_scale and bias
+
+  Table(int64_t id, ElementType type, std::vector<ModuleShape> modules)
+      : id_(id), type_(type), modules_(std::move(modules)) {}
+
+  int64_t id() const { return id_; }
+  ElementType type() const { return type_; }
+  const std::vector<ModuleShape>& modules() const { return modules_; }
+
+  std::shared_ptr<const Snapshot> Read() const;
+  void Put(int64_t slot, std::shared_ptr<const Adapter> adapter);
+  void Remove(int64_t slot);
+
+ private:
+  const int64_t id_;
+  const ElementType type_;
+  const std::vector<ModuleShape> modules_;
+  mutable std::mutex mutex_;  // held to copy or replace the pointer, never while weights are read
+  std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
+};
+
+// Every function below refuses (ArgumentError) what it does not allow, with `operation` before the reason.
+
+// in_features and out_features: int64 [modules], positive. Returns an id that is never used again.
+int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type);
+
+// weights: 1-D, contiguous, of the table's type. layout: int64 [modules, 5]. scales: float32 [modules].
+void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales);
+void TableRemove(int64_t table, int64_t slot);
+void TableClose(int64_t table);
+
+// The open table with this id.
+std::shared_ptr<Table> FindTable(const char* operation, int64_t table);
+
+// Checks all that TablePut would, and puts nothing.
+void CheckTablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
+                   AtenTensorHandle scales);
+void CheckTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type);
+void CheckTableRemove(int64_t table, int64_t slot);
+
+int64_t OpenTables();
+int64_t LiveAdapters();  // also counts what was removed while a reader still holds it
+
+}  // namespace djl_lora
+
+#endif  // DJL_LORA_OPS_TABLE_H_
