@@ -16,6 +16,7 @@ import static org.testng.Assert.expectThrows;
 
 import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
 import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.safetensors.SafetensorsWriter;
 import ai.djl.lora.tensor.ElementType;
@@ -26,6 +27,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.testng.annotations.AfterMethod;
@@ -453,5 +455,34 @@ public class AdapterLoaderTest {
                         AdapterLoader.load(
                                 directory.path(),
                                 List.of(new LoraModule(0, Q, 6, 4), new LoraModule(1, Q, 6, 4))));
+    }
+
+    /** Whatever the bytes say, the loader answers with an adapter or with its own failure. */
+    @Test
+    public void survivesDamage() throws IOException {
+        directory.write();
+        Random random = new Random(20260101);
+        int refused = 0;
+        for (String name : List.of("adapter_model.safetensors", PeftConfig.FILE_NAME)) {
+            Path file = directory.path().resolve(name);
+            byte[] whole = Files.readAllBytes(file);
+            for (int i = 0; i < 1500; i++) {
+                byte[] damaged = whole.clone();
+                for (int j = random.nextInt(3); j >= 0; j--) {
+                    // the first bytes hold the lengths and names that matter most
+                    int at = random.nextInt(random.nextBoolean() ? 40 : whole.length);
+                    damaged[at] = (byte) random.nextInt(256);
+                }
+                Files.write(file, damaged);
+                try {
+                    AdapterLoader.load(directory.path(), MODULES);
+                } catch (LoraException e) {
+                    assertFalse(e.getMessage().contains("\n"), e.getMessage());
+                    refused++;
+                }
+            }
+            Files.write(file, whole);
+        }
+        assertTrue(refused > 1000, refused + " of 3000 were refused");
     }
 }

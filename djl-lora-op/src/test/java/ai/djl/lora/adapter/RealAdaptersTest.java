@@ -49,11 +49,13 @@ public class RealAdaptersTest {
         return found.toArray(Object[][]::new);
     }
 
-    /** Returns the nearest directory "model" on the way up to the root. */
+    /** Returns the nearest directory "model" or "base" on the way up to the root. */
     private static Path modelOf(Path file, Path root) {
         for (Path at = file.getParent(); at.startsWith(root); at = at.getParent()) {
-            if (Files.isDirectory(at.resolve("model"))) {
-                return at.resolve("model");
+            for (String name : List.of("model", "base")) {
+                if (Files.isDirectory(at.resolve(name))) {
+                    return at.resolve(name);
+                }
             }
         }
         throw new IllegalStateException("No model beside " + file);
