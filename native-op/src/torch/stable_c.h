@@ -42,7 +42,6 @@ int32_t aoti_torch_get_sizes(AtenTensorHandle tensor, int64_t** sizes);
 int32_t aoti_torch_get_strides(AtenTensorHandle tensor, int64_t** strides);
 int32_t aoti_torch_get_dtype(AtenTensorHandle tensor, int32_t* dtype);
 int32_t aoti_torch_get_device_type(AtenTensorHandle tensor, int32_t* device_type);
-int32_t aoti_torch_get_storage_offset(AtenTensorHandle tensor, int64_t* offset);
 
 // Making a tensor. The caller owns the handle that comes back.
 int32_t aoti_torch_new_tensor_handle(AtenTensorHandle tensor, AtenTensorHandle* copy);
@@ -52,9 +51,9 @@ int32_t aoti_torch_empty_strided(int64_t dim, const int64_t* sizes, const int64_
 int32_t aoti_torch_create_tensor_from_blob(void* data, int64_t dim, const int64_t* sizes, const int64_t* strides,
                                            int64_t storage_offset, int32_t dtype, int32_t device_type,
                                            int32_t device_index, AtenTensorHandle* result);
-// A view of the same memory; the offset counts from the start of the storage, not of the tensor.
+// A view of the same memory; the offset counts from the tensor's own first element, not from its storage's.
 int32_t aoti_torch__reinterpret_tensor(AtenTensorHandle tensor, int64_t dim, const int64_t* sizes,
-                                       const int64_t* strides, int64_t storage_offset, AtenTensorHandle* result);
+                                       const int64_t* strides, int64_t offset, AtenTensorHandle* result);
 
 // Changing a tensor in place.
 int32_t aoti_torch_copy_(AtenTensorHandle target, AtenTensorHandle source, int32_t non_blocking);

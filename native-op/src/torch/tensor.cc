@@ -225,11 +225,9 @@ Tensor Wrap(void* data, const std::vector<int64_t>& sizes, ElementType type) {
 
 Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides,
             int64_t offset) {
-  int64_t start = 0;
-  CheckTorch(aoti_torch_get_storage_offset(tensor.handle, &start), "aoti_torch_get_storage_offset");
   AtenTensorHandle result = nullptr;
   CheckTorch(aoti_torch__reinterpret_tensor(tensor.handle, static_cast<int64_t>(sizes.size()), sizes.data(),
-                                            strides.data(), start + offset, &result),
+                                            strides.data(), offset, &result),
              "aoti_torch__reinterpret_tensor");
   return Tensor(result);
 }
