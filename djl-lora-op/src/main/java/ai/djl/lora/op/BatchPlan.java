@@ -71,6 +71,21 @@ public final class BatchPlan {
     }
 
     /**
+     * Returns the plan in which each row of this one has become several, as when a row is a
+     * sequence of that many tokens.
+     *
+     * @param times how many rows each row becomes, at least 1
+     * @return the plan
+     */
+    public BatchPlan repeatEach(int times) {
+        if (times < 1) {
+            throw new IllegalArgumentException("times is " + times + "; it must be 1 or more");
+        }
+        long[] starts = Arrays.stream(segmentStarts).map(start -> start * times).toArray();
+        return new BatchPlan(starts, slots);
+    }
+
+    /**
      * Returns the number of rows that the plan covers.
      *
      * @return the number of rows

@@ -1,0 +1,61 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cache;
+
+import ai.djl.lora.adapter.LoadReport;
+
+/** An adapter in a slot of the table, with the count of its leases. Guarded by its store's lock. */
+final class ResidentAdapter {
+
+    private final String name;
+    private final String revision;
+    private final int slot;
+    private final LoadReport report;
+    private int leases;
+    private boolean retired;
+
+    ResidentAdapter(String name, String revision, int slot, LoadReport report) {
+        this.name = name;
+        this.revision = revision;
+        this.slot = slot;
+        this.report = report;
+    }
+
+    String name() {
+        return name;
+    }
+
+    String revision() {
+        return revision;
+    }
+
+    int slot() {
+        return slot;
+    }
+
+    LoadReport report() {
+        return report;
+    }
+
+    void lease() {
+        ++leases;
+    }
+
+    void release() {
+        --leases;
+    }
+
+    int leases() {
+        return leases;
+    }
+
+    void retire() {
+        retired = true;
+    }
+
+    /** Returns whether nobody can reach this adapter any more. */
+    boolean isGarbage() {
+        return retired && leases == 0;
+    }
+}

@@ -1,0 +1,113 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.nn;
+
+import ai.djl.Model;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.op.LoraBackend;
+import ai.djl.lora.op.LoraBackends;
+import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.nn.BlockFactory;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+
+/**
+ * Builds models whose linear layers can be adapted, from the arguments that a {@code Criteria}
+ * gives:
+ *
+ * <ul>
+ *   <li>{@code backend}: the backend's name; the best one by default
+ *   <li>{@code dtype}: {@code float32}, {@code bfloat16} or {@code auto}, which is the default
+ *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
+ * </ul>
+ */
+public abstract class LoraBlockFactory implements BlockFactory {
+
+    /** The argument that names the backend. */
+    public static final String BACKEND = "backend";
+
+    /** The argument that names the type of weights and activations. */
+    public static final String DTYPE = "dtype";
+
+    /** The argument that lists the adapters to register. */
+    public static final String ADAPTERS = "adapters";
+
+    /** The value of {@link #DTYPE} that leaves the choice to the model and the backend. */
+    public static final String AUTO = "auto";
+
+    private static final long serialVersionUID = 1L;
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>The block comes with its weights. It is freed with the model's manager.
+     *
+     * @throws ai.djl.lora.LoraException if an argument, the model's folder or an adapter is wrong
+     */
+    @Override
+    public final AdaptedBlock newBlock(Model model, Path modelPath, Map<String, ?> arguments)
+            throws IOException {
+        LoraBackend backend = LoraBackends.choose(text(arguments, BACKEND));
+        String dtype = text(arguments, DTYPE);
+        ElementType type =
+                dtype == null || AUTO.equals(dtype)
+                        ? preferredType(modelPath, backend)
+                        : ElementType.ofLabel(dtype);
+        LoraContext context = new LoraContext(backend, type, model.getNDManager());
+        model.getNDManager()
+                .attachInternal("lora-context-" + System.identityHashCode(context), context);
+        AdaptedBlock block = newBlock(modelPath, context, arguments);
+        registerAdapters(block, text(arguments, ADAPTERS));
+        return block;
+    }
+
+    /**
+     * Builds the model.
+     *
+     * @param modelPath the model's folder
+     * @param context what the adapted layers share; weights belong to its manager
+     * @param arguments all arguments
+     * @return the model, with its weights
+     * @throws IOException if a file cannot be read
+     */
+    protected abstract AdaptedBlock newBlock(
+            Path modelPath, LoraContext context, Map<String, ?> arguments) throws IOException;
+
+    /**
+     * Returns the type to compute in where the user leaves the choice.
+     *
+     * @param modelPath the model's folder
+     * @param backend the backend
+     * @return a type that the backend supports
+     * @throws IOException if a file cannot be read
+     */
+    protected abstract ElementType preferredType(Path modelPath, LoraBackend backend)
+            throws IOException;
+
+    private static void registerAdapters(AdaptedBlock block, String adapters) {
+        if (adapters == null || adapters.isBlank()) {
+            return;
+        }
+        for (String entry : adapters.split(",")) {
+            int equals = entry.indexOf('=');
+            if (equals < 1) {
+                throw new LoraConfigurationException(
+                        "Argument adapters has the entry \""
+                                + entry
+                                + "\"; expected name=directory,name=directory");
+            }
+            block.getAdapters()
+                    .register(
+                            entry.substring(0, equals).trim(),
+                            Path.of(entry.substring(equals + 1).trim()));
+        }
+    }
+
+    private static String text(Map<String, ?> arguments, String key) {
+        Object value = arguments == null ? null : arguments.get(key);
+        return value == null ? null : value.toString();
+    }
+}

@@ -1,0 +1,32 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.tensor.ElementType;
+import java.util.Arrays;
+import java.util.stream.Collectors;
+
+/** What every backend demands before it starts to work. */
+final class BackendChecks {
+
+    private BackendChecks() {}
+
+    static void supports(LoraBackend backend, ElementType type) {
+        if (!backend.supports(type)) {
+            String allowed =
+                    Arrays.stream(ElementType.values())
+                            .filter(backend::supports)
+                            .map(ElementType::label)
+                            .collect(Collectors.joining(", "));
+            throw new LoraBackendException(
+                    "Backend "
+                            + backend.getName()
+                            + " does not compute in "
+                            + type
+                            + "; it computes in "
+                            + allowed);
+        }
+    }
+}

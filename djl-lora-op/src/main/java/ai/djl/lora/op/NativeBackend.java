@@ -1,0 +1,46 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.jni.LoraLibrary;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDManager;
+import java.util.List;
+
+/** The backend {@code cpu}: the operators of libdjl_lora and ATen's, called through JNI. */
+final class NativeBackend implements LoraBackend {
+
+    static final String NAME = "cpu";
+
+    private final NativeTensorOps ops = new NativeTensorOps();
+
+    NativeBackend() {
+        LoraLibrary.load();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public String getName() {
+        return NAME;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public boolean supports(ElementType type) {
+        return ops.supports(type);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public TensorOps getTensorOps() {
+        return ops;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type) {
+        BackendChecks.supports(this, type);
+        return new NativeAdapterTable(manager, modules, type);
+    }
+}

@@ -1,0 +1,151 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.jni.LoraNative;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.engine.PtNDManager;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** Tensor operations through libdjl_lora, in float32 and bfloat16. */
+final class NativeTensorOps implements TensorOps {
+
+    /** {@inheritDoc} */
+    @Override
+    public boolean supports(ElementType type) {
+        return type == ElementType.FLOAT32 || type == ElementType.BFLOAT16;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray fromBuffer(
+            NDManager manager,
+            ByteBuffer data,
+            ElementType stored,
+            ElementType wanted,
+            Shape shape) {
+        TensorChecks.bufferHolds(data, stored, shape);
+        ByteBuffer elements = data.slice().order(ByteOrder.LITTLE_ENDIAN);
+        if (!TensorChecks.isAligned(elements, stored.bytes())) {
+            // rare: a file whose header does not end on an element's boundary
+            PtNDArray copy = wrap(manager, LoraNative.empty(stored.code(), shape.getShape()));
+            LoraNative.copyFromBuffer(copy.getHandle(), 0, elements, 0, elements.remaining());
+            return converted(copy, stored, wanted);
+        }
+        long handle = LoraNative.fromBuffer(elements, 0, stored.code(), shape.getShape());
+        return converted(new PtNDArray((PtNDManager) manager, handle, elements), stored, wanted);
+    }
+
+    private NDArray converted(NDArray array, ElementType stored, ElementType wanted) {
+        if (stored == wanted) {
+            return array;
+        }
+        try (array) {
+            return toType(array, wanted);
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray zeros(NDManager manager, Shape shape, ElementType type) {
+        return wrap(manager, LoraNative.zeros(type.code(), shape.getShape()));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public ElementType typeOf(NDArray array) {
+        int code = LoraNative.elementType(handle(array));
+        for (ElementType type : ElementType.values()) {
+            if (type.code() == code) {
+                return type;
+            }
+        }
+        throw new LoraBackendException(
+                "The array's element type (code "
+                        + code
+                        + ") is not a floating-point type of ours");
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray toType(NDArray array, ElementType type) {
+        return wrap(array.getManager(), LoraNative.toType(handle(array), type.code()));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray embedding(NDArray weight, NDArray ids) {
+        return wrap(ids.getManager(), LoraNative.embedding(handle(weight), handle(ids)));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray linear(NDArray x, NDArray weight) {
+        return wrap(x.getManager(), LoraNative.linear(handle(x), handle(weight), 0));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray rmsNorm(NDArray x, NDArray weight, double epsilon) {
+        return wrap(x.getManager(), LoraNative.rmsNorm(handle(x), handle(weight), epsilon));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray rotary(NDArray x, NDArray cos, NDArray sin) {
+        LoraNative.rotary(handle(x), handle(cos), handle(sin));
+        return x;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray siluMul(NDArray gate, NDArray up) {
+        try (NDArray activated = wrap(gate.getManager(), LoraNative.silu(handle(gate)))) {
+            return activated.mul(up);
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray attention(
+            NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal, double scale) {
+        TensorChecks.attention(q, k, v, mask, causal);
+        long maskHandle = mask == null ? 0 : handle(mask);
+        return wrap(
+                q.getManager(),
+                LoraNative.attention(handle(q), handle(k), handle(v), maskHandle, causal, scale));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void copyRows(NDArray target, long targetRow, NDArray source) {
+        LoraNative.copyRows(handle(target), targetRow, handle(source));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray rows(NDArray array, long from, long to) {
+        TensorChecks.rowRange(array, from, to);
+        return wrap(array.getManager(), LoraNative.narrowRows(handle(array), from, to));
+    }
+
+    static long handle(NDArray array) {
+        if (array instanceof PtNDArray pt) {
+            return pt.getHandle();
+        }
+        throw new LoraBackendException(
+                "Backend cpu takes arrays of the PyTorch engine; found "
+                        + array.getClass().getName());
+    }
+
+    static PtNDArray wrap(NDManager manager, long handle) {
+        return new PtNDArray((PtNDManager) manager, handle);
+    }
+}

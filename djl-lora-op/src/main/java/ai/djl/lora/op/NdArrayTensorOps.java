@@ -1,0 +1,227 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.lora.tensor.HalfPrecision;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.ndarray.types.SparseFormat;
+import ai.djl.nn.core.Embedding;
+import ai.djl.nn.core.Linear;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/**
+ * Tensor operations as plain NDArray operations, in float32.
+ *
+ * <p>They need nothing but DJL, and they are the truth that the other backends are checked against.
+ * Intermediate arrays are left to the manager of the first array.
+ */
+final class NdArrayTensorOps implements TensorOps {
+
+    private static final int STAGING_BYTES = 1 << 20;
+    // finite, so that a masked score times zero is never NaN; exp of it is zero in float32
+    private static final float MASKED = -1e30f;
+
+    /*
+     * Elements go to the engine through one small buffer. A direct buffer for each array would hold
+     * its memory until the garbage collector finds it, long after the array is closed.
+     */
+    private final ByteBuffer staging =
+            ByteBuffer.allocateDirect(STAGING_BYTES).order(ByteOrder.nativeOrder());
+
+    /** {@inheritDoc} */
+    @Override
+    public boolean supports(ElementType type) {
+        return type == ElementType.FLOAT32;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray fromBuffer(
+            NDManager manager,
+            ByteBuffer data,
+            ElementType stored,
+            ElementType wanted,
+            Shape shape) {
+        requireFloat32(wanted);
+        TensorChecks.bufferHolds(data, stored, shape);
+        ByteBuffer elements = data.slice().order(ByteOrder.LITTLE_ENDIAN);
+        if (stored == ElementType.FLOAT32 && TensorChecks.isAligned(elements, Float.BYTES)) {
+            return manager.create(elements, shape, DataType.FLOAT32);
+        }
+        return upload(manager, elements, stored, shape);
+    }
+
+    /**
+     * Copies elements into an array whose memory the engine owns.
+     *
+     * @param manager the manager to attach the array to
+     * @param elements the elements, little-endian, from the buffer's position
+     * @param stored their type
+     * @param shape the shape
+     * @return the array, float32
+     */
+    NDArray upload(NDManager manager, ByteBuffer elements, ElementType stored, Shape shape) {
+        NDArray array = manager.create(shape, DataType.FLOAT32);
+        long size = shape.size();
+        synchronized (staging) {
+            try (NDArray flat = array.reshape(size)) {
+                for (long from = 0; from < size; from += STAGING_BYTES / Float.BYTES) {
+                    int count = (int) Math.min(STAGING_BYTES / Float.BYTES, size - from);
+                    staging.clear();
+                    for (int i = 0; i < count; ++i) {
+                        staging.putFloat(next(elements, stored));
+                    }
+                    staging.flip();
+                    try (NDArray part =
+                            manager.create(staging, new Shape(count), DataType.FLOAT32)) {
+                        flat.set(new NDIndex().addSliceDim(from, from + count), part);
+                    }
+                }
+            }
+        }
+        return array;
+    }
+
+    private static float next(ByteBuffer elements, ElementType type) {
+        return switch (type) {
+            case FLOAT32 -> elements.getFloat();
+            case FLOAT16 -> HalfPrecision.fromFloat16(elements.getShort());
+            case BFLOAT16 -> HalfPrecision.fromBfloat16(elements.getShort());
+        };
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray zeros(NDManager manager, Shape shape, ElementType type) {
+        requireFloat32(type);
+        return manager.zeros(shape, DataType.FLOAT32);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public ElementType typeOf(NDArray array) {
+        if (array.getDataType() != DataType.FLOAT32) {
+            throw new LoraBackendException(
+                    "Backend pytorch computes in float32; the array is " + array.getDataType());
+        }
+        return ElementType.FLOAT32;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray toType(NDArray array, ElementType type) {
+        requireFloat32(type);
+        return array.toType(DataType.FLOAT32, true);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray embedding(NDArray weight, NDArray ids) {
+        return Embedding.embedding(ids, weight, SparseFormat.DENSE).singletonOrThrow();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray linear(NDArray x, NDArray weight) {
+        return Linear.linear(x, weight).singletonOrThrow();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray rmsNorm(NDArray x, NDArray weight, double epsilon) {
+        NDArray meanSquare = x.square().mean(new int[] {-1}, true);
+        return x.div(meanSquare.add(epsilon).sqrt()).mul(weight);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray rotary(NDArray x, NDArray cos, NDArray sin) {
+        long half = cos.getShape().get(1);
+        NDArray first = x.get(new NDIndex().addAllDim(2).addSliceDim(0, half));
+        NDArray second = x.get(new NDIndex().addAllDim(2).addSliceDim(half, 2 * half));
+        NDArray c = cos.expandDims(1);
+        NDArray s = sin.expandDims(1);
+        return NDArrays.concat(
+                new NDList(first.mul(c).sub(second.mul(s)), second.mul(c).add(first.mul(s))), 2);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray siluMul(NDArray gate, NDArray up) {
+        return gate.mul(gate.getNDArrayInternal().sigmoid()).mul(up);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray attention(
+            NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal, double scale) {
+        TensorChecks.attention(q, k, v, mask, causal);
+        long queries = q.getShape().get(0);
+        long heads = q.getShape().get(1);
+        long dim = q.getShape().get(2);
+        long keys = k.getShape().get(0);
+        long groups = k.getShape().get(1);
+        // the heads of a group are neighbours, so that one product serves them all
+        NDArray grouped = q.transpose(1, 0, 2).reshape(groups, heads / groups * queries, dim);
+        NDArray scores = grouped.matMul(k.transpose(1, 2, 0)).mul(scale);
+        NDArray penalty = causal ? causalPenalty(q.getManager(), queries) : penalty(mask);
+        if (penalty != null) {
+            scores = scores.reshape(heads, queries, keys).add(penalty);
+            scores = scores.reshape(groups, heads / groups * queries, keys);
+        }
+        NDArray attended = scores.softmax(-1).matMul(v.transpose(1, 0, 2));
+        return attended.reshape(heads, queries, dim)
+                .transpose(1, 0, 2)
+                .reshape(queries, heads, dim);
+    }
+
+    private static NDArray penalty(NDArray mask) {
+        return mask == null ? null : mask.logicalNot().toType(DataType.FLOAT32, false).mul(MASKED);
+    }
+
+    private static NDArray causalPenalty(NDManager manager, long queries) {
+        int n = Math.toIntExact(queries);
+        if (n == 1) {
+            return null;
+        }
+        float[] penalty = new float[n * n];
+        for (int i = 0; i < n; ++i) {
+            for (int j = i + 1; j < n; ++j) {
+                penalty[i * n + j] = MASKED;
+            }
+        }
+        return manager.create(penalty, new Shape(n, n));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void copyRows(NDArray target, long targetRow, NDArray source) {
+        long rows = source.getShape().get(0);
+        TensorChecks.rowRange(target, targetRow, targetRow + rows);
+        target.set(new NDIndex().addSliceDim(targetRow, targetRow + rows), source);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray rows(NDArray array, long from, long to) {
+        TensorChecks.rowRange(array, from, to);
+        return array.get(new NDIndex().addSliceDim(from, to));
+    }
+
+    private static void requireFloat32(ElementType type) {
+        if (type != ElementType.FLOAT32) {
+            throw new LoraBackendException(
+                    "Backend pytorch computes in float32 only; " + type + " was asked for");
+        }
+    }
+}

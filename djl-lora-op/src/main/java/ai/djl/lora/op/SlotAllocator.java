@@ -1,0 +1,26 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import java.util.BitSet;
+
+/** Hands out slot numbers, the lowest free one first. */
+final class SlotAllocator {
+
+    private final BitSet used = new BitSet();
+
+    synchronized int take() {
+        int slot = used.nextClearBit(0);
+        used.set(slot);
+        return slot;
+    }
+
+    synchronized void release(int slot) {
+        used.clear(slot);
+    }
+
+    synchronized boolean isUsed(int slot) {
+        return slot >= 0 && used.get(slot);
+    }
+}
