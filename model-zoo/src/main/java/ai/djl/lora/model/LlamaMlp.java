@@ -1,0 +1,31 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.TensorOps;
+import ai.djl.ndarray.NDArray;
+
+/** The gated feed-forward part of a decoder layer: {@code down(silu(gate(x)) * up(x))}. */
+final class LlamaMlp extends StepBlock {
+
+    private final TensorOps ops;
+    private final LoraLinear gate;
+    private final LoraLinear up;
+    private final LoraLinear down;
+
+    LlamaMlp(TensorOps ops, LoraLinear gate, LoraLinear up, LoraLinear down) {
+        this.ops = ops;
+        this.gate = addChildBlock("gate_proj", gate);
+        this.up = addChildBlock("up_proj", up);
+        this.down = addChildBlock("down_proj", down);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    NDArray forward(NDArray x, StepState step) {
+        NDArray gated = ops.siluMul(gate.forward(x, step.plan()), up.forward(x, step.plan()));
+        return down.forward(gated, step.plan());
+    }
+}
