@@ -5,6 +5,7 @@ package ai.djl.lora.cli;
 
 import ai.djl.engine.Engine;
 import ai.djl.lora.jni.LoraLibrary;
+import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.op.BackendStatus;
 import ai.djl.lora.op.LoraBackends;
 import ai.djl.pytorch.jni.JniUtils;
@@ -132,7 +133,7 @@ final class Diagnosis {
 
     private static String nativeLibrary() {
         return LoraLibrary.isAvailable()
-                ? LoraLibrary.path().toString()
+                ? LoraNative.version() + ", " + LoraLibrary.path()
                 : "not available: " + LoraLibrary.unavailableReason();
     }
 
