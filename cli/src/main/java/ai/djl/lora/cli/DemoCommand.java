@@ -18,7 +18,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -40,6 +39,7 @@ import picocli.CommandLine.Spec;
         })
 final class DemoCommand implements Callable<Integer> {
 
+    private static final String URL = "djl-lora://demo";
     private static final int MAX_NEW_TOKENS = 16;
 
     @Spec private CommandSpec spec;
@@ -50,35 +50,28 @@ final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         PrintWriter out = spec.commandLine().getOut();
-        Path directory = DemoModel.directory();
-        List<PromptReader.Line> lines = prompts(directory);
+        List<PromptReader.Line> lines = prompts();
         try (Progress progress = new Progress(spec.commandLine().getErr())) {
             progress.step("loading the demo model");
-            try (ZooModel<NDList, NDList> model = options.open(DemoModel.URL);
+            try (ZooModel<NDList, NDList> model = options.open(URL);
                     TextTokenizer tokenizer = TextTokenizer.open(model.getModelPath(), null)) {
                 CausalLanguageModel block = ModelOptions.blockOf(model);
-                Set<String> names = new TreeSet<>();
-                lines.forEach(line -> names.add(line.get("adapter")));
-                names.remove("");
-                for (String name : names) {
-                    block.getAdapters().register(name, directory.resolve(name));
-                }
                 TextBatch batch = new TextBatch(tokenizer);
                 for (PromptReader.Line line : lines) {
                     batch.add(line, SamplingParameters.greedy(MAX_NEW_TOKENS));
                 }
                 List<TextBatch.Answer> answers = batch.run(block, progress);
-                progress.close();
+                progress.clear();
                 boolean right = print(lines, answers, out);
-                printSpeed(batch.statistics(), names.size(), block, out);
+                printSpeed(batch.statistics(), block, out);
                 return right ? 0 : DjlLora.EXIT_DIFFERS;
             }
         }
     }
 
-    private static List<PromptReader.Line> prompts(Path directory) throws IOException {
+    private static List<PromptReader.Line> prompts() throws IOException {
         List<String> fields = List.of("adapter", "prompt", "expected");
-        Path file = directory.resolve("prompts.jsonl");
+        Path file = DemoModel.extract().baseFolder().resolveSibling("prompts.jsonl");
         try (InputStream stream = Files.newInputStream(file)) {
             return new PromptReader(fields, Set.copyOf(fields)).read(stream, file.toString());
         }
@@ -105,7 +98,6 @@ final class DemoCommand implements Callable<Integer> {
 
     private static void printSpeed(
             GenerationStatistics statistics,
-            int adapters,
             CausalLanguageModel model,
             PrintWriter out) {
         double seconds = (statistics.prefillNanos() + statistics.decodeNanos()) / 1e9;
@@ -113,7 +105,7 @@ final class DemoCommand implements Callable<Integer> {
                 Locale.ROOT,
                 "%n%d prompts, %d adapters and the base in one batch: %d tokens in %.2f s, %.0f tokens/s%n",
                 statistics.rows(),
-                adapters,
+                model.getAdapters().names().size(),
                 statistics.generatedTokens(),
                 seconds,
                 statistics.generatedTokens() / seconds);

@@ -134,7 +134,7 @@ final class GenerateCommand implements Callable<Integer> {
                             new SamplingParameters(temperature, seed + i, maxNewTokens));
                 }
                 List<TextBatch.Answer> answers = batch.run(block, progress);
-                progress.close();
+                progress.clear();
                 for (int i = 0; i < answers.size(); ++i) {
                     if (json) {
                         out.println(json(i, answers.get(i)));

@@ -53,12 +53,17 @@ final class Progress implements AutoCloseable {
         }
     }
 
-    /** Clears the line. */
-    @Override
-    public void close() {
+    /** Clears the line, so that results can be printed. */
+    void clear() {
         if (err != null) {
             err.print(CLEAR);
             err.flush();
         }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void close() {
+        clear();
     }
 }

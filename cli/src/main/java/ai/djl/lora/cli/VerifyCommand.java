@@ -103,7 +103,7 @@ final class VerifyCommand implements Callable<Integer> {
                 golden.checkFits(
                         block.getConfig().vocabSize(), block.getConfig().maxPositionEmbeddings());
                 Comparison comparison = compare(block, golden, progress);
-                progress.close();
+                progress.clear();
                 out.printf(
                         "computed by backend %s in %s: %d rows of %d tokens%n",
                         block.getLoraContext().getBackend().getName(),
@@ -169,7 +169,7 @@ final class VerifyCommand implements Callable<Integer> {
         } else {
             double limit = tolerance == null ? DEFAULT_TOLERANCE : tolerance;
             passes = comparison.largestAbsolute() <= limit;
-            criterion = String.format(Locale.ROOT, "absolute difference at most %.3g", limit);
+            criterion = "absolute difference at most " + limit;
         }
         out.printf("%s the tolerance (%s)%n", passes ? "within" : "BEYOND", criterion);
         return passes ? 0 : DjlLora.EXIT_DIFFERS;
