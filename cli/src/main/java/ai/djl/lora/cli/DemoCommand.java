@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "demo",
         mixinStandardHelpOptions = true,
+        versionProvider = ManifestVersion.class,
         description = {
             "Runs the bundled model with all its adapters, in one batch.",
             "",
@@ -97,9 +98,7 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static void printSpeed(
-            GenerationStatistics statistics,
-            CausalLanguageModel model,
-            PrintWriter out) {
+            GenerationStatistics statistics, CausalLanguageModel model, PrintWriter out) {
         double seconds = (statistics.prefillNanos() + statistics.decodeNanos()) / 1e9;
         out.printf(
                 Locale.ROOT,

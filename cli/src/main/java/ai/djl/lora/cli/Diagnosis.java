@@ -31,7 +31,8 @@ final class Diagnosis {
 
     private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
     private static final Pattern CPU_FEATURE =
-            Pattern.compile("avx|avx2|fma|f16c|avx512(f|bw|dq|vl|_bf16|_vnni)|amx_.*|asimd.*|sve.*|bf16");
+            Pattern.compile(
+                    "avx|avx2|fma|f16c|avx512(f|bw|dq|vl|_bf16|_vnni)|amx_.*|asimd.*|sve.*|bf16");
 
     private final Map<String, String> parts = new LinkedHashMap<>();
 
@@ -46,13 +47,17 @@ final class Diagnosis {
                                 + System.getProperty("java.vendor")
                                 + "), "
                                 + System.getProperty("java.home"));
-        tell(
-                "system",
-                () -> System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+        tell("system", () -> System.getProperty("os.name") + " " + System.getProperty("os.arch"));
         tell("cpu", () -> cpuInfo("model name", value -> true));
         tell("cpu features", Diagnosis::cpuFeatures);
-        tell("djl", () -> Engine.getDjlVersion() + (Boolean.getBoolean("ai.djl.offline") ? ", offline" : ""));
-        tell("libtorch", () -> Engine.getEngine("PyTorch").getVersion() + ", " + LibUtils.getLibtorchPath());
+        tell(
+                "djl",
+                () ->
+                        Engine.getDjlVersion()
+                                + (Boolean.getBoolean("ai.djl.offline") ? ", offline" : ""));
+        tell(
+                "libtorch",
+                () -> Engine.getEngine("PyTorch").getVersion() + ", " + LibUtils.getLibtorchPath());
         tell(
                 "threads",
                 () -> {

@@ -15,6 +15,7 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "doctor",
         mixinStandardHelpOptions = true,
+        versionProvider = ManifestVersion.class,
         description = {
             "Tells what djl-lora finds on this machine, and what it makes of it.",
             "",

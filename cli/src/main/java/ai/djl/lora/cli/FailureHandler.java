@@ -38,11 +38,7 @@ final class FailureHandler implements IExecutionExceptionHandler, IParameterExce
         String command = line.getCommandSpec().qualifiedName();
         line.getErr()
                 .println(
-                        "djl-lora: "
-                                + oneLine(e.getMessage())
-                                + " (see '"
-                                + command
-                                + " --help')");
+                        "djl-lora: " + oneLine(e.getMessage()) + " (see '" + command + " --help')");
         return DjlLora.EXIT_BAD_INPUT;
     }
 

@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "generate",
         mixinStandardHelpOptions = true,
+        versionProvider = ManifestVersion.class,
         description = {
             "Answers prompts, each by the adapter that it names, all in one batch.",
             "",
@@ -48,8 +49,7 @@ import picocli.CommandLine.Spec;
             "One object a line, in the order of the input; tokens are the generated ids, and"
                     + " finish_reason is stop (the model ended its text) or length"
                     + " (--max-new-tokens or the model's positions were used up):",
-            "    {\"index\":0,\"adapter\":\"upper\",\"text\":\"HELLO\",\"tokens\":[...],"
-                    + "\"finish_reason\":\"stop\"}"
+            "{\"index\":0,\"adapter\":\"upper\",\"text\":\"A\",\"tokens\":[44,2],\"finish_reason\":\"stop\"}"
         })
 final class GenerateCommand implements Callable<Integer> {
 
@@ -189,8 +189,7 @@ final class GenerateCommand implements Callable<Integer> {
         object.addProperty("adapter", answer.adapter());
         object.addProperty("text", answer.text());
         object.add("tokens", gson.toJsonTree(answer.tokens()));
-        object.addProperty(
-                "finish_reason", answer.finishReason().name().toLowerCase(Locale.ROOT));
+        object.addProperty("finish_reason", answer.finishReason().name().toLowerCase(Locale.ROOT));
         return gson.toJson(object);
     }
 

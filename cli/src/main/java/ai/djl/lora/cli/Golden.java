@@ -13,7 +13,9 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.TreeSet;
 
-/** A golden file: {@code input_ids} and the {@code logits} that another program computed for them. */
+/**
+ * A golden file: {@code input_ids} and the {@code logits} that another program computed for them.
+ */
 final class Golden {
 
     private static final String IDS = "input_ids";
@@ -30,7 +32,8 @@ final class Golden {
         for (String name : new TreeSet<>(file.tensors().keySet())) {
             // An attention mask for instance: to leave it out would compare something else.
             if (!IDS.equals(name) && !LOGITS.equals(name)) {
-                throw failure("tensor \"" + name + "\" is not used; expected input_ids and logits alone");
+                throw failure(
+                        "tensor \"" + name + "\" is not used; expected input_ids and logits alone");
             }
         }
         ids = tensor(file, IDS, 2, SafetensorsType.I64, SafetensorsType.I32);
@@ -184,7 +187,8 @@ final class Golden {
         return ByteBuffer.wrap(file.read(tensor)).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    private TensorInfo tensor(SafetensorsFile file, String name, int dimensions, SafetensorsType... types) {
+    private TensorInfo tensor(
+            SafetensorsFile file, String name, int dimensions, SafetensorsType... types) {
         TensorInfo tensor = file.tensor(name);
         if (!Arrays.asList(types).contains(tensor.type())) {
             throw failure(

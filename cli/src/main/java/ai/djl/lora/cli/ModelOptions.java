@@ -73,19 +73,33 @@ final class ModelOptions {
             criteria.optArgument("backend", backend);
         }
         if (URL.matcher(model).matches()) {
-            criteria.optModelUrls(model);
-        } else {
-            Path directory = Path.of(model);
-            if (!Files.isDirectory(directory)) {
-                throw new LoraConfigurationException(
-                        model
-                                + ": "
-                                + (Files.exists(directory) ? "is not a folder" : "no such folder")
-                                + "; expected a model in Hugging Face layout");
+            try {
+                criteria.optModelUrls(model);
+            } catch (IllegalArgumentException e) {
+                throw new LoraConfigurationException(e.getMessage(), e);
             }
-            criteria.optModelPath(directory);
+        } else {
+            criteria.optModelPath(folder(model));
         }
         return criteria.build().loadModel();
+    }
+
+    private static Path folder(String model) {
+        Path directory = Path.of(model);
+        if (!Files.isDirectory(directory)) {
+            throw new LoraConfigurationException(
+                    model
+                            + ": "
+                            + (Files.exists(directory) ? "is not a folder" : "no such folder")
+                            + "; expected a model in Hugging Face layout");
+        }
+        // DJL would take a folder without it for a TorchScript model, and ask for that.
+        Path config = directory.resolve("config.json");
+        if (!Files.exists(config)) {
+            throw new LoraConfigurationException(
+                    config + ": no such file; expected a model in Hugging Face layout");
+        }
+        return directory;
     }
 
     /**

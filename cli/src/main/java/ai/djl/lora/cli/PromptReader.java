@@ -21,9 +21,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Reads prompts, one JSON object a line. */
 final class PromptReader {
+
+    private static final Pattern COLUMN = Pattern.compile("column (\\d+)");
 
     private final List<String> fields;
     private final Set<String> required;
@@ -100,12 +104,18 @@ final class PromptReader {
             }
             json.endObject();
             if (json.peek() != JsonToken.END_DOCUMENT) {
-                throw new LoraConfigurationException(
-                        where + ": more than one JSON value, expected one object a line");
+                throw new LoraConfigurationException(where + ": is more than one JSON object");
             }
-        } catch (MalformedJsonException | EOFException e) {
+        } catch (EOFException e) {
+            throw new LoraConfigurationException(where + ": is not JSON: it ends too early", e);
+        } catch (MalformedJsonException e) {
+            // Gson's own words are about its programming interface.
+            Matcher column = COLUMN.matcher(String.valueOf(e.getMessage()));
             throw new LoraConfigurationException(
-                    where + ": is not JSON: " + e.getMessage().split("\n", 2)[0], e);
+                    where
+                            + ": is not a JSON object"
+                            + (column.find() ? ", at column " + column.group(1) : ""),
+                    e);
         }
         for (String field : required) {
             if (!object.containsKey(field)) {
@@ -124,12 +134,7 @@ final class PromptReader {
         }
         if (token != JsonToken.STRING) {
             throw new LoraConfigurationException(
-                    where
-                            + ": field \""
-                            + field
-                            + "\" is "
-                            + kind(token)
-                            + ", expected a string");
+                    where + ": field \"" + field + "\" is " + kind(token) + ", expected a string");
         }
         return json.nextString();
     }

@@ -18,7 +18,6 @@ final class TypeConverter implements ITypeConverter<ElementType> {
                 return type;
             }
         }
-        throw new TypeConversionException(
-                "\"" + value + "\" is neither float32 nor bfloat16");
+        throw new TypeConversionException("\"" + value + "\" is neither float32 nor bfloat16");
     }
 }

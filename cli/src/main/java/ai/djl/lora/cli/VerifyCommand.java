@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "verify",
         mixinStandardHelpOptions = true,
+        versionProvider = ManifestVersion.class,
         description = {
             "Checks that a model, with an adapter or without, answers as it did elsewhere.",
             "",
@@ -139,8 +140,7 @@ final class VerifyCommand implements Callable<Integer> {
                                 .optAllPositions(true)
                                 .build();
                 NDArray logits = block.forward(manager, step);
-                comparison.add(
-                        logits.toFloatArray(), golden.logits(row), golden.vocabulary());
+                comparison.add(logits.toFloatArray(), golden.logits(row), golden.vocabulary());
             }
         }
         return comparison;

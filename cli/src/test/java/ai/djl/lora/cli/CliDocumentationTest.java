@@ -25,20 +25,22 @@ public class CliDocumentationTest {
         Assert.assertEquals(
                 Files.readString(FILE),
                 expected,
-                FILE + " is not what the help texts are; CONTRIBUTING.md says how to write it anew");
+                FILE
+                        + " is not what the help texts are; CONTRIBUTING.md says how to write it anew");
     }
 
     private static String documentation() {
         CommandLine root = new DjlLora().commandLine();
         StringBuilder text = new StringBuilder();
         text.append("# The command line\n\n")
-                .append("<!-- Made of the help texts by CliDocumentationTest; see CONTRIBUTING.md. -->\n\n")
+                .append(
+                        "<!-- Made of the help texts by CliDocumentationTest; see CONTRIBUTING.md. -->\n\n")
                 .append(
                         "`bin/djl-lora` builds what is missing when it is first called and when sources"
-                            + " have changed, and then runs the command. It uses the JDK in `JAVA_HOME`,"
-                            + " or the `java` on the `PATH`, and passes `JAVA_OPTS` to it. Results go to"
-                            + " standard output, messages to standard error; progress is told only where"
-                            + " standard error is a terminal.\n\n");
+                                + " have changed, and then runs the command. It uses the JDK in `JAVA_HOME`,"
+                                + " or the `java` on the `PATH`, and passes `JAVA_OPTS` to it. Results go to"
+                                + " standard output, messages to standard error; progress is told only where"
+                                + " standard error is a terminal.\n\n");
         append("djl-lora", root, text);
         for (Map.Entry<String, CommandLine> command : root.getSubcommands().entrySet()) {
             append("djl-lora " + command.getKey(), command.getValue(), text);
@@ -54,7 +56,10 @@ public class CliDocumentationTest {
         text.append("## ")
                 .append(name)
                 .append("\n\n```text\n")
-                .append(usage.lines().map(line -> line.stripTrailing() + '\n').reduce("", String::concat))
+                .append(
+                        usage.lines()
+                                .map(line -> line.stripTrailing() + '\n')
+                                .reduce("", String::concat))
                 .append("```\n");
     }
 }

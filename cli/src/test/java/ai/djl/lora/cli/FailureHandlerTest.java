@@ -30,7 +30,8 @@ public class FailureHandlerTest {
                 "djl-lora: inner"
             },
             {
-                new TranslateException(new IllegalStateException(new LoraConfigurationException("inner"))),
+                new TranslateException(
+                        new IllegalStateException(new LoraConfigurationException("inner"))),
                 2,
                 "djl-lora: inner"
             },
@@ -56,22 +57,20 @@ public class FailureHandlerTest {
     @Test(dataProvider = "failures")
     public void testReport(Throwable failure, int exitCode, String line) {
         StringWriter err = new StringWriter();
-        CommandLine commandLine =
-                new DjlLora().commandLine().setErr(new PrintWriter(err, true));
-        Assert.assertEquals(
-                new FailureHandler(() -> false).report(failure, commandLine), exitCode);
+        CommandLine commandLine = new DjlLora().commandLine().setErr(new PrintWriter(err, true));
+        Assert.assertEquals(new FailureHandler(() -> false).report(failure, commandLine), exitCode);
         Assert.assertEquals(err.toString(), line + System.lineSeparator());
     }
 
     @Test
     public void testStackTrace() {
         StringWriter err = new StringWriter();
-        CommandLine commandLine =
-                new DjlLora().commandLine().setErr(new PrintWriter(err, true));
+        CommandLine commandLine = new DjlLora().commandLine().setErr(new PrintWriter(err, true));
         new FailureHandler(() -> true).report(new IllegalStateException("oops"), commandLine);
         Assert.assertTrue(
                 err.toString()
-                        .startsWith("djl-lora: unexpected failure: java.lang.IllegalStateException: oops"),
+                        .startsWith(
+                                "djl-lora: unexpected failure: java.lang.IllegalStateException: oops"),
                 err.toString());
         Assert.assertTrue(err.toString().contains("testStackTrace"), err.toString());
     }

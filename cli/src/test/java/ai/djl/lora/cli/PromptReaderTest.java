@@ -37,16 +37,22 @@ public class PromptReaderTest {
     @DataProvider
     public Object[][] wrongLines() {
         return new Object[][] {
-            {"hello", "in, line 2: is not JSON: "},
-            {"{\"prompt\": \"a\"", "in, line 2: is not JSON: "},
-            {"{'prompt': 'a'}", "in, line 2: is not JSON: "},
-            {"{\"prompt\": \"a\"} {}", "in, line 2: more than one JSON value, "},
+            {"hello", "in, line 2: is not a JSON object, at column "},
+            {"{\"prompt\": \"a\"", "in, line 2: is not JSON: it ends too early"},
+            {"{'prompt': 'a'}", "in, line 2: is not a JSON object, at column "},
+            {"{\"prompt\": \"a\"} {}", "in, line 2: is not a JSON object, at column "},
             {"[\"a\"]", "in, line 2: found an array, expected a JSON object"},
             {"{\"adapter\": \"a\"}", "in, line 2: field \"prompt\" is missing"},
             {"{\"prompt\": 3}", "in, line 2: field \"prompt\" is a number, expected a string"},
             {"{\"prompt\": null}", "in, line 2: field \"prompt\" is null, expected a string"},
-            {"{\"prompt\": \"a\", \"prompt\": \"b\"}", "in, line 2: field \"prompt\" is there twice"},
-            {"{\"prompt\": \"a\", \"adaptor\": \"b\"}", "in, line 2: unknown field \"adaptor\", expected prompt, adapter"},
+            {
+                "{\"prompt\": \"a\", \"prompt\": \"b\"}",
+                "in, line 2: field \"prompt\" is there twice"
+            },
+            {
+                "{\"prompt\": \"a\", \"adaptor\": \"b\"}",
+                "in, line 2: unknown field \"adaptor\", expected prompt, adapter"
+            },
         };
     }
 

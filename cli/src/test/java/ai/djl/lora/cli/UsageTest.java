@@ -24,7 +24,7 @@ public class UsageTest {
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},
             {
                 "generate --model m --dtype float16",
-                "djl-lora: Invalid value for option '--dtype' (TYPE): \"float16\" is neither float32"
+                "djl-lora: Invalid value for option '--dtype': \"float16\" is neither float32"
                         + " nor bfloat16"
                         + generate
             },
@@ -77,7 +77,11 @@ public class UsageTest {
     public void testUnknownOptionIsOneLine() {
         StringWriter err = new StringWriter();
         int exitCode =
-                DjlLora.run(new PrintWriter(new StringWriter()), new PrintWriter(err), "demo", "--jsno");
+                DjlLora.run(
+                        new PrintWriter(new StringWriter()),
+                        new PrintWriter(err),
+                        "demo",
+                        "--jsno");
         Assert.assertEquals(exitCode, 2);
         Assert.assertEquals(err.toString().lines().count(), 1, err.toString());
         Assert.assertTrue(err.toString().contains("'--jsno'"), err.toString());
