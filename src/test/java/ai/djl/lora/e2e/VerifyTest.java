@@ -20,7 +20,6 @@ import org.testng.annotations.Test;
 public class VerifyTest {
 
     private static final Pattern TOP = Pattern.compile("at (\\d+) of (\\d+) positions");
-    private static final Pattern RMS = Pattern.compile("RMS error +\\S+, (\\S+) % of");
 
     @DataProvider
     public Object[][] goldens() throws IOException {
@@ -55,10 +54,6 @@ public class VerifyTest {
             }
         }
         boolean bfloat16 = "bfloat16".equals(type);
-        if (bfloat16 && demo) {
-            // What counts for a trained model is its answers; logits are checked on random ones.
-            args.addAll(List.of("--tolerance", "1000"));
-        }
         // Exit code 0 is 1e-4 in float32, and 2 % of the standard deviation in bfloat16: float32
         // differs by the order of sums alone, and bfloat16 rounds each value to 8 bits.
         Execution run = Execution.inProcess(args.toArray()).assertExitCode(0);
@@ -66,9 +61,8 @@ public class VerifyTest {
         if (!bfloat16) {
             Assert.assertEquals(top, 1.0, run.out());
         } else if (demo) {
+            // Logits of random weights nearly tie everywhere; those of a trained model do not.
             Assert.assertTrue(top >= 0.99, run.out());
-        } else {
-            Assert.assertTrue(Double.parseDouble(group(RMS, run, 1)) <= 2, run.out());
         }
         Assert.assertTrue(run.out().contains("backend " + backend + " in " + type), run.out());
     }
