@@ -96,10 +96,7 @@ public class BadInputTest {
             row("data beyond the end", f -> header(f, "[1,1,2]", 0, 8, 4), "logits"),
             row("data overlaps the header", f -> header(f, "[1,1,2]", -8, 0, 8), "logits"),
             row("shape and offsets disagree", f -> header(f, "[1,1,3]", 0, 8, 8), "logits"),
-            row(
-                    "shape overflows",
-                    f -> header(f, "[4294967296,4294967296]", 0, 0, 0),
-                    "logits"),
+            row("shape overflows", f -> header(f, "[4294967296,4294967296]", 0, 0, 0), "logits"),
             row("no logits", f -> ids().write(f), "logits"),
             row("no ids", f -> new TestTensors().floats("logits", LOGITS, 0).write(f), "input_ids"),
             row(
@@ -211,14 +208,17 @@ public class BadInputTest {
             row(
                     "a missing weight",
                     weights,
-                    f -> TestTensors.editHeader(f, h -> h.replace("model.norm.weight", "model.norm.other")),
+                    f ->
+                            TestTensors.editHeader(
+                                    f, h -> h.replace("model.norm.weight", "model.norm.other")),
                     "model.norm"),
             row(
                     "a weight of another type",
                     weights,
                     f ->
                             TestTensors.editHeader(
-                                    f, h -> h.replaceFirst("\"dtype\":\"\\w+\"", "\"dtype\":\"X9\"")),
+                                    f,
+                                    h -> h.replaceFirst("\"dtype\":\"\\w+\"", "\"dtype\":\"X9\"")),
                     "X9"),
         };
     }
@@ -227,12 +227,7 @@ public class BadInputTest {
     public void testMissingShard() throws IOException {
         Files.delete(folder.resolve("qwen3/model/model-00002-of-00003.safetensors"));
         assertRefused(
-                run(
-                        "verify",
-                        "--model",
-                        "@/qwen3/model",
-                        "--golden",
-                        "@/qwen3/golden.safetensors"),
+                run("verify", "--model", "@/qwen3/model", "--golden", "@/qwen3/golden.safetensors"),
                 "model-00002-of-00003.safetensors",
                 "");
     }
@@ -276,12 +271,12 @@ public class BadInputTest {
                     "use_dora"),
             row("rank zero", config, f -> replace(f, "\"r\": 4", "\"r\": 0"), "r"),
             row("another rank", config, f -> replace(f, "\"r\": 4", "\"r\": 5"), "5"),
-            row("alpha is text", config, f -> replace(f, "alpha\": 8", "alpha\": \"x\""), "lora_alpha"),
             row(
-                    "unknown modules",
+                    "alpha is text",
                     config,
-                    f -> replace(f, "\"q_proj\"", "\"qkv_proj\""),
-                    "q_proj"),
+                    f -> replace(f, "alpha\": 8", "alpha\": \"x\""),
+                    "lora_alpha"),
+            row("unknown modules", config, f -> replace(f, "\"q_proj\"", "\"qkv_proj\""), "q_proj"),
             row("no weights", weights, Files::delete, weights),
             row("truncated weights", weights, f -> TestTensors.truncate(f, 1), weights),
             row("header too long", weights, f -> lie(f, 1L << 40), weights),
@@ -320,8 +315,7 @@ public class BadInputTest {
 
     @Test
     public void testMissingAdapter() {
-        assertRefused(
-                run(concat(GENERATE, "--adapter", "a=@/no-adapter")), "no-adapter", "");
+        assertRefused(run(concat(GENERATE, "--adapter", "a=@/no-adapter")), "no-adapter", "");
     }
 
     @Test(dataProvider = "prompts")

@@ -38,11 +38,7 @@ public class DemoTest {
     @Test
     public void testWithoutNativeLibrary() throws Exception {
         Execution run =
-                Execution.java(
-                                DjlLora.class,
-                                List.of(),
-                                Map.of("DJL_LORA_NATIVE", "off"),
-                                "demo")
+                Execution.java(DjlLora.class, List.of(), Map.of("DJL_LORA_NATIVE", "off"), "demo")
                         .assertExitCode(0);
         assertTable(run.out());
         Assert.assertTrue(run.out().contains("backend pytorch, float32"), run.out());
@@ -76,6 +72,7 @@ public class DemoTest {
         Assert.assertTrue(adapters.contains(""), out);
         Assert.assertTrue(adapters.size() >= 7, "six adapters and the base; found " + adapters);
         Assert.assertTrue(
-                out.matches("(?s).* in one batch: \\d+ tokens in [\\d.]+ s, \\d+ tokens/s\n.*"), out);
+                out.matches("(?s).* in one batch: \\d+ tokens in [\\d.]+ s, \\d+ tokens/s\n.*"),
+                out);
     }
 }

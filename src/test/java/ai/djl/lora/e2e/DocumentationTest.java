@@ -29,7 +29,9 @@ public class DocumentationTest {
         Assert.assertTrue(shown.lines().count() <= 30, "at most 30 lines");
         String source = Files.readString(EXAMPLE);
         StringBuilder expected = new StringBuilder();
-        source.lines().filter(line -> line.startsWith("import ")).forEach(line -> expected.append(line).append('\n'));
+        source.lines()
+                .filter(line -> line.startsWith("import "))
+                .forEach(line -> expected.append(line).append('\n'));
         expected.append('\n');
         int start = source.indexOf("throws Exception {\n") + "throws Exception {\n".length();
         String body = source.substring(start, source.lastIndexOf("    }\n}")).stripTrailing();

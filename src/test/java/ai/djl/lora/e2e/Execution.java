@@ -74,10 +74,13 @@ record Execution(int exitCode, String out, String err) {
             }
             if (!process.waitFor(TIMEOUT_MINUTES, TimeUnit.MINUTES)) {
                 process.destroyForcibly().waitFor();
-                Assert.fail(command + " did not end; it printed " + Files.readString(out) + Files.readString(err));
+                Assert.fail(
+                        command
+                                + " did not end; it printed "
+                                + Files.readString(out)
+                                + Files.readString(err));
             }
-            return new Execution(
-                    process.exitValue(), Files.readString(out), Files.readString(err));
+            return new Execution(process.exitValue(), Files.readString(out), Files.readString(err));
         } finally {
             Files.delete(out);
             Files.delete(err);

@@ -129,13 +129,15 @@ public class GenerateTest {
 
     @Test
     public void testReadable() throws IOException {
-        Execution run = demo("", "{\"prompt\": \"hello=\", \"adapter\": \"reverse\"}\n").assertExitCode(0);
+        Execution run =
+                demo("", "{\"prompt\": \"hello=\", \"adapter\": \"reverse\"}\n").assertExitCode(0);
         Assert.assertEquals(run.out(), "[reverse] hello=\n    olleh\n\n");
     }
 
     @Test
     public void testMaxNewTokens() throws IOException {
-        Execution run = demo("--json --max-new-tokens 2", "{\"prompt\": \"hello=\"}").assertExitCode(0);
+        Execution run =
+                demo("--json --max-new-tokens 2", "{\"prompt\": \"hello=\"}").assertExitCode(0);
         JsonObject answer = objects(run).get(0);
         Assert.assertEquals(answer.get("finish_reason").getAsString(), "length");
         Assert.assertEquals(answer.get("text").getAsString(), "he");
@@ -147,7 +149,8 @@ public class GenerateTest {
         String options = "--json --temperature 3 --max-new-tokens 12 --seed ";
         String line = "{\"prompt\": \"hello=\", \"adapter\": \"sort\"}\n";
         List<JsonObject> four = objects(demo(options + 5, line.repeat(4)));
-        Assert.assertEquals(objects(demo(options + 5, line.repeat(4))), four, "the same seed again");
+        Assert.assertEquals(
+                objects(demo(options + 5, line.repeat(4))), four, "the same seed again");
         Assert.assertEquals(
                 four.stream().map(row -> row.get("tokens")).distinct().count(),
                 4,
@@ -170,6 +173,9 @@ public class GenerateTest {
     }
 
     private static List<JsonObject> objects(Execution run) {
-        return run.out().lines().map(line -> JsonParser.parseString(line).getAsJsonObject()).toList();
+        return run.out()
+                .lines()
+                .map(line -> JsonParser.parseString(line).getAsJsonObject())
+                .toList();
     }
 }

@@ -61,7 +61,19 @@ public class LauncherTest {
             """;
 
     private static final List<String> TOOLS =
-            List.of("bash", "sh", "cp", "dirname", "find", "flock", "head", "mkdir", "readlink", "sed", "sleep", "touch");
+            List.of(
+                    "bash",
+                    "sh",
+                    "cp",
+                    "dirname",
+                    "find",
+                    "flock",
+                    "head",
+                    "mkdir",
+                    "readlink",
+                    "sed",
+                    "sleep",
+                    "touch");
 
     private Path folder;
     private Path root;
@@ -117,10 +129,12 @@ public class LauncherTest {
         Execution first = run("0", "two words", "*").assertExitCode(0);
         Assert.assertEquals(first.out(), "0|two words|*\ntrue\n");
         Assert.assertEquals(
-                first.err(), "djl-lora: building (the first time, and when sources have changed)\n");
+                first.err(),
+                "djl-lora: building (the first time, and when sources have changed)\n");
         List<String> calls = Files.readAllLines(builds);
         Assert.assertEquals(calls.size(), 1);
-        Assert.assertTrue(calls.get(0).startsWith(root + " -q -B -pl cli -am package "), calls.get(0));
+        Assert.assertTrue(
+                calls.get(0).startsWith(root + " -q -B -pl cli -am package "), calls.get(0));
         Assert.assertFalse(calls.get(0).matches(".* (-o|--offline)( .*|$)"), calls.get(0));
 
         Execution second = run("7").assertExitCode(7);
@@ -153,7 +167,10 @@ public class LauncherTest {
         Files.createSymbolicLink(elsewhere.resolve("relative"), Path.of("../../direct"));
         Execution run =
                 Execution.process(
-                        elsewhere, environment, "", List.of(elsewhere.resolve("relative").toString()));
+                        elsewhere,
+                        environment,
+                        "",
+                        List.of(elsewhere.resolve("relative").toString()));
         run.assertExitCode(0);
         Assert.assertTrue(Files.exists(root.resolve("cli/target/cli-1.jar")));
     }
@@ -178,7 +195,8 @@ public class LauncherTest {
         Execution run = run().assertExitCode(2);
         Assert.assertEquals(run.out(), "");
         Assert.assertTrue(
-                run.err().endsWith("djl-lora: the build failed; its messages are above\n"), run.err());
+                run.err().endsWith("djl-lora: the build failed; its messages are above\n"),
+                run.err());
         environment.put("BREAK", "");
         run().assertExitCode(0);
     }

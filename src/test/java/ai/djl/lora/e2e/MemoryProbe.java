@@ -3,10 +3,10 @@
  */
 package ai.djl.lora.e2e;
 
-import ai.djl.lora.model.CausalLanguageModel;
-import ai.djl.lora.nn.AdaptedBlock;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.nn.AdaptedBlock;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;

@@ -40,7 +40,8 @@ public class MemoryTest {
                 Execution.java(
                                 MemoryProbe.class,
                                 // A heap that is all in memory from the start cannot grow, and the
-                                // first compiler alone keeps no megabytes of its own between methods.
+                                // first compiler alone keeps no megabytes of its own between
+                                // methods.
                                 List.of(
                                         "-XX:TieredStopAtLevel=1",
                                         "-Xms256m",
@@ -56,7 +57,8 @@ public class MemoryTest {
                 run.out()
                         .lines()
                         .map(line -> line.split(" "))
-                        .collect(Collectors.toMap(word -> word[0], word -> Long.parseLong(word[1])));
+                        .collect(
+                                Collectors.toMap(word -> word[0], word -> Long.parseLong(word[1])));
         Assert.assertTrue(growth.get("calls") <= ALLOWED_BYTES, run.out());
         Assert.assertTrue(growth.get("loads") <= ALLOWED_BYTES, run.out());
         Assert.assertTrue(growth.get("calls") + growth.get("loads") <= ALLOWED_BYTES, run.out());

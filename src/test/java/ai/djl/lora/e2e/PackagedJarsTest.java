@@ -41,7 +41,8 @@ public class PackagedJarsTest {
         try (JarFile jar = open(module, "")) {
             Assert.assertNotNull(jar.getEntry(type + ".class"), jar.getName());
             Assert.assertEquals(
-                    jar.getManifest().getMainAttributes().getValue("Implementation-Version"), VERSION);
+                    jar.getManifest().getMainAttributes().getValue("Implementation-Version"),
+                    VERSION);
         }
         try (JarFile jar = open(module, "-sources")) {
             Assert.assertNotNull(jar.getEntry(type + ".java"), jar.getName());
@@ -82,7 +83,9 @@ public class PackagedJarsTest {
     }
 
     private static JarFile open(String module, String classifier) throws IOException {
-        Path file = Repository.ROOT.resolve(module + "/target/" + module + "-" + VERSION + classifier + ".jar");
+        Path file =
+                Repository.ROOT.resolve(
+                        module + "/target/" + module + "-" + VERSION + classifier + ".jar");
         Assert.assertTrue(Files.exists(file), file.toString());
         return new JarFile(file.toFile());
     }

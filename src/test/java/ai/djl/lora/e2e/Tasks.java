@@ -22,7 +22,8 @@ final class Tasks {
             case "rot13" -> map(word, c -> (char) ('a' + (c - 'a' + 13) % 26));
             case "sort" -> map(word.chars().sorted(), c -> c);
             case "piglatin" -> pigLatin(word);
-            case "vowels" -> String.valueOf(word.chars().filter(c -> VOWELS.indexOf(c) >= 0).count());
+            case "vowels" ->
+                    String.valueOf(word.chars().filter(c -> VOWELS.indexOf(c) >= 0).count());
             case "mask" -> map(word, c -> VOWELS.indexOf(c) >= 0 ? '*' : c);
             default -> throw new IllegalArgumentException("Unknown adapter " + adapter);
         };

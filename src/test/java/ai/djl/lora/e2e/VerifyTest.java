@@ -24,9 +24,13 @@ public class VerifyTest {
     @DataProvider
     public Object[][] goldens() throws IOException {
         List<Object[]> cases = new ArrayList<>();
-        for (String[] how : new String[][] {{"cpu", "float32"}, {"pytorch", "float32"}, {"cpu", "bfloat16"}}) {
+        for (String[] how :
+                new String[][] {{"cpu", "float32"}, {"pytorch", "float32"}, {"cpu", "bfloat16"}}) {
             for (Path golden : goldenFiles()) {
-                cases.add(new Object[] {Repository.GOLDENS.relativize(golden).toString(), how[0], how[1]});
+                cases.add(
+                        new Object[] {
+                            Repository.GOLDENS.relativize(golden).toString(), how[0], how[1]
+                        });
             }
         }
         return cases.toArray(Object[][]::new);
@@ -57,7 +61,8 @@ public class VerifyTest {
         // Exit code 0 is 1e-4 in float32, and 2 % of the standard deviation in bfloat16: float32
         // differs by the order of sums alone, and bfloat16 rounds each value to 8 bits.
         Execution run = Execution.inProcess(args.toArray()).assertExitCode(0);
-        double top = Double.parseDouble(group(TOP, run, 1)) / Double.parseDouble(group(TOP, run, 2));
+        double top =
+                Double.parseDouble(group(TOP, run, 1)) / Double.parseDouble(group(TOP, run, 2));
         if (!bfloat16) {
             Assert.assertEquals(top, 1.0, run.out());
         } else if (demo) {
