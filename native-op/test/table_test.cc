@@ -88,8 +88,9 @@ TEST_F(TableTest, RefusesWhatIsNotThere) {
 
 TEST_F(TableTest, CreateRefusesWrongArguments) {
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "1 to 1048576 modules", Refusal([] { Create({}, {}); }));
-  EXPECT_PRED_FORMAT2(testing::IsSubstring, "in_features is int64 [2] and out_features is int64 [1]",
-                      Refusal([] { Create({1, 2}, {1}); }));
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "in_features is int64 [2] and out_features is int64 [1]", Refusal([] {
+                        Create({1, 2}, {1});
+                      }));
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "module 0 has 0 inputs and 1 outputs", Refusal([] { Create({0}, {1}); }));
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "module 0 has 1 inputs and -3 outputs", Refusal([] { Create({1}, {-3}); }));
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "dtype is 3, but it must be 0 (float32)",

@@ -92,7 +92,7 @@ class Sgmv {
 
  private:
   // The segment that holds a work item: the last that starts at or before it.
-  int64_t Find(int64_t SegmentWork::* start, int64_t item) const {
+  int64_t Find(int64_t SegmentWork::*start, int64_t item) const {
     auto after = std::upper_bound(work_.begin(), work_.end(), item,
                                   [start](int64_t value, const SegmentWork& work) { return value < work.*start; });
     return (after - work_.begin()) - 1;

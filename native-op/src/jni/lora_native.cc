@@ -342,8 +342,8 @@ LORA_NATIVE(jlongArray, shape)(JNIEnv* env, jclass, jlong tensor) {
   });
 }
 
-LORA_NATIVE(jlong, fromBuffer)(JNIEnv* env, jclass, jobject buffer, jlong byte_offset, jint type_code,
-                               jlongArray shape) {
+LORA_NATIVE(jlong, fromBuffer)
+(JNIEnv* env, jclass, jobject buffer, jlong byte_offset, jint type_code, jlongArray shape) {
   constexpr const char* kName = "fromBuffer";
   return Guard(env, [&] {
     const ElementType type = djl_lora::TypeArgument(kName, type_code);
@@ -385,8 +385,8 @@ LORA_NATIVE(jlong, zeros)(JNIEnv* env, jclass, jint type_code, jlongArray shape)
   });
 }
 
-LORA_NATIVE(void, copyFromBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from,
-                                 jint length) {
+LORA_NATIVE(void, copyFromBytes)
+(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from, jint length) {
   constexpr const char* kName = "copyFromBytes";
   Guard(env, [&] {
     const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
@@ -396,8 +396,8 @@ LORA_NATIVE(void, copyFromBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_o
   });
 }
 
-LORA_NATIVE(void, copyToBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray target, jint from,
-                               jint length) {
+LORA_NATIVE(void, copyToBytes)
+(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray target, jint from, jint length) {
   constexpr const char* kName = "copyToBytes";
   Guard(env, [&] {
     const TensorInfo source = djl_lora::Info(kName, "tensor", tensor);
@@ -407,8 +407,8 @@ LORA_NATIVE(void, copyToBytes)(JNIEnv* env, jclass, jlong tensor, jlong byte_off
   });
 }
 
-LORA_NATIVE(void, copyFromBuffer)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from,
-                                  jint length) {
+LORA_NATIVE(void, copyFromBuffer)
+(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from, jint length) {
   constexpr const char* kName = "copyFromBuffer";
   Guard(env, [&] {
     const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
@@ -461,8 +461,8 @@ LORA_NATIVE(void, rotary)(JNIEnv* env, jclass, jlong x, jlong cos, jlong sin) {
   Guard(env, [&] { djl_lora::Rotary(x, cos, sin); });
 }
 
-LORA_NATIVE(jlong, attention)(JNIEnv* env, jclass, jlong q, jlong k, jlong v, jlong mask, jboolean causal,
-                              jdouble scale) {
+LORA_NATIVE(jlong, attention)
+(JNIEnv* env, jclass, jlong q, jlong k, jlong v, jlong mask, jboolean causal, jdouble scale) {
   return Guard(env, [&] { return ToJava(djl_lora::Attention(q, k, v, mask, causal != JNI_FALSE, scale)); });
 }
 
@@ -493,8 +493,8 @@ LORA_NATIVE(jlong, tableCreate)(JNIEnv* env, jclass, jlongArray in_features, jlo
   });
 }
 
-LORA_NATIVE(void, tablePut)(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout,
-                            jfloatArray scales) {
+LORA_NATIVE(void, tablePut)
+(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout, jfloatArray scales) {
   constexpr const char* kName = "table_put";
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
@@ -528,8 +528,9 @@ LORA_NATIVE(void, tableClose)(JNIEnv* env, jclass, jlong table) {
   });
 }
 
-LORA_NATIVE(void, sgmv)(JNIEnv* env, jclass, jlong y, jlong x, jlong bias, jlongArray segment_starts, jlongArray slots,
-                        jlong table, jint module) {
+LORA_NATIVE(void, sgmv)
+(JNIEnv* env, jclass, jlong y, jlong x, jlong bias, jlongArray segment_starts, jlongArray slots, jlong table,
+ jint module) {
   constexpr const char* kName = "sgmv";
   Guard(env, [&] {
     std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
