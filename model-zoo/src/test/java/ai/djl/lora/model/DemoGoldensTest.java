@@ -41,12 +41,13 @@ public class DemoGoldensTest {
     @Test(dataProvider = "backends")
     public void everyAdapterInOneStepAnswersAsAlone(String backend) throws Exception {
         Map<String, Golden> goldens = goldens();
+        int rows = goldens.get("base").batch();
         try (TestModels.Loaded model =
                 TestModels.load(DEMO.resolve("base"), backend, ElementType.FLOAT32)) {
             List<AutoCloseable> open = new ArrayList<>();
             ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
             // row by row, so that adapters alternate as requests do
-            for (int row = 0; row < 8; ++row) {
+            for (int row = 0; row < rows; ++row) {
                 for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
                     String adapter = golden.getKey();
                     int slot = BatchPlan.BASE;
@@ -65,7 +66,7 @@ public class DemoGoldensTest {
             }
             float[] logits = model.logits(step.build());
             int from = 0;
-            for (int row = 0; row < 8; ++row) {
+            for (int row = 0; row < rows; ++row) {
                 for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
                     from += assertRow(backend + ' ' + golden.getKey(), golden, row, logits, from);
                 }
