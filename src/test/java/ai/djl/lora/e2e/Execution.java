@@ -41,6 +41,18 @@ record Execution(int exitCode, String out, String err) {
     static Execution java(
             Class<?> main, List<String> options, Map<String, String> environment, String... args)
             throws IOException, InterruptedException {
+        String classPath = System.getProperty("java.class.path");
+        return java(classPath, main, options, environment, args);
+    }
+
+    /** Runs a class in a JVM of its own, in the repository's root. */
+    static Execution java(
+            String classPath,
+            Class<?> main,
+            List<String> options,
+            Map<String, String> environment,
+            String... args)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.add("-Djava.io.tmpdir=" + System.getProperty("java.io.tmpdir"));
@@ -50,7 +62,7 @@ record Execution(int exitCode, String out, String err) {
             command.add("--enable-native-access=ALL-UNNAMED");
         }
         command.addAll(options);
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+        command.addAll(List.of("-cp", classPath, main.getName()));
         command.addAll(List.of(args));
         return process(Repository.ROOT, environment, "", command);
     }

@@ -4,6 +4,7 @@
 package ai.djl.lora.cli;
 
 import ai.djl.engine.Engine;
+import ai.djl.engine.StandardCapabilities;
 import ai.djl.lora.jni.LoraLibrary;
 import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.op.BackendStatus;
@@ -125,7 +126,8 @@ final class Diagnosis {
 
     private static String gpu() {
         boolean driver = Files.exists(Path.of("/proc/driver/nvidia/version"));
-        int usable = Engine.getEngine("PyTorch").getGpuCount();
+        Engine engine = Engine.getEngine("PyTorch");
+        int usable = engine.hasCapability(StandardCapabilities.CUDA) ? engine.getGpuCount() : 0;
         if (usable > 0) {
             return usable + " usable by libtorch; this version of djl-lora computes on the CPU";
         }

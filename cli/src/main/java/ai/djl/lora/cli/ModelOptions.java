@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.cli;
 
+import ai.djl.Device;
 import ai.djl.MalformedModelException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.model.CausalLanguageModel;
@@ -67,6 +68,8 @@ final class ModelOptions {
                 Criteria.builder()
                         .setTypes(NDList.class, NDList.class)
                         .optEngine("PyTorch")
+                        // Both backends compute there, also where libtorch could use a GPU.
+                        .optDevice(Device.cpu())
                         .optTranslator(new NoopTranslator())
                         .optArgument("dtype", type.label());
         if (backend != null) {
