@@ -21,6 +21,9 @@ public class VerifyTest {
 
     private static final Pattern TOP = Pattern.compile("at (\\d+) of (\\d+) positions");
 
+    private long demoAgreed;
+    private long demoPositions;
+
     @DataProvider
     public Object[][] goldens() throws IOException {
         List<Object[]> cases = new ArrayList<>();
@@ -66,10 +69,24 @@ public class VerifyTest {
         if (!bfloat16) {
             Assert.assertEquals(top, 1.0, run.out());
         } else if (demo) {
-            // Logits of random weights nearly tie everywhere; those of a trained model do not.
-            Assert.assertTrue(top >= 0.99, run.out());
+            // Logits of random weights nearly tie everywhere; a trained model's do so in prompts
+            // alone, which no one can foretell. A single file may have a few more such positions.
+            Assert.assertTrue(top >= 0.98, run.out());
+            demoAgreed += Long.parseLong(group(TOP, run, 1));
+            demoPositions += Long.parseLong(group(TOP, run, 2));
         }
         Assert.assertTrue(run.out().contains("backend " + backend + " in " + type), run.out());
+    }
+
+    /* Over all positions of the demo, of the base and of every adapter together. */
+    @Test(dependsOnMethods = "testGolden")
+    public void testDemoInBfloat16() {
+        if (!LoraLibrary.isAvailable()) {
+            throw new SkipException(LoraLibrary.unavailableReason());
+        }
+        Assert.assertEquals(demoPositions, 8 * 500);
+        Assert.assertTrue(
+                demoAgreed >= 0.99 * demoPositions, demoAgreed + " of " + demoPositions);
     }
 
     @Test
