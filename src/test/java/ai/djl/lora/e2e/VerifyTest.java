@@ -85,8 +85,7 @@ public class VerifyTest {
             throw new SkipException(LoraLibrary.unavailableReason());
         }
         Assert.assertEquals(demoPositions, 8 * 500);
-        Assert.assertTrue(
-                demoAgreed >= 0.99 * demoPositions, demoAgreed + " of " + demoPositions);
+        Assert.assertTrue(demoAgreed >= 0.99 * demoPositions, demoAgreed + " of " + demoPositions);
     }
 
     @Test
