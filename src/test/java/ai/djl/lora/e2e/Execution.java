@@ -92,11 +92,16 @@ record Execution(int exitCode, String out, String err) {
                                 + Files.readString(out)
                                 + Files.readString(err));
             }
-            return new Execution(process.exitValue(), Files.readString(out), Files.readString(err));
+            return new Execution(process.exitValue(), Files.readString(out), withoutJvmNotice(err));
         } finally {
             Files.delete(out);
             Files.delete(err);
         }
+    }
+
+    /** Returns what a program said, without what a JVM says where JAVA_TOOL_OPTIONS is set. */
+    private static String withoutJvmNotice(Path err) throws IOException {
+        return Files.readString(err).replaceAll("(?m)^Picked up JAVA_TOOL_OPTIONS: .*\\R", "");
     }
 
     /** Checks the exit code. */
