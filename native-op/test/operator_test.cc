@@ -218,7 +218,7 @@ TEST_F(OperatorTest, PutAndRemoveWhileSgmvRuns) {
       while (!stop.load()) {
         const Tensor y = MakeTensor(std::vector<float>(kOut), {1, kOut});
         try {
-          CheckedSgmv({y.get(), x.get(), nullptr, starts.get(), slots.get(), table_, 0}).Run(2);
+          CheckedSgmv({"sgmv", {{y.get(), nullptr, 0}}, x.get(), {starts.get(), slots.get()}, table_}).Run(2);
         } catch (const ArgumentError&) {
           ++empty;
           continue;

@@ -69,9 +69,20 @@ std::string Detect() {
   return names;
 }
 
+bool DetectAmd() {
+  uint32_t eax;
+  uint32_t ebx;
+  uint32_t ecx;
+  uint32_t edx;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) != 0 && ebx == signature_AMD_ebx && ecx == signature_AMD_ecx &&
+         edx == signature_AMD_edx;
+}
+
 #else
 
 std::string Detect() { return ""; }
+
+bool DetectAmd() { return false; }
 
 #endif
 
@@ -80,6 +91,11 @@ std::string Detect() { return ""; }
 const std::string& CpuFeatures() {
   static const std::string* const kFeatures = new std::string(Detect());
   return *kFeatures;
+}
+
+bool CpuIsAmd() {
+  static const bool kAmd = DetectAmd();
+  return kAmd;
 }
 
 }  // namespace djl_lora

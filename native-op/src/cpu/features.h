@@ -11,6 +11,8 @@ namespace djl_lora {
 // amx_tile amx_bf16 amx_int8. Asked of the CPU once.
 const std::string& CpuFeatures();
 
+bool CpuIsAmd();
+
 }  // namespace djl_lora
 
 #endif  // DJL_LORA_CPU_FEATURES_H_

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <thread>
 
 namespace djl_lora {
 
@@ -12,6 +13,24 @@ inline int UsefulThreads(int64_t work, int threads) {
   constexpr int64_t kWorkPerThread = 32768;
   return static_cast<int>(std::clamp<int64_t>(work / kWorkPerThread, 1, std::max(threads, 1)));
 }
+
+// Waits for another thread's work of microseconds: turns on the spot at first, then lets others have the core, for
+// whoever is waited for may have lost its own.
+class Waiter {
+ public:
+  void Wait() {
+    if (++turns_ < 256) {
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    } else {
+      std::this_thread::yield();
+    }
+  }
+
+ private:
+  int turns_ = 0;
+};
 
 }  // namespace djl_lora
 

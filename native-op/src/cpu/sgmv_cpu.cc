@@ -1,199 +1,447 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/sgmv_cpu.h"
 
-#include <omp.h>
-
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <vector>
 
+#include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
 namespace djl_lora {
 
 namespace {
 
-constexpr int64_t kOutputBlock = 64;
+// Longer segments are never taken as a whole.
+constexpr int64_t kWholeTokens = 16;
 
-// A product of n elements in float32. The lanes fix the order of the sum, so that it is the same on every thread and
-// the compiler may still use vector instructions.
-template <int kLanes, typename T, typename U>
-inline float Dot(const T* a, const U* b, int64_t n) {
-  float lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-#pragma omp simd
-    for (int lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] += ToFloat(a[i + lane]) * ToFloat(b[i + lane]);
-    }
-  }
-  for (int lane = 0; i < n; ++i, ++lane) {
-    lanes[lane] += ToFloat(a[i]) * ToFloat(b[i]);
-  }
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) {
-      lanes[lane] += lanes[lane + half];
-    }
-  }
-  return lanes[0];
-}
+int64_t Chunks(int64_t size, int64_t chunk) { return (size + chunk - 1) / chunk; }
 
-// Where a segment's share of the two passes starts, in work items and in the intermediate.
-struct SegmentWork {
-  int64_t down_item;     // first (token, rank row) of A x
-  int64_t up_item;       // first (token, block of outputs) of the update
-  int64_t intermediate;  // first float of [tokens of the segment, rank]
+// A low-rank part of a segment: one entry in one output.
+struct Part {
+  const AdapterModule* module;
+  float factor;  // weight times scale
+  int64_t output;
+  int64_t h;  // where its intermediate starts in the workspace: [tokens, RoundUpToEven(rank)]
 };
 
-template <typename T>
+// Work items of one kind that lie in a row.
+enum class Kind {
+  kProducts,  // A x for one part
+  kUpdates,   // the update of one output
+  kWhole,     // one item: all of a segment
+};
+struct Span {
+  int64_t first_item;
+  Kind kind;
+  int64_t segment;
+  int64_t index;  // of the part, or of the output
+};
+
+// What a call needs, kept by the calling thread from one call to the next so that none allocates.
+struct Workspace {
+  std::vector<Part> parts;
+  std::vector<int64_t> first_part;  // by segment and output, and one behind
+  std::vector<Span> spans;
+  std::vector<float> h;
+  std::unique_ptr<std::atomic<int64_t>[]> pending;  // by segment: items of A x that are not done
+  int64_t pending_size = 0;
+
+  // An unusually long prompt must not hold its memory for good.
+  void Trim() {
+    constexpr size_t kKept = size_t{16} << 20;
+    if (h.capacity() > kKept) {
+      std::vector<float>().swap(h);
+    }
+  }
+};
+
+Workspace& ThisThreadsWorkspace() {
+  thread_local Workspace workspace;
+  return workspace;
+}
+
+// The work is cut into items of some microseconds, which threads take in order from one counter: so a thread that the
+// system holds up keeps nobody waiting for long, and long segments spread like short ones. An update waits until the
+// products A x of its segment are done; those come earlier in the order, by enough items that it hardly ever waits.
+// Where there are many short segments a thread takes one as a whole, so that it reads A and right behind it B, and only
+// the last few are cut to end together. However it is cut, each output is the same arithmetic.
 class Sgmv {
  public:
-  explicit Sgmv(const SgmvProblem& problem)
-      : problem_(problem),
-        output_blocks_((problem.out + kOutputBlock - 1) / kOutputBlock),
-        work_(static_cast<size_t>(problem.segment_count) + 1) {
-    SegmentWork next{0, 0, 0};
-    for (int64_t s = 0; s < problem.segment_count; ++s) {
-      work_[s] = next;
-      const SgmvSegment& segment = problem.segments[s];
-      const int64_t tokens = segment.end - segment.begin;
-      const int64_t rank = segment.module == nullptr ? 0 : segment.module->rank;
-      next.down_item += tokens * rank;
-      next.intermediate += tokens * rank;
-      if (segment.module != nullptr || problem.bias != nullptr) {  // else y is already what it should be
-        next.up_item += tokens * output_blocks_;
-      }
-    }
-    work_[problem.segment_count] = next;
-    intermediate_.resize(static_cast<size_t>(next.intermediate));
+  Sgmv(const SgmvProblem& problem, Workspace* workspace)
+      : problem_(problem), element_size_(ElementSize(problem.type)), isa_(ActiveIsa()), workspace_(*workspace) {
+    FindParts();
   }
 
   void Run(int threads) {
-    const SegmentWork& total = work_.back();
-    if (total.up_item == 0) {
+    if (!AnyWork()) {
       return;
     }
-    const int64_t operations =
-        total.down_item * (problem_.in + problem_.out) + total.up_item * std::min(problem_.out, kOutputBlock);
-    const int team = UsefulThreads(operations, threads);
+    const int team = UsefulThreads(operations_, threads);
+    Cut(team);
     if (team == 1) {
-      Down(0, total.down_item);
-      Up(0, total.up_item);
+      Work();
       return;
     }
 #pragma omp parallel num_threads(team)
-    {
-      const int64_t thread = omp_get_thread_num();
-      const int64_t count = omp_get_num_threads();
-      Down(total.down_item * thread / count, total.down_item * (thread + 1) / count);
-#pragma omp barrier
-      Up(total.up_item * thread / count, total.up_item * (thread + 1) / count);
-    }
+    Work();
   }
 
  private:
-  // The segment that holds a work item: the last that starts at or before it.
-  int64_t Find(int64_t SegmentWork::*start, int64_t item) const {
-    auto after = std::upper_bound(work_.begin(), work_.end(), item,
-                                  [start](int64_t value, const SegmentWork& work) { return value < work.*start; });
-    return (after - work_.begin()) - 1;
+  void FindParts() {
+    workspace_.parts.clear();
+    workspace_.first_part.clear();
+    int64_t h = 0;
+    for (int64_t s = 0; s < problem_.segment_count; ++s) {
+      const SgmvSegment& segment = problem_.segments[s];
+      const int64_t tokens = segment.end - segment.begin;
+      for (int64_t g = 0; g < problem_.output_count; ++g) {
+        workspace_.first_part.push_back(static_cast<int64_t>(workspace_.parts.size()));
+        for (int64_t e = 0; e < segment.entry_count; ++e) {
+          const SgmvEntry& entry = problem_.entries[segment.first_entry + e];
+          const AdapterModule* module = entry.modules[g];
+          if (module->rank > 0 && tokens > 0) {
+            workspace_.parts.push_back({module, entry.weight * module->scale, g, h});
+            h += tokens * RoundUpToEven(module->rank);
+            operations_ += tokens * module->rank * (problem_.in + problem_.outputs[g].out);
+          }
+        }
+      }
+    }
+    workspace_.first_part.push_back(static_cast<int64_t>(workspace_.parts.size()));
+    if (workspace_.h.size() < static_cast<size_t>(h)) {
+      workspace_.h.resize(static_cast<size_t>(h));
+    }
+    if (workspace_.pending_size < problem_.segment_count) {
+      workspace_.pending.reset(new std::atomic<int64_t>[static_cast<size_t>(problem_.segment_count)]);
+      workspace_.pending_size = problem_.segment_count;
+    }
   }
 
-  // intermediate = A x, one item for each token and row of A.
-  void Down(int64_t item, int64_t end) {
-    if (item >= end) {
-      return;
+  // The kernels for a segment depend on that segment alone.
+  const KernelSet& KernelsFor(int64_t s) const {
+    const SgmvSegment& segment = problem_.segments[s];
+    bool is_long = segment.end - segment.begin >= kLongSegment;
+    const int64_t first = s * problem_.output_count;
+    for (int64_t p = workspace_.first_part[first]; is_long && p < workspace_.first_part[first + problem_.output_count];
+         ++p) {
+      is_long = !workspace_.parts[p].module->int8;
     }
-    for (int64_t s = Find(&SegmentWork::down_item, item); item < end; ++s) {
-      const SgmvSegment& segment = problem_.segments[s];
-      const int64_t first = work_[s].down_item;
-      const int64_t last = std::min(end, work_[s + 1].down_item);
-      if (item >= last) {
+    return is_long ? LongKernels(isa_, problem_.type) : Kernels(isa_, problem_.type);
+  }
+
+  // Whether an output of a segment changes at all.
+  bool Updates(int64_t s, int64_t g) const {
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t index = s * problem_.output_count + g;
+    return segment.end > segment.begin && (workspace_.first_part[index + 1] > workspace_.first_part[index] ||
+                                           OutScale(segment, g) != nullptr || Bias(segment, g) != nullptr);
+  }
+
+  const void* OutScale(const SgmvSegment& segment, int64_t g) const {
+    return segment.entry_count == 1 ? problem_.entries[segment.first_entry].modules[g]->out_scale : nullptr;
+  }
+
+  const void* Bias(const SgmvSegment& segment, int64_t g) const {
+    const void* own = segment.entry_count == 1 ? problem_.entries[segment.first_entry].modules[g]->bias : nullptr;
+    return own != nullptr ? own : problem_.outputs[g].bias;
+  }
+
+  bool AnyWork() {
+    bool any = false;
+    for (int64_t s = 0; s < problem_.segment_count; ++s) {
+      for (int64_t g = 0; g < problem_.output_count; ++g) {
+        if (Updates(s, g)) {
+          any = true;
+          operations_ += (problem_.segments[s].end - problem_.segments[s].begin) * problem_.outputs[g].out;
+        }
+      }
+    }
+    return any;
+  }
+
+  // Lays out the items, and makes them smaller until there are enough for every thread.
+  void Cut(int team) {
+    row_chunk_ = kChunkRows;
+    output_chunk_ = 512;
+    LayOut(team);
+    while (items_ < 4 * team && (row_chunk_ > 4 || output_chunk_ > 64)) {
+      row_chunk_ = std::max<int64_t>(row_chunk_ / 2, 4);
+      output_chunk_ = std::max<int64_t>(output_chunk_ / 2, 64);
+      LayOut(team);
+    }
+    next_.store(0, std::memory_order_relaxed);
+  }
+
+  void LayOut(int team) {
+    workspace_.spans.clear();
+    items_ = 0;
+    int64_t s = LayOutWhole(team);
+    // The products of so many segments come before an update that at least `team` items lie between.
+    int64_t ahead = s;
+    int64_t ahead_items = 0;
+    for (; s < problem_.segment_count; ++s) {
+      for (; ahead < problem_.segment_count && (ahead <= s || ahead_items < team); ++ahead) {
+        ahead_items += LayOutProducts(ahead);
+      }
+      ahead_items -= workspace_.pending[s].load(std::memory_order_relaxed);
+      LayOutUpdates(s);
+    }
+  }
+
+  // Multiply-adds of a segment.
+  int64_t Operations(int64_t s) const {
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t first = s * problem_.output_count;
+    int64_t operations = 0;
+    for (int64_t p = workspace_.first_part[first]; p < workspace_.first_part[first + problem_.output_count]; ++p) {
+      const Part& part = workspace_.parts[p];
+      operations += part.module->rank * (problem_.in + problem_.outputs[part.output].out);
+    }
+    for (int64_t g = 0; g < problem_.output_count; ++g) {
+      operations += Updates(s, g) ? problem_.outputs[g].out : 0;
+    }
+    return operations * (segment.end - segment.begin);
+  }
+
+  // Segments from the first on go as a whole, as long as they are short and enough is left to keep every thread busy
+  // meanwhile. The number of those.
+  int64_t LayOutWhole(int team) {
+    int64_t left = operations_;
+    int64_t s = 0;
+    for (; s < problem_.segment_count; ++s) {
+      const int64_t own = Operations(s);
+      left -= own;
+      const bool tokens = problem_.segments[s].end > problem_.segments[s].begin;
+      if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens || (team > 1 && left < 2 * team * own)) {
+        break;
+      }
+      if (tokens && own > 0) {
+        workspace_.spans.push_back({items_++, Kind::kWhole, s, 0});
+      }
+    }
+    return s;
+  }
+
+  int64_t LayOutProducts(int64_t s) {
+    const int64_t before = items_;
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t token_chunks = Chunks(segment.end - segment.begin, KernelsFor(s).chunk_tokens);
+    const int64_t first = s * problem_.output_count;
+    for (int64_t p = workspace_.first_part[first]; p < workspace_.first_part[first + problem_.output_count]; ++p) {
+      workspace_.spans.push_back({items_, Kind::kProducts, s, p});
+      items_ += token_chunks * Chunks(workspace_.parts[p].module->rank, row_chunk_);
+    }
+    workspace_.pending[s].store(items_ - before, std::memory_order_relaxed);
+    return items_ - before;
+  }
+
+  void LayOutUpdates(int64_t s) {
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t token_chunks = Chunks(segment.end - segment.begin, KernelsFor(s).chunk_tokens);
+    for (int64_t g = 0; g < problem_.output_count; ++g) {
+      if (Updates(s, g)) {
+        workspace_.spans.push_back({items_, Kind::kUpdates, s, g});
+        items_ += token_chunks * Chunks(problem_.outputs[g].out, output_chunk_);
+      }
+    }
+  }
+
+  int64_t Claim() { return next_.fetch_add(1, std::memory_order_relaxed); }
+
+  const Span* SpanOf(int64_t number) const {
+    if (number >= items_) {
+      return nullptr;
+    }
+    const std::vector<Span>& spans = workspace_.spans;
+    return &*(std::upper_bound(spans.begin(), spans.end(), number,
+                               [](int64_t value, const Span& span) { return value < span.first_item; }) -
+              1);
+  }
+
+  // Each thread holds one item more than it works on, to ask for its memory in time. It takes its items in order, and
+  // what an item waits for has a lower number; so the lowest item that is not done is being worked on, and none waits
+  // for ever.
+  void Work() {
+    int64_t number = Claim();
+    const Span* span = SpanOf(number);
+    while (span != nullptr) {
+      const int64_t following_number = Claim();
+      const Span* following = SpanOf(following_number);
+      const int64_t item = number - span->first_item;
+      switch (span->kind) {
+        case Kind::kProducts:
+          Products(*span, item);
+          break;
+        case Kind::kUpdates:
+          Updates(*span, item);
+          break;
+        case Kind::kWhole:
+          Whole(span->segment, following);
+          break;
+      }
+      number = following_number;
+      span = following;
+    }
+  }
+
+  // Asks for one of `shares` equal shares of what lies at `data`. The rows of x and y are asked for in shares while the
+  // weights stream by: all at once they would hold up the stream.
+  static void PrefetchShare(const void* data, int64_t bytes, int64_t share, int64_t shares) {
+    constexpr int64_t kLine = 64;
+    constexpr int64_t kMost = 16384;  // what the nearer caches have room for
+    bytes = std::min(bytes, kMost);
+    const int64_t end = bytes * (share + 1) / shares;
+    for (int64_t i = bytes * share / shares / kLine * kLine; i < end; i += kLine) {
+      __builtin_prefetch(static_cast<const char*>(data) + i, 0, 3);
+    }
+  }
+
+  // Up to chunk_tokens rows of x by row_chunk_ rows of A.
+  void Products(const Span& span, int64_t item) {
+    const Part& part = workspace_.parts[span.index];
+    const SgmvSegment& segment = problem_.segments[span.segment];
+    const KernelSet& kernels = KernelsFor(span.segment);
+    const int64_t row_chunks = Chunks(part.module->rank, row_chunk_);
+    const int64_t token = item / row_chunks * kernels.chunk_tokens;
+    const int64_t row = item % row_chunks * row_chunk_;
+    Product(kernels, part, segment.begin + token, token,
+            std::min(kernels.chunk_tokens, segment.end - segment.begin - token), row,
+            std::min(row_chunk_, part.module->rank - row), 0);
+    workspace_.pending[span.segment].fetch_sub(1, std::memory_order_release);
+  }
+
+  // Up to chunk_tokens rows of y by output_chunk_ columns.
+  void Updates(const Span& span, int64_t item) {
+    const SgmvSegment& segment = problem_.segments[span.segment];
+    const KernelSet& kernels = KernelsFor(span.segment);
+    Waiter waiter;
+    while (workspace_.pending[span.segment].load(std::memory_order_acquire) != 0) {
+      waiter.Wait();
+    }
+    const int64_t out = problem_.outputs[span.index].out;
+    const int64_t output_chunks = Chunks(out, output_chunk_);
+    const int64_t token = item / output_chunks * kernels.chunk_tokens;
+    const int64_t first = item % output_chunks * output_chunk_;
+    Update(kernels, span.segment, span.index, token,
+           std::min(kernels.chunk_tokens, segment.end - segment.begin - token), first,
+           std::min(output_chunk_, out - first));
+  }
+
+  void Whole(int64_t s, const Span* following) {
+    const KernelSet& kernels = KernelsFor(s);
+    const SgmvSegment& segment = problem_.segments[s];
+    const int64_t tokens = segment.end - segment.begin;
+    const int64_t first = s * problem_.output_count;
+    // One row takes four rows of A at a time, so that prefetches fit between.
+    const int64_t row_step = tokens == 1 ? 4 : kChunkRows;
+    for (int64_t g = 0; g < problem_.output_count; ++g) {
+      const SgmvOutput& output = problem_.outputs[g];
+      const void* y = static_cast<const char*>(output.y) + segment.begin * output.y_stride * element_size_;
+      for (int64_t p = workspace_.first_part[first + g]; p < workspace_.first_part[first + g + 1]; ++p) {
+        const Part& part = workspace_.parts[p];
+        const int64_t rank = part.module->rank;
+        for (int64_t row = 0; row < rank; row += row_step) {
+          const int64_t rows = std::min(row_step, rank - row);
+          PrefetchShare(y, output.out * element_size_, row / row_step, Chunks(rank, row_step));
+          // behind A comes B, which is as long as so many rows
+          const int64_t b_rows = rank * output.out / problem_.in;
+          Product(kernels, part, segment.begin, 0, tokens, row, rows, rank - row - rows + b_rows);
+        }
+      }
+      if (!Updates(s, g)) {
         continue;
       }
-      const int64_t rank = segment.module->rank;
-      const T* a = static_cast<const T*>(segment.module->a);
-      for (; item < last; ++item) {
-        const int64_t token = segment.begin + (item - first) / rank;
-        const int64_t row = (item - first) % rank;
-        const T* x = static_cast<const T*>(problem_.x) + token * problem_.x_stride;
-        intermediate_[work_[s].intermediate + (item - first)] = Dot<16>(a + row * problem_.in, x, problem_.in);
+      const bool last = g + 1 == problem_.output_count && following != nullptr && following->kind == Kind::kWhole;
+      constexpr int64_t kStep = 512;
+      for (int64_t o = 0; o < output.out; o += kStep) {
+        if (last) {
+          PrefetchFollowing(following->segment, o / kStep, Chunks(output.out, kStep));
+        }
+        Update(kernels, s, g, 0, tokens, o, std::min(kStep, output.out - o));
       }
     }
   }
 
-  // y = out_scale * (y + scale * B intermediate) + bias, one item for each token and block of outputs.
-  void Up(int64_t item, int64_t end) {
-    if (item >= end) {
-      return;
-    }
-    for (int64_t s = Find(&SegmentWork::up_item, item); item < end; ++s) {
-      const int64_t first = work_[s].up_item;
-      const int64_t last = std::min(end, work_[s + 1].up_item);
-      for (; item < last; ++item) {
-        const int64_t token = (item - first) / output_blocks_;
-        const int64_t begin = (item - first) % output_blocks_ * kOutputBlock;
-        UpBlock(s, token, begin, std::min(begin + kOutputBlock, problem_.out));
+  // The first row of x of a segment, and at the end of it where its A starts: streams run by themselves once they have
+  // begun.
+  void PrefetchFollowing(int64_t s, int64_t share, int64_t shares) const {
+    const int64_t first = s * problem_.output_count;
+    if (workspace_.first_part[first] < workspace_.first_part[first + problem_.output_count]) {
+      const int64_t row = problem_.segments[s].begin;
+      PrefetchShare(static_cast<const char*>(problem_.x) + row * problem_.x_stride * element_size_,
+                    problem_.in * element_size_, share, shares);
+      if (share + 1 == shares) {
+        PrefetchShare(workspace_.parts[workspace_.first_part[first]].module->a, 4096, 0, 1);
       }
     }
   }
 
-  void UpBlock(int64_t s, int64_t token, int64_t begin, int64_t end) {
-    static const AdapterModule kBase;
+  // h = factor · A x for rows of x from `x_row` on, which is `token` of its segment, and rows of A from `row` on.
+  void Product(const KernelSet& kernels, const Part& part, int64_t x_row, int64_t token, int64_t tokens, int64_t row,
+               int64_t rows, int64_t rows_ahead) {
+    const AdapterModule& module = *part.module;
+    alignas(64) float dots[kMostTokens * kChunkRows];
+    const int64_t weight_size = module.int8 ? 1 : element_size_;
+    const DotTask dot{static_cast<const char*>(problem_.x) + x_row * problem_.x_stride * element_size_,
+                      problem_.x_stride,
+                      tokens,
+                      static_cast<const char*>(module.a) + row * problem_.in * weight_size,
+                      problem_.in,
+                      rows,
+                      problem_.in,
+                      dots,
+                      rows_ahead};
+    (module.int8 ? kernels.dot_int8 : kernels.dot)(dot);
+    float factors[kChunkRows];
+    for (int64_t r = 0; r < rows; ++r) {
+      factors[r] = module.component_scale == nullptr ? part.factor : part.factor * module.component_scale[row + r];
+    }
+    const int64_t stride = RoundUpToEven(module.rank);
+    const FinishTask finish{dots,   tokens,      rows, factors, workspace_.h.data() + part.h + token * stride,
+                            stride, module.rank, row};
+    (module.int8 ? kernels.finish_float : kernels.finish)(finish);
+  }
+
+  void Update(const KernelSet& kernels, int64_t s, int64_t g, int64_t token, int64_t tokens, int64_t first,
+              int64_t outputs) {
     const SgmvSegment& segment = problem_.segments[s];
-    const AdapterModule& module = segment.module == nullptr ? kBase : *segment.module;
-    const int64_t rank = module.rank;
-    const T* b = static_cast<const T*>(module.b);
-    const T* out_scale = static_cast<const T*>(module.out_scale);
-    const T* bias = static_cast<const T*>(module.bias == nullptr ? problem_.bias : module.bias);
-    const float* down = intermediate_.data() + work_[s].intermediate + token * rank;
-    T* y = static_cast<T*>(problem_.y) + (segment.begin + token) * problem_.y_stride;
-    float values[kOutputBlock];
-    const int64_t count = end - begin;
-    for (int64_t o = 0; o < count; ++o) {
-      values[o] = ToFloat(y[begin + o]);
+    const SgmvOutput& output = problem_.outputs[g];
+    ExpandPart parts[kMaxStack];
+    ExpandTask task{
+        parts,           0,
+        tokens,          first,
+        outputs,         static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
+        output.y_stride, OutScale(segment, g),
+        Bias(segment, g)};
+    const int64_t index = s * problem_.output_count + g;
+    for (int64_t p = workspace_.first_part[index]; p < workspace_.first_part[index + 1]; ++p) {
+      const Part& part = workspace_.parts[p];
+      const int64_t stride = RoundUpToEven(part.module->rank);
+      parts[task.part_count++] = {part.module->b, part.module->int8, part.module->rank,
+                                  workspace_.h.data() + part.h + token * stride, stride};
     }
-    if (rank > 0) {
-      for (int64_t o = 0; o < count; ++o) {
-        values[o] += module.scale * Dot<8>(b + (begin + o) * rank, down, rank);
-      }
-    }
-    if (out_scale != nullptr) {
-      for (int64_t o = 0; o < count; ++o) {
-        values[o] *= ToFloat(out_scale[begin + o]);
-      }
-    }
-    if (bias != nullptr) {
-      for (int64_t o = 0; o < count; ++o) {
-        values[o] += ToFloat(bias[begin + o]);
-      }
-    }
-    for (int64_t o = 0; o < count; ++o) {
-      y[begin + o] = FromFloat<T>(values[o]);
-    }
+    kernels.expand(task);
   }
 
   const SgmvProblem& problem_;
-  const int64_t output_blocks_;
-  std::vector<SegmentWork> work_;
-  std::vector<float> intermediate_;
+  const int64_t element_size_;
+  const Isa isa_;
+  Workspace& workspace_;
+  int64_t operations_ = 0;
+  int64_t row_chunk_ = kChunkRows;
+  int64_t output_chunk_ = 0;
+  int64_t items_ = 0;
+  alignas(64) std::atomic<int64_t> next_{0};
 };
 
 }  // namespace
 
 void SgmvCpu(const SgmvProblem& problem, int threads) {
-  switch (problem.type) {
-    case ElementType::kFloat32:
-      Sgmv<float>(problem).Run(threads);
-      break;
-    case ElementType::kFloat16:
-      Sgmv<Float16>(problem).Run(threads);
-      break;
-    case ElementType::kBFloat16:
-      Sgmv<BFloat16>(problem).Run(threads);
-      break;
-    default:
-      break;  // refused by the caller
-  }
+  Workspace& workspace = ThisThreadsWorkspace();
+  Sgmv(problem, &workspace).Run(threads);
+  workspace.Trim();
 }
 
 }  // namespace djl_lora

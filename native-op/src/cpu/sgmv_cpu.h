@@ -3,8 +3,9 @@
 // Segmented gather matrix-vector product (SGMV; Chen et al., "Punica: Multi-Tenant LoRA Serving", 2023): the low-rank
 // update of many adapters over one batch. Plain pointers, no framework; every argument was checked by the caller.
 //
-//   y[t, :] = out_scale ⊙ (y[t, :] + scale · B (A x[t, :])) + bias       for rows t of each segment
+//   y[t, :] = out_scale ⊙ (y[t, :] + Σ weight · scale · B (A x[t, :])) + bias      for rows t of each segment
 //     x [tokens, in]   y [tokens, out], which holds the base product   A [rank, in]   B [out, rank]
+//     the sum over the adapters of the segment, of which there are none, one, or a stack with a weight each
 #ifndef DJL_LORA_CPU_SGMV_CPU_H_
 #define DJL_LORA_CPU_SGMV_CPU_H_
 
@@ -14,34 +15,56 @@
 
 namespace djl_lora {
 
-// One adapter's share of one module. All pointers are to the problem's element type.
+// One adapter's share of one module, ready for the kernels.
 struct AdapterModule {
-  int64_t rank = 0;                 // 0: no low-rank part
-  const void* a = nullptr;          // [rank, in], rows without gaps
-  const void* b = nullptr;          // [out, rank], rows without gaps
-  const void* out_scale = nullptr;  // [out], or null for ones
-  const void* bias = nullptr;       // [out], or null for the layer's own
+  int64_t rank = 0;                        // 0: no low-rank part
+  const void* a = nullptr;                 // [rank, in], row-major
+  const void* b = nullptr;                 // packed, see packed.h
+  bool int8 = false;                       // A and B are int8, else of the problem's type
+  const float* component_scale = nullptr;  // [rank], with int8: the scale of A's row times that of B's column
+  const void* out_scale = nullptr;         // [out] of the problem's type, or null for ones
+  const void* bias = nullptr;              // [out] of the problem's type, or null for the layer's own
   float scale = 0.0f;
 };
 
-// Rows [begin, end) of the batch, which all use one adapter.
+// Modules that share x in one call: q, k and v, or gate and up.
+constexpr int64_t kMaxGroup = 4;
+
+// Adapters that one segment may stack.
+constexpr int64_t kMaxStack = 64;
+
+// One adapter of a segment.
+struct SgmvEntry {
+  const AdapterModule* modules[kMaxGroup];  // by output of the problem
+  float weight;
+};
+
+// Rows [begin, end) of the batch, which all use the entries [first_entry, first_entry + entry_count). Only a segment of
+// one entry may have an out_scale or a bias of its own.
 struct SgmvSegment {
   int64_t begin;
   int64_t end;
-  const AdapterModule* module;  // null: base rows
+  int64_t first_entry;
+  int64_t entry_count;  // 0: base rows; at most kMaxStack
+};
+
+struct SgmvOutput {
+  int64_t out;
+  void* y;
+  int64_t y_stride;  // elements from one row to the next
+  const void* bias;  // [out], the layer's own, or null
 };
 
 struct SgmvProblem {
   ElementType type;  // float32, float16 or bfloat16
   int64_t in;
-  int64_t out;
   const void* x;
-  int64_t x_stride;  // elements from one row to the next
-  void* y;
-  int64_t y_stride;
-  const void* bias;  // [out], the layer's own, or null
+  int64_t x_stride;
+  SgmvOutput outputs[kMaxGroup];
+  int64_t output_count;
   const SgmvSegment* segments;
   int64_t segment_count;
+  const SgmvEntry* entries;
 };
 
 // True for the types that the kernels compute with.
@@ -49,9 +72,10 @@ constexpr bool IsKernelType(ElementType type) {
   return type == ElementType::kFloat32 || type == ElementType::kFloat16 || type == ElementType::kBFloat16;
 }
 
-// Computes y in place. Sums are float32 and each output is rounded once. The bits of a row depend on that row and its
-// adapter alone: not on the number of threads, nor on what else is in the batch. Uses at most `threads` threads, and
-// fewer where there is little to do. Throws std::bad_alloc before y is touched.
+// Computes the outputs in place. Sums are float32 and each output is rounded once. The bits of a row depend on that
+// row, its adapters and the kernels in use (isa.h): not on the number of threads, nor on what else is in the batch or
+// the group. Uses at most `threads` threads, and fewer where there is little to do. Throws std::bad_alloc before an
+// output is touched.
 void SgmvCpu(const SgmvProblem& problem, int threads);
 
 }  // namespace djl_lora

@@ -27,6 +27,19 @@ std::vector<int64_t> LongArray(JNIEnv* env, const char* operation, const char* n
   return values;
 }
 
+std::vector<int32_t> IntArray(JNIEnv* env, const char* operation, const char* name, jintArray array) {
+  static_assert(sizeof(jint) == sizeof(int32_t));
+  if (array == nullptr) {
+    Refuse("%s: %s is null", operation, name);
+  }
+  std::vector<int32_t> values(static_cast<size_t>(env->GetArrayLength(array)));
+  env->GetIntArrayRegion(array, 0, static_cast<jsize>(values.size()), reinterpret_cast<jint*>(values.data()));
+  if (env->ExceptionCheck()) {
+    throw PendingJavaException();
+  }
+  return values;
+}
+
 std::vector<float> FloatArray(JNIEnv* env, const char* operation, const char* name, jfloatArray array) {
   if (array == nullptr) {
     Refuse("%s: %s is null", operation, name);

@@ -47,6 +47,7 @@ inline jlong ToJava(Tensor tensor) { return reinterpret_cast<jlong>(tensor.relea
 
 // Copies of Java arrays; refuse null.
 std::vector<int64_t> LongArray(JNIEnv* env, const char* operation, const char* name, jlongArray array);
+std::vector<int32_t> IntArray(JNIEnv* env, const char* operation, const char* name, jintArray array);
 std::vector<float> FloatArray(JNIEnv* env, const char* operation, const char* name, jfloatArray array);
 
 // A shape from Java: no negative size, at most 16 dimensions, and a number of bytes that a long holds.

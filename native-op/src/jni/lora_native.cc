@@ -8,8 +8,11 @@
 
 #include "common/errors.h"
 #include "cpu/features.h"
+#include "cpu/isa.h"
 #include "cpu/layers_cpu.h"
+#include "cpu/read_all.h"
 #include "jni/jni_support.h"
+#include "ops/linear.h"
 #include "ops/register.h"
 #include "ops/sgmv.h"
 #include "ops/table.h"
@@ -77,6 +80,12 @@ Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
       Refuse("%s: bias is %s, but weight %s takes [%lld]", kName, bias.Text().c_str(), weight.Text().c_str(),
              Long(weight.sizes[0]));
     }
+  }
+  if (FewRows(x, weight)) {
+    CheckLinear(kName, {x.handle, weight.handle, nullptr, ToHandle(bias_handle)});
+    return CallForTensor(
+        "djl_lora::linear_rows", "",
+        {Argument::Of(x.handle), Argument::Of(weight.handle), Argument::Optional(ToHandle(bias_handle))});
   }
   return CallForTensor(
       "aten::linear", "",
@@ -282,6 +291,56 @@ void CopyRows(jlong target_handle, int64_t target_row, jlong source_handle) {
   }
 }
 
+Tensor WrapArray(std::vector<int64_t>* values) {
+  return Wrap(values->data(), {static_cast<int64_t>(values->size())}, ElementType::kInt64);
+}
+
+// [modules, Table::kLayoutColumns]
+Tensor WrapLayout(const char* operation, std::vector<int64_t>* values) {
+  constexpr int64_t kColumns = Table::kLayoutColumns;
+  const int64_t count = static_cast<int64_t>(values->size());
+  if (count % kColumns != 0) {
+    Refuse("%s: layout has %lld values, but it must have %lld for each module", operation, Long(count), Long(kColumns));
+  }
+  return Wrap(values->data(), {count / kColumns, kColumns}, ElementType::kInt64);
+}
+
+// The modules of a group from arrays of one length.
+std::vector<SgmvTarget> Targets(JNIEnv* env, const char* operation, jlongArray ys, jlongArray biases,
+                                jintArray modules) {
+  const std::vector<int64_t> y = LongArray(env, operation, "ys", ys);
+  const std::vector<int64_t> bias = LongArray(env, operation, "biasesOrZero", biases);
+  const std::vector<int32_t> module = IntArray(env, operation, "modules", modules);
+  if (y.size() != module.size() || bias.size() != module.size()) {
+    Refuse("%s: ys has %zu values, biasesOrZero %zu and modules %zu, but they must have the same length", operation,
+           y.size(), bias.size(), module.size());
+  }
+  std::vector<SgmvTarget> targets;
+  for (size_t i = 0; i < module.size(); ++i) {
+    targets.push_back({ToHandle(y[i]), ToHandle(bias[i]), module[i]});
+  }
+  return targets;
+}
+
+void SgmvGroup(const SgmvArguments& arguments) {
+  const CheckedSgmv checked(arguments);
+  const auto y = [&arguments](size_t i) {
+    return Argument::Optional(i < arguments.targets.size() ? arguments.targets[i].y : nullptr);
+  };
+  const auto bias = [&arguments](size_t i) {
+    return Argument::Optional(i < arguments.targets.size() ? arguments.targets[i].bias : nullptr);
+  };
+  const auto module = [&arguments](size_t i) {
+    return Argument::Int(i < arguments.targets.size() ? arguments.targets[i].module : 0);
+  };
+  const SgmvPlan& plan = arguments.plan;
+  CallOperator(
+      "djl_lora::sgmv_group", "",
+      {Argument::Of(arguments.x), Argument::Of(arguments.targets[0].y), bias(0), module(0), y(1), bias(1), module(1),
+       y(2), bias(2), module(2), y(3), bias(3), module(3), Argument::Of(plan.segment_starts), Argument::Of(plan.slots),
+       Argument::Optional(plan.entry_starts), Argument::Optional(plan.entry_weights), Argument::Int(arguments.table)});
+}
+
 }  // namespace
 
 }  // namespace djl_lora
@@ -322,6 +381,10 @@ LORA_NATIVE(jstring, version)(JNIEnv* env, jclass) {
 
 LORA_NATIVE(jstring, cpuFeatures)(JNIEnv* env, jclass) {
   return Guard(env, [&] { return djl_lora::JavaString(env, djl_lora::CpuFeatures()); });
+}
+
+LORA_NATIVE(jstring, kernels)(JNIEnv* env, jclass) {
+  return Guard(env, [&] { return djl_lora::JavaString(env, djl_lora::IsaName(djl_lora::ActiveIsa())); });
 }
 
 LORA_NATIVE(jint, threads)(JNIEnv*, jclass) { return omp_get_max_threads(); }
@@ -407,6 +470,16 @@ LORA_NATIVE(void, copyToBytes)
   });
 }
 
+LORA_NATIVE(jlong, readAll)(JNIEnv* env, jclass, jlong tensor) {
+  constexpr const char* kName = "readAll";
+  return Guard(env, [&] {
+    const TensorInfo info = djl_lora::Info(kName, "tensor", tensor);
+    djl_lora::RequireContiguous(kName, info);
+    const int64_t bytes = info.numel * djl_lora::ElementSize(info.type);
+    return static_cast<jlong>(djl_lora::ReadAll(info.data, bytes, omp_get_max_threads()));
+  });
+}
+
 LORA_NATIVE(void, copyFromBuffer)
 (JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from, jint length) {
   constexpr const char* kName = "copyFromBuffer";
@@ -439,6 +512,16 @@ LORA_NATIVE(jlong, toType)(JNIEnv* env, jclass, jlong tensor, jint type_code) {
 
 LORA_NATIVE(jlong, linear)(JNIEnv* env, jclass, jlong x, jlong weight, jlong bias) {
   return Guard(env, [&] { return ToJava(djl_lora::Linear(x, weight, bias)); });
+}
+
+LORA_NATIVE(jlong, linearInt8)(JNIEnv* env, jclass, jlong x, jlong weight, jlong scale, jlong bias) {
+  return Guard(env, [&] {
+    djl_lora::Info("linear_rows_int8", "scale", scale);
+    djl_lora::CheckLinear("linear_rows_int8", {ToHandle(x), ToHandle(weight), ToHandle(scale), ToHandle(bias)});
+    return ToJava(djl_lora::CallForTensor("djl_lora::linear_rows_int8", "",
+                                          {Argument::Of(ToHandle(x)), Argument::Of(ToHandle(weight)),
+                                           Argument::Of(ToHandle(scale)), Argument::Optional(ToHandle(bias))}));
+  });
 }
 
 LORA_NATIVE(jlong, embedding)(JNIEnv* env, jclass, jlong weight, jlong ids) {
@@ -499,19 +582,38 @@ LORA_NATIVE(void, tablePut)
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
     std::vector<float> factors = djl_lora::FloatArray(env, kName, "scales", scales);
-    constexpr int64_t kColumns = djl_lora::Table::kLayoutColumns;
-    const int64_t count = static_cast<int64_t>(rows.size());
-    if (count % kColumns != 0) {
-      djl_lora::Refuse("%s: layout has %lld values, but it must have %lld for each module", kName,
-                       djl_lora::Long(count), djl_lora::Long(kColumns));
-    }
-    const Tensor layout_tensor = Wrap(rows.data(), {count / kColumns, kColumns}, ElementType::kInt64);
+    const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
     const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
     djl_lora::CheckTablePut(table, slot, ToHandle(weights), layout_tensor.get(), scales_tensor.get());
     djl_lora::CallOperator("djl_lora::table_put", "",
                            {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
                             Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
   });
+}
+
+LORA_NATIVE(void, tablePutInt8)
+(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jfloatArray component_scales, jlong vectors,
+ jlongArray layout, jfloatArray scales) {
+  constexpr const char* kName = "table_put_int8";
+  Guard(env, [&] {
+    std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
+    std::vector<float> components = djl_lora::FloatArray(env, kName, "componentScales", component_scales);
+    std::vector<float> factors = djl_lora::FloatArray(env, kName, "scales", scales);
+    const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
+    const Tensor components_tensor =
+        Wrap(components.data(), {static_cast<int64_t>(components.size())}, ElementType::kFloat32);
+    const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
+    djl_lora::CheckTablePutInt8(table, slot, {ToHandle(weights), components_tensor.get(), ToHandle(vectors)},
+                                layout_tensor.get(), scales_tensor.get());
+    djl_lora::CallOperator("djl_lora::table_put_int8", "",
+                           {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
+                            Argument::Of(components_tensor.get()), Argument::Optional(ToHandle(vectors)),
+                            Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
+  });
+}
+
+LORA_NATIVE(jlong, tableBytes)(JNIEnv* env, jclass, jlong table, jint slot) {
+  return Guard(env, [&] { return static_cast<jlong>(djl_lora::TableBytes(table, slot)); });
 }
 
 LORA_NATIVE(void, tableRemove)(JNIEnv* env, jclass, jlong table, jint slot) {
@@ -535,14 +637,55 @@ LORA_NATIVE(void, sgmv)
   Guard(env, [&] {
     std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
     std::vector<int64_t> choice = djl_lora::LongArray(env, kName, "slots", slots);
-    const Tensor starts_tensor = Wrap(starts.data(), {static_cast<int64_t>(starts.size())}, ElementType::kInt64);
-    const Tensor slots_tensor = Wrap(choice.data(), {static_cast<int64_t>(choice.size())}, ElementType::kInt64);
-    djl_lora::CheckedSgmv(
-        {ToHandle(y), ToHandle(x), ToHandle(bias), starts_tensor.get(), slots_tensor.get(), table, module});
+    const Tensor starts_tensor = djl_lora::WrapArray(&starts);
+    const Tensor slots_tensor = djl_lora::WrapArray(&choice);
+    djl_lora::CheckedSgmv({kName,
+                           {{ToHandle(y), ToHandle(bias), module}},
+                           ToHandle(x),
+                           {starts_tensor.get(), slots_tensor.get()},
+                           table});
     djl_lora::CallOperator("djl_lora::sgmv", "",
                            {Argument::Of(ToHandle(y)), Argument::Of(ToHandle(x)), Argument::Optional(ToHandle(bias)),
                             Argument::Of(starts_tensor.get()), Argument::Of(slots_tensor.get()), Argument::Int(table),
                             Argument::Int(module)});
+  });
+}
+
+LORA_NATIVE(void, sgmvGroup)
+(JNIEnv* env, jclass, jlongArray ys, jlong x, jlongArray biases, jlongArray segment_starts, jlongArray slots,
+ jlong table, jintArray modules) {
+  constexpr const char* kName = "sgmv_group";
+  Guard(env, [&] {
+    std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
+    std::vector<int64_t> choice = djl_lora::LongArray(env, kName, "slots", slots);
+    const Tensor starts_tensor = djl_lora::WrapArray(&starts);
+    const Tensor slots_tensor = djl_lora::WrapArray(&choice);
+    djl_lora::SgmvGroup({kName,
+                         djl_lora::Targets(env, kName, ys, biases, modules),
+                         ToHandle(x),
+                         {starts_tensor.get(), slots_tensor.get()},
+                         table});
+  });
+}
+
+LORA_NATIVE(void, sgmvStacked)
+(JNIEnv* env, jclass, jlongArray ys, jlong x, jlongArray biases, jlongArray segment_starts, jlongArray entry_starts,
+ jlongArray entry_slots, jfloatArray entry_weights, jlong table, jintArray modules) {
+  constexpr const char* kName = "sgmv_stacked";
+  Guard(env, [&] {
+    std::vector<int64_t> starts = djl_lora::LongArray(env, kName, "segmentStarts", segment_starts);
+    std::vector<int64_t> entries = djl_lora::LongArray(env, kName, "entryStarts", entry_starts);
+    std::vector<int64_t> choice = djl_lora::LongArray(env, kName, "entrySlots", entry_slots);
+    std::vector<float> factors = djl_lora::FloatArray(env, kName, "entryWeights", entry_weights);
+    const Tensor starts_tensor = djl_lora::WrapArray(&starts);
+    const Tensor entries_tensor = djl_lora::WrapArray(&entries);
+    const Tensor slots_tensor = djl_lora::WrapArray(&choice);
+    const Tensor weights_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
+    djl_lora::SgmvGroup({kName,
+                         djl_lora::Targets(env, kName, ys, biases, modules),
+                         ToHandle(x),
+                         {starts_tensor.get(), slots_tensor.get(), entries_tensor.get(), weights_tensor.get()},
+                         table});
   });
 }
 

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "common/errors.h"
+#include "ops/linear.h"
 #include "ops/sgmv.h"
 #include "ops/table.h"
 #include "torch/stable_c.h"
@@ -71,6 +72,23 @@ void TableCloseKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::table_close", [stack] { TableClose(TakeInt(stack[0])); });
 }
 
+void TablePutInt8Kernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::table_put_int8", [stack] {
+    const Tensor weights = TakeTensor(stack[2]);
+    const Tensor component_scales = TakeTensor(stack[3]);
+    const Tensor vectors = TakeOptionalTensor(stack[4]);
+    const Tensor layout = TakeTensor(stack[5]);
+    const Tensor scales = TakeTensor(stack[6]);
+    TablePutInt8(TakeInt(stack[0]), TakeInt(stack[1]), {weights.get(), component_scales.get(), vectors.get()},
+                 layout.get(), scales.get());
+  });
+}
+
+void TableBytesKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::table_bytes",
+      [stack] { stack[0] = static_cast<StableValue>(TableBytes(TakeInt(stack[0]), TakeInt(stack[1]))); });
+}
+
 void SgmvKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::sgmv", [stack] {
     const Tensor y = TakeTensor(stack[0]);
@@ -78,9 +96,83 @@ void SgmvKernel(StableValue* stack, uint64_t, uint64_t) {
     const Tensor bias = TakeOptionalTensor(stack[2]);
     const Tensor segment_starts = TakeTensor(stack[3]);
     const Tensor slots = TakeTensor(stack[4]);
-    const CheckedSgmv checked(
-        {y.get(), x.get(), bias.get(), segment_starts.get(), slots.get(), TakeInt(stack[5]), TakeInt(stack[6])});
+    const CheckedSgmv checked({"sgmv",
+                               {{y.get(), bias.get(), TakeInt(stack[6])}},
+                               x.get(),
+                               {segment_starts.get(), slots.get()},
+                               TakeInt(stack[5])});
     checked.Run(omp_get_max_threads());
+  });
+}
+
+void SgmvStackedKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::sgmv_stacked", [stack] {
+    const Tensor y = TakeTensor(stack[0]);
+    const Tensor x = TakeTensor(stack[1]);
+    const Tensor bias = TakeOptionalTensor(stack[2]);
+    const Tensor segment_starts = TakeTensor(stack[3]);
+    const Tensor entry_starts = TakeTensor(stack[4]);
+    const Tensor entry_slots = TakeTensor(stack[5]);
+    const Tensor entry_weights = TakeTensor(stack[6]);
+    const CheckedSgmv checked({"sgmv_stacked",
+                               {{y.get(), bias.get(), TakeInt(stack[8])}},
+                               x.get(),
+                               {segment_starts.get(), entry_slots.get(), entry_starts.get(), entry_weights.get()},
+                               TakeInt(stack[7])});
+    checked.Run(omp_get_max_threads());
+  });
+}
+
+void SgmvGroupKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::sgmv_group", [stack] {
+    const Tensor x = TakeTensor(stack[0]);
+    Tensor ys[kMaxGroup];
+    Tensor biases[kMaxGroup];
+    // Every handle is taken before anything may be refused.
+    for (int64_t i = 0; i < kMaxGroup; ++i) {
+      ys[i] = i == 0 ? TakeTensor(stack[1]) : TakeOptionalTensor(stack[1 + 3 * i]);
+      biases[i] = TakeOptionalTensor(stack[2 + 3 * i]);
+    }
+    const Tensor segment_starts = TakeTensor(stack[13]);
+    const Tensor slots = TakeTensor(stack[14]);
+    const Tensor entry_starts = TakeOptionalTensor(stack[15]);
+    const Tensor entry_weights = TakeOptionalTensor(stack[16]);
+    SgmvArguments arguments{"sgmv_group",
+                            {},
+                            x.get(),
+                            {segment_starts.get(), slots.get(), entry_starts.get(), entry_weights.get()},
+                            TakeInt(stack[17])};
+    for (int64_t i = 0; i < kMaxGroup && ys[i].get() != nullptr; ++i) {
+      arguments.targets.push_back({ys[i].get(), biases[i].get(), TakeInt(stack[3 + 3 * i])});
+    }
+    for (size_t i = arguments.targets.size(); i < static_cast<size_t>(kMaxGroup); ++i) {
+      if (ys[i].get() != nullptr || biases[i].get() != nullptr) {
+        Refuse("sgmv_group: y%zu or bias%zu is given, but y%zu is missing", i, i, arguments.targets.size());
+      }
+    }
+    CheckedSgmv(arguments).Run(omp_get_max_threads());
+  });
+}
+
+void LinearRowsKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::linear_rows", [stack] {
+    const Tensor x = TakeTensor(stack[0]);
+    const Tensor weight = TakeTensor(stack[1]);
+    const Tensor bias = TakeOptionalTensor(stack[2]);
+    Tensor result = LinearRows("linear_rows", {x.get(), weight.get(), nullptr, bias.get()}, omp_get_max_threads());
+    stack[0] = reinterpret_cast<StableValue>(result.release());
+  });
+}
+
+void LinearRowsInt8Kernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::linear_rows_int8", [stack] {
+    const Tensor x = TakeTensor(stack[0]);
+    const Tensor weight = TakeTensor(stack[1]);
+    const Tensor scale = TakeTensor(stack[2]);
+    const Tensor bias = TakeOptionalTensor(stack[3]);
+    Tensor result =
+        LinearRows("linear_rows_int8", {x.get(), weight.get(), scale.get(), bias.get()}, omp_get_max_threads());
+    stack[0] = reinterpret_cast<StableValue>(result.release());
   });
 }
 
@@ -98,11 +190,30 @@ const Operator kOperators[] = {
      TableCreateKernel},
     {"table_put", "table_put(int table, int slot, Tensor weights, Tensor layout, Tensor scales) -> ()", kAny,
      TablePutKernel},
+    {"table_put_int8",
+     "table_put_int8(int table, int slot, Tensor weights, Tensor component_scales, Tensor? vectors, Tensor layout, "
+     "Tensor scales) -> ()",
+     kAny, TablePutInt8Kernel},
+    {"table_bytes", "table_bytes(int table, int slot) -> int", kAny, TableBytesKernel},
     {"table_remove", "table_remove(int table, int slot) -> ()", kAny, TableRemoveKernel},
     {"table_close", "table_close(int table) -> ()", kAny, TableCloseKernel},
     {"sgmv",
      "sgmv(Tensor(a!) y, Tensor x, Tensor? bias, Tensor segment_starts, Tensor slots, int table, int module) -> ()",
      "CPU", SgmvKernel},
+    {"sgmv_stacked",
+     "sgmv_stacked(Tensor(a!) y, Tensor x, Tensor? bias, Tensor segment_starts, Tensor entry_starts, "
+     "Tensor entry_slots, Tensor entry_weights, int table, int module) -> ()",
+     "CPU", SgmvStackedKernel},
+    // Lists do not cross the stable C interface, hence four of each. slots are one for each segment, or with
+    // entry_starts and entry_weights the entries of its stacks.
+    {"sgmv_group",
+     "sgmv_group(Tensor x, Tensor(a!) y0, Tensor? bias0, int module0, Tensor(b!)? y1, Tensor? bias1, int module1, "
+     "Tensor(c!)? y2, Tensor? bias2, int module2, Tensor(d!)? y3, Tensor? bias3, int module3, Tensor segment_starts, "
+     "Tensor slots, Tensor? entry_starts, Tensor? entry_weights, int table) -> ()",
+     "CPU", SgmvGroupKernel},
+    {"linear_rows", "linear_rows(Tensor x, Tensor weight, Tensor? bias) -> Tensor", "CPU", LinearRowsKernel},
+    {"linear_rows_int8", "linear_rows_int8(Tensor x, Tensor weight, Tensor scale, Tensor? bias) -> Tensor", "CPU",
+     LinearRowsInt8Kernel},
 };
 
 // The libraries are never deleted: a call may be running when the process ends.

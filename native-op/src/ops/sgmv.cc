@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/sgmv.h"
 
+#include <cmath>
+
 #include "common/errors.h"
 #include "torch/tensor.h"
 
@@ -8,104 +10,253 @@ namespace djl_lora {
 
 namespace {
 
-constexpr const char* kName = "sgmv";
-
 long long Long(int64_t value) { return static_cast<long long>(value); }
 
+// The names of the arguments of one module: y and bias, or y0 and bias0 and so on in a group.
+struct TargetNames {
+  const char* y;
+  const char* bias;
+};
+
+TargetNames NamesOf(size_t target, size_t targets) {
+  static const TargetNames kGroup[] = {{"y0", "bias0"}, {"y1", "bias1"}, {"y2", "bias2"}, {"y3", "bias3"}};
+  return targets == 1 ? TargetNames{"y", "bias"} : kGroup[target];
+}
+
 // x or y: [tokens, features] of the table's type, rows without gaps and not running backwards.
-TensorInfo Rows(const char* name, AtenTensorHandle handle, const Table& table, int64_t module, int64_t features) {
-  const TensorInfo info = Describe(kName, name, handle);
-  RequireType(kName, info, table.type());
-  RequireDim(kName, info, 2);
+TensorInfo Rows(const char* operation, const char* name, AtenTensorHandle handle, const Table& table, int64_t module,
+                int64_t features) {
+  const TensorInfo info = Describe(operation, name, handle);
+  RequireType(operation, info, table.type());
+  RequireDim(operation, info, 2);
   if (info.sizes[1] != features) {
-    Refuse("%s: %s is %s, but module %lld of table %lld takes [tokens, %lld]", kName, name, info.Text().c_str(),
+    Refuse("%s: %s is %s, but module %lld of table %lld takes [tokens, %lld]", operation, name, info.Text().c_str(),
            Long(module), Long(table.id()), Long(features));
   }
-  RequireDenseLast(kName, info);
+  RequireDenseLast(operation, info);
   return info;
 }
 
-TensorInfo Plan(const char* name, AtenTensorHandle handle) {
-  const TensorInfo info = Describe(kName, name, handle);
-  RequireType(kName, info, ElementType::kInt64);
-  RequireDim(kName, info, 1);
-  RequireContiguous(kName, info);
+TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type) {
+  const TensorInfo info = Describe(operation, name, handle);
+  RequireType(operation, info, type);
+  RequireDim(operation, info, 1);
+  RequireContiguous(operation, info);
   return info;
+}
+
+// Whether two tensors are different columns of rows that are the same distance apart: then their rows interleave, but
+// no element is in both.
+bool ColumnsApart(const TensorInfo& a, const TensorInfo& b) {
+  const int64_t stride = a.strides[0] * ElementSize(a.type);
+  if (a.numel == 0 || b.numel == 0 || b.strides[0] != a.strides[0] || stride <= 0) {
+    return false;
+  }
+  const intptr_t distance = reinterpret_cast<intptr_t>(b.data) - reinterpret_cast<intptr_t>(a.data);
+  const intptr_t column = (distance % stride + stride) % stride;
+  return column >= a.sizes[1] * ElementSize(a.type) && column + b.sizes[1] * ElementSize(b.type) <= stride;
 }
 
 }  // namespace
 
 CheckedSgmv::CheckedSgmv(const SgmvArguments& arguments) {
-  const std::shared_ptr<Table> table = FindTable(kName, arguments.table);
-  const int64_t modules = static_cast<int64_t>(table->modules().size());
-  if (arguments.module < 0 || arguments.module >= modules) {
-    Refuse("%s: module is %lld, but table %lld has modules 0 to %lld", kName, Long(arguments.module), Long(table->id()),
-           Long(modules - 1));
-  }
-  const ModuleShape& shape = table->modules()[arguments.module];
-  const TensorInfo y = Rows("y", arguments.y, *table, arguments.module, shape.out);
-  const TensorInfo x = Rows("x", arguments.x, *table, arguments.module, shape.in);
-  const int64_t tokens = y.sizes[0];
-  if (x.sizes[0] != tokens) {
-    Refuse("%s: x is %s and y is %s, but they must have the same number of rows", kName, x.Text().c_str(),
-           y.Text().c_str());
-  }
-  if (tokens > 1 && y.strides[0] < shape.out) {
-    Refuse("%s: y is %s with strides %s, but its rows must not overlap", kName, y.Text().c_str(),
-           ShapeText(y.strides, y.dim).c_str());
-  }
-  RequireSeparate(kName, y, x);
-  problem_ =
-      SgmvProblem{table->type(), shape.in, shape.out, x.data, x.strides[0], y.data, y.strides[0], nullptr, nullptr, 0};
-  if (arguments.bias != nullptr) {
-    const TensorInfo bias = Describe(kName, "bias", arguments.bias);
-    RequireType(kName, bias, table->type());
-    RequireDim(kName, bias, 1);
-    RequireContiguous(kName, bias);
-    if (bias.numel != shape.out) {
-      Refuse("%s: bias is %s, but module %lld of table %lld takes [%lld]", kName, bias.Text().c_str(),
-             Long(arguments.module), Long(table->id()), Long(shape.out));
-    }
-    RequireSeparate(kName, y, bias);
-    problem_.bias = bias.data;
-  }
+  const std::shared_ptr<Table> table = FindTable(arguments.name, arguments.table);
+  CheckTargets(arguments, *table);
+  snapshot_ = table->Read();
+  CheckPlan(arguments, *table);
+  problem_.segments = segments_.data();
+  problem_.segment_count = static_cast<int64_t>(segments_.size());
+  problem_.entries = entries_.data();
+}
 
-  const TensorInfo starts = Plan("segment_starts", arguments.segment_starts);
-  const TensorInfo slots = Plan("slots", arguments.slots);
-  const int64_t count = slots.numel;
-  if (starts.numel != count + 1) {
-    Refuse("%s: segment_starts is %s and slots is %s, but it must be one longer than slots", kName,
+void CheckedSgmv::CheckTargets(const SgmvArguments& arguments, const Table& table) {
+  const char* name = arguments.name;
+  const int64_t modules = static_cast<int64_t>(table.modules().size());
+  const size_t count = arguments.targets.size();
+  if (count < 1 || count > static_cast<size_t>(kMaxGroup)) {
+    Refuse("%s: the group has %zu modules, but it must have 1 to %lld", name, count, Long(kMaxGroup));
+  }
+  for (const SgmvTarget& target : arguments.targets) {
+    if (target.module < 0 || target.module >= modules) {
+      Refuse("%s: module is %lld, but table %lld has modules 0 to %lld", name, Long(target.module), Long(table.id()),
+             Long(modules - 1));
+    }
+  }
+  problem_.type = table.type();
+  problem_.in = table.modules()[arguments.targets[0].module].in;
+  problem_.output_count = static_cast<int64_t>(count);
+  std::vector<TensorInfo> written;
+  for (size_t i = 0; i < count; ++i) {
+    const SgmvTarget& target = arguments.targets[i];
+    const ModuleShape& shape = table.modules()[target.module];
+    if (shape.in != problem_.in) {
+      Refuse("%s: module %lld takes %lld inputs and module %lld takes %lld, but a group shares x", name,
+             Long(arguments.targets[0].module), Long(problem_.in), Long(target.module), Long(shape.in));
+    }
+    const TensorInfo y = Rows(name, NamesOf(i, count).y, target.y, table, target.module, shape.out);
+    if (i == 0) {
+      tokens_ = y.sizes[0];
+    } else if (y.sizes[0] != tokens_) {
+      Refuse("%s: %s is %s and %s is %s, but they must have the same number of rows", name, y.name, y.Text().c_str(),
+             written[0].name, written[0].Text().c_str());
+    }
+    if (tokens_ > 1 && y.strides[0] < shape.out) {
+      Refuse("%s: %s is %s with strides %s, but its rows must not overlap", name, y.name, y.Text().c_str(),
+             ShapeText(y.strides, y.dim).c_str());
+    }
+    problem_.outputs[i] = {shape.out, y.data, y.strides[0], nullptr};
+    written.push_back(y);
+  }
+  const TensorInfo x = Rows(name, "x", arguments.x, table, arguments.targets[0].module, problem_.in);
+  if (x.sizes[0] != tokens_) {
+    Refuse("%s: x is %s and %s is %s, but they must have the same number of rows", name, x.Text().c_str(),
+           written[0].name, written[0].Text().c_str());
+  }
+  problem_.x = x.data;
+  problem_.x_stride = x.strides[0];
+  for (size_t i = 0; i < count; ++i) {
+    RequireSeparate(name, written[i], x);
+    for (size_t other = 0; other < i; ++other) {
+      if (!ColumnsApart(written[i], written[other])) {
+        RequireSeparate(name, written[i], written[other]);
+      }
+    }
+    const SgmvTarget& target = arguments.targets[i];
+    if (target.bias == nullptr) {
+      continue;
+    }
+    const TensorInfo bias = Flat(name, NamesOf(i, count).bias, target.bias, table.type());
+    if (bias.numel != problem_.outputs[i].out) {
+      Refuse("%s: %s is %s, but module %lld of table %lld takes [%lld]", name, bias.name, bias.Text().c_str(),
+             Long(target.module), Long(table.id()), Long(problem_.outputs[i].out));
+    }
+    for (const TensorInfo& y : written) {
+      RequireSeparate(name, y, bias);
+    }
+    problem_.outputs[i].bias = bias.data;
+  }
+}
+
+void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) {
+  const char* name = arguments.name;
+  const SgmvPlan& plan = arguments.plan;
+  const bool stacked = plan.entry_starts != nullptr;
+  const TensorInfo starts = Flat(name, "segment_starts", plan.segment_starts, ElementType::kInt64);
+  const TensorInfo slots = Flat(name, stacked ? "entry_slots" : "slots", plan.slots, ElementType::kInt64);
+  const int64_t count = stacked ? starts.numel - 1 : slots.numel;
+  if (starts.numel != count + 1 || count < 0) {
+    Refuse("%s: segment_starts is %s and slots is %s, but it must be one longer than slots", name,
            starts.Text().c_str(), slots.Text().c_str());
   }
   const int64_t* start = starts.As<int64_t>();
-  if (start[0] != 0 || start[count] != tokens) {
-    Refuse("%s: segment_starts runs from %lld to %lld, but it must run from 0 to the %lld rows of y %s", kName,
-           Long(start[0]), Long(start[count]), Long(tokens), y.Text().c_str());
+  if (start[0] != 0 || start[count] != tokens_) {
+    Refuse("%s: segment_starts runs from %lld to %lld, but it must run from 0 to the %lld rows of y", name,
+           Long(start[0]), Long(start[count]), Long(tokens_));
   }
-  snapshot_ = table->Read();
+  const int64_t* entry_start = nullptr;
+  const float* weights = nullptr;
+  if (stacked) {
+    const TensorInfo entry_starts = Flat(name, "entry_starts", plan.entry_starts, ElementType::kInt64);
+    const TensorInfo entry_weights = Flat(name, "entry_weights", plan.entry_weights, ElementType::kFloat32);
+    if (entry_starts.numel != starts.numel) {
+      Refuse("%s: entry_starts is %s and segment_starts is %s, but they must have the same length", name,
+             entry_starts.Text().c_str(), starts.Text().c_str());
+    }
+    if (entry_weights.numel != slots.numel) {
+      Refuse("%s: entry_weights is %s and entry_slots is %s, but they must have the same length", name,
+             entry_weights.Text().c_str(), slots.Text().c_str());
+    }
+    entry_start = entry_starts.As<int64_t>();
+    weights = entry_weights.As<float>();
+    if (entry_start[0] != 0 || entry_start[count] != slots.numel) {
+      Refuse("%s: entry_starts runs from %lld to %lld, but it must run from 0 to the %lld entries", name,
+             Long(entry_start[0]), Long(entry_start[count]), Long(slots.numel));
+    }
+  }
+  PrefetchModules(arguments, slots.As<int64_t>(), slots.numel);
   segments_.reserve(static_cast<size_t>(count));
+  entries_.reserve(static_cast<size_t>(slots.numel));
   for (int64_t s = 0; s < count; ++s) {
-    if (start[s + 1] < start[s] || start[s + 1] > tokens) {
+    if (start[s + 1] < start[s] || start[s + 1] > tokens_) {
       Refuse("%s: segment_starts goes from %lld to %lld at segment %lld, but it must not fall or pass the %lld rows",
-             kName, Long(start[s]), Long(start[s + 1]), Long(s), Long(tokens));
+             name, Long(start[s]), Long(start[s + 1]), Long(s), Long(tokens_));
     }
-    const int64_t slot = slots.As<int64_t>()[s];
-    const AdapterModule* module = nullptr;
-    if (slot != -1) {
-      if (slot < 0 || slot >= Table::kMaxSlots) {
-        Refuse("%s: slots has %lld at segment %lld, but a slot is -1 (base) or from 0 to %lld", kName, Long(slot),
-               Long(s), Long(Table::kMaxSlots - 1));
+    const int64_t first = static_cast<int64_t>(entries_.size());
+    if (!stacked) {
+      if (slots.As<int64_t>()[s] != -1) {
+        AddEntry(arguments, table, s, slots.As<int64_t>()[s], 1.0f, false);
       }
-      if (static_cast<size_t>(slot) >= snapshot_->size() || (*snapshot_)[slot] == nullptr) {
-        Refuse("%s: slot %lld of table %lld (segment %lld) holds no adapter", kName, Long(slot), Long(table->id()),
-               Long(s));
+    } else {
+      const int64_t from = entry_start[s];
+      const int64_t to = entry_start[s + 1];
+      if (to < from || to > slots.numel || to - from > kMaxStack) {
+        Refuse(
+            "%s: entry_starts goes from %lld to %lld at segment %lld, but it must not fall or pass the %lld "
+            "entries, and a segment has at most %lld",
+            name, Long(from), Long(to), Long(s), Long(slots.numel), Long(kMaxStack));
       }
-      module = &(*snapshot_)[slot]->modules[arguments.module];
+      for (int64_t e = from; e < to; ++e) {
+        AddEntry(arguments, table, s, slots.As<int64_t>()[e], weights[e], to - from > 1 || weights[e] != 1.0f);
+      }
     }
-    segments_.push_back(SgmvSegment{start[s], start[s + 1], module});
+    segments_.push_back({start[s], start[s + 1], first, static_cast<int64_t>(entries_.size()) - first});
   }
-  problem_.segments = segments_.data();
-  problem_.segment_count = count;
+}
+
+void CheckedSgmv::PrefetchModules(const SgmvArguments& arguments, const int64_t* slots, int64_t count) const {
+  const Snapshot& snapshot = *snapshot_;
+  const auto adapter = [&](int64_t i) -> const Adapter* {
+    const int64_t slot = slots[i];
+    return slot >= 0 && static_cast<size_t>(slot) < snapshot.size() ? snapshot[static_cast<size_t>(slot)].get()
+                                                                    : nullptr;
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    if (adapter(i) != nullptr) {
+      __builtin_prefetch(&adapter(i)->modules);
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (adapter(i) != nullptr) {
+      for (const SgmvTarget& target : arguments.targets) {
+        const char* module = reinterpret_cast<const char*>(adapter(i)->modules.data() + target.module);
+        __builtin_prefetch(module);
+        __builtin_prefetch(module + sizeof(AdapterModule) - 1);
+      }
+    }
+  }
+}
+
+void CheckedSgmv::AddEntry(const SgmvArguments& arguments, const Table& table, int64_t segment, int64_t slot,
+                           float weight, bool stacked) {
+  const char* name = arguments.name;
+  if (slot < 0 || slot >= Table::kMaxSlots) {
+    Refuse("%s: slots has %lld at segment %lld, but a slot is %sfrom 0 to %lld", name, Long(slot), Long(segment),
+           arguments.plan.entry_starts == nullptr ? "-1 (base) or " : "", Long(Table::kMaxSlots - 1));
+  }
+  if (static_cast<size_t>(slot) >= snapshot_->size() || (*snapshot_)[slot] == nullptr) {
+    Refuse("%s: slot %lld of table %lld (segment %lld) holds no adapter", name, Long(slot), Long(table.id()),
+           Long(segment));
+  }
+  if (!std::isfinite(weight)) {
+    Refuse("%s: entry_weights has %f for slot %lld at segment %lld, but each must be finite", name,
+           static_cast<double>(weight), Long(slot), Long(segment));
+  }
+  SgmvEntry entry{};
+  entry.weight = weight;
+  for (size_t i = 0; i < arguments.targets.size(); ++i) {
+    const int64_t number = arguments.targets[i].module;
+    const AdapterModule& module = (*snapshot_)[slot]->modules[number];
+    if (stacked && (module.out_scale != nullptr || module.bias != nullptr)) {
+      // What DoRA, IA3 or a trained bias would mean with a weight, or beside another adapter, is not defined.
+      Refuse(
+          "%s: segment %lld stacks slot %lld, whose adapter has %s in module %lld; only adapters without may be "
+          "weighted or stacked",
+          name, Long(segment), Long(slot),
+          module.out_scale != nullptr ? "an out_scale (DoRA or IA3)" : "a bias of its own", Long(number));
+    }
+    entry.modules[i] = &module;
+  }
+  entries_.push_back(entry);
 }
 
 }  // namespace djl_lora

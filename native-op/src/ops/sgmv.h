@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks before the operator djl_lora::sgmv, and the operator itself.
+// The checks before the operators djl_lora::sgmv, sgmv_stacked and sgmv_group, and the operators themselves.
 #ifndef DJL_LORA_OPS_SGMV_H_
 #define DJL_LORA_OPS_SGMV_H_
 
@@ -14,14 +14,28 @@
 
 namespace djl_lora {
 
-struct SgmvArguments {
-  AtenTensorHandle y;               // [tokens, out], written
-  AtenTensorHandle x;               // [tokens, in]
-  AtenTensorHandle bias;            // [out], or null
-  AtenTensorHandle segment_starts;  // int64 [segments + 1]
-  AtenTensorHandle slots;           // int64 [segments]; -1 is a base row
-  int64_t table;
+// One module of a call.
+struct SgmvTarget {
+  AtenTensorHandle y;     // [tokens, out], written
+  AtenTensorHandle bias;  // [out], or null
   int64_t module;
+};
+
+// Which rows use which adapters. Without entry_starts each segment has the one slot of `slots` [segments], or none for
+// -1. With it, segment s stacks the slots [entry_starts[s], entry_starts[s + 1]) with their weights.
+struct SgmvPlan {
+  AtenTensorHandle segment_starts;           // int64 [segments + 1]
+  AtenTensorHandle slots;                    // int64 [entries]
+  AtenTensorHandle entry_starts = nullptr;   // int64 [segments + 1], or null
+  AtenTensorHandle entry_weights = nullptr;  // float32 [entries], with entry_starts
+};
+
+struct SgmvArguments {
+  const char* name;                 // of the operator, for messages
+  std::vector<SgmvTarget> targets;  // 1 to kMaxGroup
+  AtenTensorHandle x;               // [tokens, in]
+  SgmvPlan plan;
+  int64_t table;
 };
 
 // Arguments that passed every check, with the snapshot that keeps the weights alive while they are used.
@@ -33,9 +47,18 @@ class CheckedSgmv {
   void Run(int threads) const { SgmvCpu(problem_, threads); }
 
  private:
+  void CheckTargets(const SgmvArguments& arguments, const Table& table);
+  void CheckPlan(const SgmvArguments& arguments, const Table& table);
+  // Asks for the adapters' entries all at once: read one after another each would be waited for.
+  void PrefetchModules(const SgmvArguments& arguments, const int64_t* slots, int64_t count) const;
+  void AddEntry(const SgmvArguments& arguments, const Table& table, int64_t segment, int64_t slot, float weight,
+                bool stacked);
+
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<SgmvSegment> segments_;
-  SgmvProblem problem_;
+  std::vector<SgmvEntry> entries_;
+  int64_t tokens_ = 0;
+  SgmvProblem problem_{};
 };
 
 }  // namespace djl_lora

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstring>
 #include <unordered_map>
 #include <utility>
 
 #include "common/errors.h"
+#include "cpu/packed.h"
 
 namespace djl_lora {
 
@@ -62,78 +64,198 @@ std::vector<ModuleShape> ReadShapes(AtenTensorHandle in_features, AtenTensorHand
   return shapes;
 }
 
-// One part of an adapter (say B of module 3), which must lie within the weights.
-const void* Part(const TensorInfo& weights, int64_t module, const char* part, int64_t offset, int64_t rows,
-                 int64_t columns) {
-  if (rows > weights.numel / columns || offset < 0 || offset > weights.numel - rows * columns) {
-    Refuse("table_put: %s of module %lld is [%lld, %lld] at offset %lld, which is not within weights %s", part,
-           Long(module), Long(rows), Long(columns), Long(offset), weights.Text().c_str());
-  }
-  return weights.As<char>() + offset * ElementSize(weights.type);
-}
-
 void CheckSlot(const char* operation, int64_t slot) {
   if (slot < 0 || slot >= Table::kMaxSlots) {
     Refuse("%s: slot is %lld, but it must be from 0 to %lld", operation, Long(slot), Long(Table::kMaxSlots - 1));
   }
 }
 
-std::vector<AdapterModule> ReadLayout(const Table& table, int64_t slot, AtenTensorHandle weights_handle,
-                                      AtenTensorHandle layout_handle, AtenTensorHandle scales_handle) {
-  constexpr const char* kName = "table_put";
-  CheckSlot(kName, slot);
-  const TensorInfo weights = Describe(kName, "weights", weights_handle);
-  RequireType(kName, weights, table.type());
-  RequireDim(kName, weights, 1);
-  RequireContiguous(kName, weights);
+// The tensors that an adapter is made from.
+struct Source {
+  TensorInfo weights;                       // A and B
+  TensorInfo vectors;                       // out_scale and bias
+  const float* component_scales = nullptr;  // with int8
+  std::vector<AdapterModule> modules;       // pointing into these tensors, B [out, rank]
+};
+
+// One part of an adapter (say B of module 3), which must lie within the tensor.
+const void* PartOf(const char* operation, const TensorInfo& tensor, int64_t module, const char* part, int64_t offset,
+                   int64_t rows, int64_t columns) {
+  if (rows > tensor.numel / columns || offset < 0 || offset > tensor.numel - rows * columns) {
+    Refuse("%s: %s of module %lld is [%lld, %lld] at offset %lld, which is not within %s", operation, part,
+           Long(module), Long(rows), Long(columns), Long(offset),
+           tensor.handle == nullptr ? "vectors (there are none)" : (tensor.name + (" " + tensor.Text())).c_str());
+  }
+  return tensor.As<char>() + offset * ElementSize(tensor.type);
+}
+
+TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type) {
+  const TensorInfo info = Describe(operation, name, handle);
+  RequireType(operation, info, type);
+  RequireDim(operation, info, 1);
+  RequireContiguous(operation, info);
+  return info;
+}
+
+// Fills in the modules of a source, whose tensors are checked already.
+void ReadLayout(const char* operation, const Table& table, int64_t slot, AtenTensorHandle layout_handle,
+                AtenTensorHandle scales_handle, Source* source) {
+  CheckSlot(operation, slot);
   const int64_t count = static_cast<int64_t>(table.modules().size());
-  const TensorInfo layout = Describe(kName, "layout", layout_handle);
-  RequireType(kName, layout, ElementType::kInt64);
-  RequireDim(kName, layout, 2);
-  RequireContiguous(kName, layout);
+  const TensorInfo layout = Describe(operation, "layout", layout_handle);
+  RequireType(operation, layout, ElementType::kInt64);
+  RequireDim(operation, layout, 2);
+  RequireContiguous(operation, layout);
   if (layout.sizes[0] != count || layout.sizes[1] != Table::kLayoutColumns) {
-    Refuse("%s: layout is %s, but table %lld takes [%lld, %lld]", kName, layout.Text().c_str(), Long(table.id()),
+    Refuse("%s: layout is %s, but table %lld takes [%lld, %lld]", operation, layout.Text().c_str(), Long(table.id()),
            Long(count), Long(Table::kLayoutColumns));
   }
-  const TensorInfo scales = Describe(kName, "scales", scales_handle);
-  RequireType(kName, scales, ElementType::kFloat32);
-  RequireDim(kName, scales, 1);
-  RequireContiguous(kName, scales);
+  const TensorInfo scales = Flat(operation, "scales", scales_handle, ElementType::kFloat32);
   if (scales.numel != count) {
-    Refuse("%s: scales is %s, but table %lld takes [%lld]", kName, scales.Text().c_str(), Long(table.id()),
+    Refuse("%s: scales is %s, but table %lld takes [%lld]", operation, scales.Text().c_str(), Long(table.id()),
            Long(count));
   }
-  std::vector<AdapterModule> modules(static_cast<size_t>(count));
+  source->modules.resize(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     const ModuleShape& shape = table.modules()[i];
     const int64_t* row = layout.As<int64_t>() + i * Table::kLayoutColumns;
-    AdapterModule& module = modules[i];
+    AdapterModule& module = source->modules[i];
     module.rank = row[0];
+    module.int8 = source->weights.type == ElementType::kInt8;
     module.scale = scales.As<float>()[i];
     if (module.rank < 0) {
-      Refuse("%s: the rank of module %lld is %lld, but it must not be negative", kName, Long(i), Long(module.rank));
+      Refuse("%s: the rank of module %lld is %lld, but it must not be negative", operation, Long(i), Long(module.rank));
     }
     if (!std::isfinite(module.scale)) {
-      Refuse("%s: the scale of module %lld is %f, but it must be finite", kName, Long(i),
+      Refuse("%s: the scale of module %lld is %f, but it must be finite", operation, Long(i),
              static_cast<double>(module.scale));
     }
     if (module.rank == 0) {
       if (row[1] != -1 || row[2] != -1) {
-        Refuse("%s: module %lld has rank 0 and offsets %lld and %lld for A and B, but both must be -1", kName, Long(i),
-               Long(row[1]), Long(row[2]));
+        Refuse("%s: module %lld has rank 0 and offsets %lld and %lld for A and B, but both must be -1", operation,
+               Long(i), Long(row[1]), Long(row[2]));
       }
     } else {
-      module.a = Part(weights, i, "A", row[1], module.rank, shape.in);
-      module.b = Part(weights, i, "B", row[2], shape.out, module.rank);
+      module.a = PartOf(operation, source->weights, i, "A", row[1], module.rank, shape.in);
+      module.b = PartOf(operation, source->weights, i, "B", row[2], shape.out, module.rank);
     }
     if (row[3] != -1) {
-      module.out_scale = Part(weights, i, "out_scale", row[3], 1, shape.out);
+      module.out_scale = PartOf(operation, source->vectors, i, "out_scale", row[3], 1, shape.out);
     }
     if (row[4] != -1) {
-      module.bias = Part(weights, i, "bias", row[4], 1, shape.out);
+      module.bias = PartOf(operation, source->vectors, i, "bias", row[4], 1, shape.out);
     }
   }
-  return modules;
+}
+
+Source ReadSource(const Table& table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
+                  AtenTensorHandle scales) {
+  constexpr const char* kName = "table_put";
+  Source source;
+  source.weights = Flat(kName, "weights", weights, table.type());
+  source.vectors = source.weights;
+  ReadLayout(kName, table, slot, layout, scales, &source);
+  return source;
+}
+
+Source ReadInt8Source(const Table& table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
+                      AtenTensorHandle scales) {
+  constexpr const char* kName = "table_put_int8";
+  Source source;
+  source.weights = Flat(kName, "weights", weights.weights, ElementType::kInt8);
+  if (weights.vectors != nullptr) {
+    source.vectors = Flat(kName, "vectors", weights.vectors, table.type());
+  }
+  const TensorInfo components = Flat(kName, "component_scales", weights.component_scales, ElementType::kFloat32);
+  ReadLayout(kName, table, slot, layout, scales, &source);
+  int64_t ranks = 0;
+  for (const AdapterModule& module : source.modules) {
+    ranks += module.rank;
+  }
+  if (components.numel != 2 * ranks) {
+    Refuse("%s: component_scales is %s, but the layout's ranks take [%lld]", kName, components.Text().c_str(),
+           Long(2 * ranks));
+  }
+  source.component_scales = components.As<float>();
+  for (int64_t i = 0; i < components.numel; ++i) {
+    if (!std::isfinite(source.component_scales[i])) {
+      Refuse("%s: component_scales has %f at index %lld, but each must be finite", kName,
+             static_cast<double>(source.component_scales[i]), Long(i));
+    }
+  }
+  return source;
+}
+
+// Where a part of `bytes` begins when the memory so far ends at *end; moves *end behind it.
+int64_t Place(int64_t bytes, int64_t* end) {
+  const int64_t begin = *end;
+  *end = (begin + bytes + AlignedBuffer::kAlignment - 1) / AlignedBuffer::kAlignment * AlignedBuffer::kAlignment;
+  return begin;
+}
+
+// Where a module's parts lie in its adapter's memory; B right behind A, since they are read so.
+struct Placement {
+  int64_t a;
+  int64_t b;
+  int64_t component_scale;
+  int64_t out_scale;
+  int64_t bias;
+};
+
+// Copies an adapter into memory of its own, packed for the kernels.
+std::shared_ptr<const Adapter> Pack(const Table& table, const Source& source) {
+  const ElementType type = source.weights.type;
+  const int64_t size = ElementSize(type);
+  const int64_t vector_size = ElementSize(table.type());
+  const int64_t count = static_cast<int64_t>(source.modules.size());
+  std::vector<Placement> placements(source.modules.size());
+  int64_t end = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const AdapterModule& module = source.modules[i];
+    const ModuleShape& shape = table.modules()[i];
+    Placement& placement = placements[i];
+    placement.a = Place(module.rank * shape.in * size, &end);
+    placement.b = Place(PackedBElements(type, shape.out, module.rank) * size, &end);
+    placement.component_scale = Place(module.int8 ? module.rank * static_cast<int64_t>(sizeof(float)) : 0, &end);
+    placement.out_scale = Place(module.out_scale != nullptr ? shape.out * vector_size : 0, &end);
+    placement.bias = Place(module.bias != nullptr ? shape.out * vector_size : 0, &end);
+  }
+  AlignedBuffer memory(end);
+  std::vector<AdapterModule> modules = source.modules;
+  const float* components = source.component_scales;
+  for (int64_t i = 0; i < count; ++i) {
+    AdapterModule& module = modules[i];
+    const ModuleShape& shape = table.modules()[i];
+    const auto copy = [&memory](const void* from, int64_t to, int64_t bytes) {
+      return std::memcpy(memory.data() + to, from, static_cast<size_t>(bytes));
+    };
+    if (module.rank > 0) {
+      module.a = copy(module.a, placements[i].a, module.rank * shape.in * size);
+      void* packed = memory.data() + placements[i].b;
+      PackB(type, module.b, shape.out, module.rank, packed);
+      module.b = packed;
+      if (module.int8) {
+        float* scale = reinterpret_cast<float*>(memory.data() + placements[i].component_scale);
+        for (int64_t r = 0; r < module.rank; ++r) {
+          scale[r] = components[r] * components[module.rank + r];
+        }
+        components += 2 * module.rank;
+        module.component_scale = scale;
+      }
+    }
+    if (module.out_scale != nullptr) {
+      module.out_scale = copy(module.out_scale, placements[i].out_scale, shape.out * vector_size);
+    }
+    if (module.bias != nullptr) {
+      module.bias = copy(module.bias, placements[i].bias, shape.out * vector_size);
+    }
+  }
+  std::shared_ptr<const Adapter> adapter(new Adapter{std::move(memory), std::move(modules)}, [](const Adapter* dead) {
+    delete dead;
+    live_adapters.fetch_sub(1, std::memory_order_relaxed);
+  });
+  live_adapters.fetch_add(1, std::memory_order_relaxed);
+  return adapter;
 }
 
 }  // namespace
@@ -192,19 +314,31 @@ int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features,
 
 void CheckTablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
                    AtenTensorHandle scales) {
-  ReadLayout(*FindTable("table_put", table), slot, weights, layout, scales);
+  ReadSource(*FindTable("table_put", table), slot, weights, layout, scales);
 }
 
 void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales) {
   const std::shared_ptr<Table> found = FindTable("table_put", table);
-  std::vector<AdapterModule> modules = ReadLayout(*found, slot, weights, layout, scales);
-  std::shared_ptr<Adapter> adapter(new Adapter{Tensor(), std::move(modules)}, [](Adapter* dead) {
-    delete dead;
-    live_adapters.fetch_sub(1, std::memory_order_relaxed);
-  });
-  live_adapters.fetch_add(1, std::memory_order_relaxed);
-  adapter->weights = Share(weights);
-  found->Put(slot, std::move(adapter));
+  found->Put(slot, Pack(*found, ReadSource(*found, slot, weights, layout, scales)));
+}
+
+void CheckTablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
+                       AtenTensorHandle scales) {
+  ReadInt8Source(*FindTable("table_put_int8", table), slot, weights, layout, scales);
+}
+
+void TablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
+                  AtenTensorHandle scales) {
+  const std::shared_ptr<Table> found = FindTable("table_put_int8", table);
+  found->Put(slot, Pack(*found, ReadInt8Source(*found, slot, weights, layout, scales)));
+}
+
+int64_t TableBytes(int64_t table, int64_t slot) {
+  const std::shared_ptr<const Snapshot> snapshot = FindTable("table_bytes", table)->Read();
+  if (slot < 0 || static_cast<size_t>(slot) >= snapshot->size() || (*snapshot)[slot] == nullptr) {
+    Refuse("table_bytes: slot %lld of table %lld holds no adapter", Long(slot), Long(table));
+  }
+  return (*snapshot)[slot]->memory.size();
 }
 
 void CheckTableRemove(int64_t table, int64_t slot) {

@@ -11,14 +11,16 @@
 #include <mutex>
 #include <vector>
 
+#include "cpu/aligned_buffer.h"
 #include "cpu/sgmv_cpu.h"
 #include "torch/tensor.h"
 
 namespace djl_lora {
 
-// One adapter: its modules point into the tensor that it keeps alive.
+// One adapter: its modules point into its own memory, where A, B, scales and bias of a module lie together as the
+// kernels read them. The tensors that it came from are not kept.
 struct Adapter {
-  Tensor weights;
+  AlignedBuffer memory;
   std::vector<AdapterModule> modules;
 };
 
@@ -61,8 +63,24 @@ int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features,
 
 // weights: 1-D, contiguous, of the table's type. layout: int64 [modules, 5]. scales: float32 [modules].
 void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales);
+
+// An adapter in 8 bits. weights: int8 [elements], A and B. component_scales: float32 [2 · sum of ranks], for each
+// module in turn those of A's rows and then those of B's columns. vectors: 1-D, contiguous, of the table's type, where
+// out_scale and bias lie; or null when there are none. layout: as above, rank and the offsets of A and B in weights, of
+// out_scale and bias in vectors.
+struct Int8Weights {
+  AtenTensorHandle weights;
+  AtenTensorHandle component_scales;
+  AtenTensorHandle vectors;
+};
+void TablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
+                  AtenTensorHandle scales);
+
 void TableRemove(int64_t table, int64_t slot);
 void TableClose(int64_t table);
+
+// Bytes of the adapter in a slot, as it lies in memory.
+int64_t TableBytes(int64_t table, int64_t slot);
 
 // The open table with this id.
 std::shared_ptr<Table> FindTable(const char* operation, int64_t table);
@@ -70,6 +88,8 @@ std::shared_ptr<Table> FindTable(const char* operation, int64_t table);
 // Checks all that TablePut would, and puts nothing.
 void CheckTablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
                    AtenTensorHandle scales);
+void CheckTablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
+                       AtenTensorHandle scales);
 void CheckTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type);
 void CheckTableRemove(int64_t table, int64_t slot);
 

@@ -251,7 +251,7 @@ Argument Argument::OptionalDouble(double value) {
 }
 
 StableValue CallOperator(const char* name, const char* overload, std::initializer_list<Argument> arguments) {
-  constexpr size_t kMost = 12;
+  constexpr size_t kMost = 24;
   StableValue stack[kMost] = {};
   if (arguments.size() > kMost) {
     throw EngineError(Format("%s: more than %d arguments", name, static_cast<int>(kMost)));

@@ -35,7 +35,7 @@ class Tensor {
     return std::exchange(handle_, nullptr);
   }
 
-  // How many handles this library owns at this moment, over all threads: those of table entries and of running calls.
+  // How many handles this library owns at this moment, over all threads: those of running calls.
   static int64_t Live();
 
  private:

@@ -169,6 +169,15 @@ public final class LoraNative {
             long tensor, long byteOffset, byte[] target, int to, int length);
 
     /**
+     * Reads the whole memory of a tensor with every thread, as fast as the machine allows. The time
+     * that it takes is the limit that memory sets to a kernel which reads as much.
+     *
+     * @param tensor a contiguous tensor
+     * @return a sum of what was read, which means nothing but that all of it was
+     */
+    public static native long readAll(long tensor);
+
+    /**
      * Converts a tensor.
      *
      * @param tensor a tensor of any type and strides
@@ -178,7 +187,16 @@ public final class LoraNative {
     public static native long toType(long tensor, int type);
 
     /**
-     * Multiplies with a weight as a linear layer does: {@code x * weight^T + bias}.
+     * Returns the kernels in use: the best that this CPU has, or those that the environment
+     * variable {@code DJL_LORA_ISA} names.
+     *
+     * @return portable, avx2, avx512, avx512_bf16 or amx
+     */
+    public static native String kernels();
+
+    /**
+     * Multiplies with a weight as a linear layer does: {@code x * weight^T + bias}. A few rows go
+     * through this library's streaming kernel, more through libtorch's matmul.
      *
      * @param x [..., in], floating
      * @param weight [out, in], of x's type
@@ -186,6 +204,17 @@ public final class LoraNative {
      * @return [..., out]
      */
     public static native long linear(long x, long weight, long biasOrZero);
+
+    /**
+     * Multiplies a few rows with a weight of 8-bit integers: {@code (x * weight^T) * scale + bias}.
+     *
+     * @param x [..., in], floating, contiguous
+     * @param weight int8 [out, in], rows without gaps
+     * @param scale float32 [out], contiguous
+     * @param biasOrZero [out], of x's type, contiguous; or 0
+     * @return [..., out], contiguous
+     */
+    public static native long linearInt8(long x, long weight, long scale, long biasOrZero);
 
     /**
      * Looks up rows.
@@ -275,14 +304,13 @@ public final class LoraNative {
     /**
      * Puts an adapter into a slot of a table, in place of what was there.
      *
-     * <p>The table keeps the weights' tensor alive, until the slot is empty again and the last
-     * {@link #sgmv} that began before has ended. It cannot keep a buffer reachable that the tensor
-     * was made over.
+     * <p>The table copies the weights into memory of its own, packed for the kernels; the tensor
+     * may be changed or freed afterwards. That memory lives until the slot is empty again and the
+     * last {@link #sgmv} that began before has ended.
      *
      * @param table the table
      * @param slot the slot, 0 to 65535
-     * @param weights the whole adapter, of the table's type [elements], contiguous; not to be
-     *     written to while it is in a table
+     * @param weights the whole adapter, of the table's type [elements], contiguous
      * @param layout {@link #LAYOUT_COLUMNS} values for each module: the rank (0 where the module is
      *     not adapted), and where A [rank, in], B [out, rank], the scale of the outputs [out] and
      *     the bias [out] begin, in elements; -1 for a part that is not there, and for A and B where
@@ -291,6 +319,39 @@ public final class LoraNative {
      */
     public static native void tablePut(
             long table, int slot, long weights, long[] layout, float[] scales);
+
+    /**
+     * Puts an adapter of 8-bit integers into a slot of a table, in place of what was there. Each
+     * row of A and each column of B has a scale.
+     *
+     * @param table the table
+     * @param slot the slot, 0 to 65535
+     * @param weights A and B, int8 [elements], contiguous
+     * @param componentScales for each module in turn the scales of A's rows and then those of B's
+     *     columns, rank each, finite
+     * @param vectorsOrZero where scales of outputs and biases lie, of the table's type [elements],
+     *     contiguous; or 0 where there are none
+     * @param layout as in {@link #tablePut}, the last two offsets of a module in {@code
+     *     vectorsOrZero}
+     * @param scales as in {@link #tablePut}
+     */
+    public static native void tablePutInt8(
+            long table,
+            int slot,
+            long weights,
+            float[] componentScales,
+            long vectorsOrZero,
+            long[] layout,
+            float[] scales);
+
+    /**
+     * Returns the memory that an adapter takes in a table.
+     *
+     * @param table the table
+     * @param slot a slot that holds an adapter
+     * @return the size in bytes
+     */
+    public static native long tableBytes(long table, int slot);
 
     /**
      * Empties a slot. An {@link #sgmv} that is running keeps what it began with.
@@ -338,6 +399,59 @@ public final class LoraNative {
             int module);
 
     /**
+     * Applies adapters to several modules that share their input, queries, keys and values for
+     * instance, as {@link #sgmv} would one after the other.
+     *
+     * @param ys the base product of each module, 1 to 4, none in another's memory; written to
+     * @param x as in {@link #sgmv}
+     * @param biasesOrZero the bias of each module, or 0
+     * @param segmentStarts as in {@link #sgmv}
+     * @param slots as in {@link #sgmv}
+     * @param table the table
+     * @param modules the index of each module in the table; all take as many inputs
+     */
+    public static native void sgmvGroup(
+            long[] ys,
+            long x,
+            long[] biasesOrZero,
+            long[] segmentStarts,
+            long[] slots,
+            long table,
+            int[] modules);
+
+    /**
+     * As {@link #sgmvGroup}, for rows that may use several adapters with a weight each:
+     *
+     * <pre>
+     * y[t, :] = y[t, :] + bias + sum of weight_e * scale_e * B_e (A_e x[t, :]) over entries e
+     * </pre>
+     *
+     * <p>Segment s has the entries {@code entryStarts[s]} to {@code entryStarts[s + 1] - 1}: none
+     * for base rows, at most 64. An adapter that has a scale of the outputs (DoRA, IA3) or a bias
+     * of its own in one of the modules is refused unless it is alone and its weight is 1.
+     *
+     * @param ys as in {@link #sgmvGroup}
+     * @param x as in {@link #sgmv}
+     * @param biasesOrZero the bias of each module, or 0
+     * @param segmentStarts as in {@link #sgmv}
+     * @param entryStarts the first entry of each segment and behind them the number of entries
+     * @param entrySlots the slot of each entry
+     * @param entryWeights the weight of each entry, finite
+     * @param table the table
+     * @param modules the index of each module in the table; all take as many inputs
+     */
+    public static native void sgmvStacked(
+            long[] ys,
+            long x,
+            long[] biasesOrZero,
+            long[] segmentStarts,
+            long[] entryStarts,
+            long[] entrySlots,
+            float[] entryWeights,
+            long table,
+            int[] modules);
+
+    /**
      * Frees a handle that is not an array's.
      *
      * @param tensor the tensor's handle, which must not be used afterwards
@@ -345,8 +459,8 @@ public final class LoraNative {
     public static native void deleteTensor(long tensor);
 
     /**
-     * Returns how many tensor handles the library itself holds: one for each adapter in a table,
-     * and those of running calls. For tests that look for leaks.
+     * Returns how many tensor handles the library itself holds: those of running calls. For tests
+     * that look for leaks.
      *
      * @return the number of handles
      */

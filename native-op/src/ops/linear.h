@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The checks before the operators djl_lora::linear_rows and linear_rows_int8, and the operators themselves.
+#ifndef DJL_LORA_OPS_LINEAR_H_
+#define DJL_LORA_OPS_LINEAR_H_
+
+#include "torch/stable_c.h"
+#include "torch/tensor.h"
+
+namespace djl_lora {
+
+struct LinearArguments {
+  AtenTensorHandle x;                // [..., in]; float32, float16 or bfloat16
+  AtenTensorHandle weight;           // [out, in], of x's type; int8 with scale
+  AtenTensorHandle scale = nullptr;  // float32 [out], or null
+  AtenTensorHandle bias = nullptr;   // [out], of x's type, or null
+};
+
+// Refuses (ArgumentError) what LinearRows does not take; `operation` begins the message.
+void CheckLinear(const char* operation, const LinearArguments& arguments);
+
+// x times the weight, in rows: [..., out], contiguous. Does not choose by size; see FewRows.
+Tensor LinearRows(const char* operation, const LinearArguments& arguments, int threads);
+
+// Whether LinearRows takes these tensors as they lie and is faster than libtorch's matmul: few rows, a contiguous x,
+// and rows of the weight without gaps.
+bool FewRows(const TensorInfo& x, const TensorInfo& weight);
+
+}  // namespace djl_lora
+
+#endif  // DJL_LORA_OPS_LINEAR_H_
