@@ -6,7 +6,7 @@ package ai.djl.lora.generate;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cache.AdapterStore;
-import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.op.AdapterMix;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -26,19 +26,20 @@ final class AdapterLeases implements AutoCloseable {
     }
 
     /**
-     * Returns the slot of a request's adapter, and leases the adapter if no request before did.
+     * Returns what a request's adapter adds to the base model, and leases the adapter if no request
+     * before did.
      *
      * @param index the request's place in the batch
-     * @param adapter the adapter's name, empty for the base model
-     * @return the slot, {@link BatchPlan#BASE} for the base model
+     * @param adapter the name of the adapter or stack, empty for the base model
+     * @return the mix
      * @throws GenerationRequestException if no such adapter is registered
      */
-    int slot(int index, String adapter) {
+    AdapterMix mix(int index, String adapter) {
         if (adapter.isEmpty()) {
-            return BatchPlan.BASE;
+            return AdapterMix.BASE;
         }
         try {
-            return leases.computeIfAbsent(adapter, store::acquire).getSlot();
+            return leases.computeIfAbsent(adapter, store::acquire).getMix();
         } catch (LoraConfigurationException e) {
             throw new GenerationRequestException(index, e.getMessage(), e);
         }

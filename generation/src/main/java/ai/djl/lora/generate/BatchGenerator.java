@@ -6,6 +6,7 @@ package ai.djl.lora.generate;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
@@ -108,8 +109,8 @@ public final class BatchGenerator {
             List<Sequence> sequences = new ArrayList<>(requests.size());
             for (int i = 0; i < requests.size(); ++i) {
                 GenerationRequest request = requests.get(i);
-                int slot = leases.slot(i, request.adapter());
-                sequences.add(new Sequence(i, request, slot, positions));
+                AdapterMix mix = leases.mix(i, request.adapter());
+                sequences.add(new Sequence(i, request, mix, positions));
             }
             StatisticsRecorder recorder = new StatisticsRecorder(requests.size(), ticker);
             try (StepScheduler scheduler = new StepScheduler(sequences, prefillTokens, maxRows)) {
@@ -139,7 +140,7 @@ public final class BatchGenerator {
             if (sequence.cache() == null) {
                 sequence.start(model.newKvCache(manager));
             }
-            builder.addSequence(sequence.cache(), sequence.slot(), sequence.nextTokens());
+            builder.addSequence(sequence.cache(), sequence.mix(), sequence.nextTokens());
         }
         return builder.build();
     }

@@ -4,6 +4,7 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.model.KvCache;
+import ai.djl.lora.op.AdapterMix;
 import java.util.Arrays;
 import java.util.function.IntPredicate;
 
@@ -12,7 +13,7 @@ final class Sequence implements AutoCloseable {
 
     private final int index;
     private final GenerationRequest request;
-    private final int slot;
+    private final AdapterMix mix;
     private final int limit;
     private final Sampler sampler;
     private KvCache cache;
@@ -25,13 +26,13 @@ final class Sequence implements AutoCloseable {
      *
      * @param index the request's place in the batch
      * @param request the request, valid
-     * @param slot the slot of the request's adapter
+     * @param mix what the request's adapter adds to the base model
      * @param positions the number of positions that the model has
      */
-    Sequence(int index, GenerationRequest request, int slot, int positions) {
+    Sequence(int index, GenerationRequest request, AdapterMix mix, int positions) {
         this.index = index;
         this.request = request;
-        this.slot = slot;
+        this.mix = mix;
         this.limit =
                 Math.min(
                         request.sampling().maxNewTokens(),
@@ -47,8 +48,8 @@ final class Sequence implements AutoCloseable {
         return request;
     }
 
-    int slot() {
-        return slot;
+    AdapterMix mix() {
+        return mix;
     }
 
     /** Returns the number of new tokens. */

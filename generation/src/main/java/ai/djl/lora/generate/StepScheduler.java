@@ -18,7 +18,7 @@ import java.util.List;
  */
 final class StepScheduler implements AutoCloseable {
 
-    private static final Comparator<Sequence> BY_SLOT = Comparator.comparingInt(Sequence::slot);
+    private static final Comparator<Sequence> BY_MIX = Comparator.comparing(Sequence::mix);
 
     private final int prefillTokens;
     private final int maxRows;
@@ -36,7 +36,7 @@ final class StepScheduler implements AutoCloseable {
         this.prefillTokens = prefillTokens;
         this.maxRows = maxRows;
         List<Sequence> sorted = new ArrayList<>(sequences);
-        sorted.sort(BY_SLOT);
+        sorted.sort(BY_MIX);
         waiting = new ArrayDeque<>(sorted);
     }
 
@@ -49,7 +49,7 @@ final class StepScheduler implements AutoCloseable {
         return !waiting.isEmpty() && running.size() < maxRows;
     }
 
-    /** Returns the sequences of the next step, sorted by slot. */
+    /** Returns the sequences of the next step, sorted by adapter. */
     List<Sequence> schedule() {
         if (!isPrefill()) {
             return List.copyOf(running);
@@ -66,7 +66,7 @@ final class StepScheduler implements AutoCloseable {
             step.add(sequence);
             running.add(sequence);
         }
-        running.sort(BY_SLOT);
+        running.sort(BY_MIX);
         return step;
     }
 

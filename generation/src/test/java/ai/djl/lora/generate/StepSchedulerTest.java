@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.generate;
 
+import ai.djl.lora.op.AdapterMix;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntPredicate;
@@ -49,7 +50,7 @@ public class StepSchedulerTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
-        return new Sequence(index, request, slot, 100);
+        return new Sequence(index, request, AdapterMix.of(slot), 100);
     }
 
     private static String step(StepScheduler scheduler) {

@@ -4,6 +4,7 @@
 package ai.djl.lora.model;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -70,7 +71,7 @@ public final class ForwardStep {
     }
 
     /** One sequence of a step. Its tokens are not changed by anyone. */
-    record Sequence(KvCache cache, int slot, int[] tokens) {}
+    record Sequence(KvCache cache, AdapterMix mix, int[] tokens) {}
 
     /** A builder of {@link ForwardStep}s. */
     public static final class Builder {
@@ -91,13 +92,26 @@ public final class ForwardStep {
          * @throws LoraConfigurationException if there are no tokens
          */
         public Builder addSequence(KvCache cache, int slot, int... tokens) {
-            if (tokens.length == 0) {
-                throw new LoraConfigurationException(
-                        "Sequence " + sequences.size() + " has no tokens; expected at least one");
-            }
             if (slot < BatchPlan.BASE) {
                 throw new IllegalArgumentException(
                         "slot is " + slot + "; slots are -1 (base) or more");
+            }
+            return addSequence(cache, AdapterMix.of(slot), tokens);
+        }
+
+        /**
+         * Adds a sequence that may use a stack of adapters.
+         *
+         * @param cache the sequence's cache, which holds the tokens before the new ones
+         * @param mix what the sequence adds to the base model
+         * @param tokens the new tokens, at least one
+         * @return this builder
+         * @throws LoraConfigurationException if there are no tokens
+         */
+        public Builder addSequence(KvCache cache, AdapterMix mix, int... tokens) {
+            if (tokens.length == 0) {
+                throw new LoraConfigurationException(
+                        "Sequence " + sequences.size() + " has no tokens; expected at least one");
             }
             if (!caches.add(cache)) {
                 throw new IllegalArgumentException(
@@ -105,7 +119,7 @@ public final class ForwardStep {
                                 + sequences.size()
                                 + " has the cache of another sequence of this step");
             }
-            sequences.add(new Sequence(cache, slot, tokens.clone()));
+            sequences.add(new Sequence(cache, mix, tokens.clone()));
             return this;
         }
 

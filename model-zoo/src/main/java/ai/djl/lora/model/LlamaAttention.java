@@ -64,10 +64,12 @@ final class LlamaAttention extends StepBlock {
         int heads = config.numAttentionHeads();
         int dim = config.headDim();
         Shape keyShape = new Shape(tokens, config.numKeyValueHeads(), dim);
-        NDArray queries =
-                queryProjection.forward(x, step.plan()).reshape(new Shape(tokens, heads, dim));
-        NDArray keys = keyProjection.forward(x, step.plan()).reshape(keyShape);
-        NDArray values = valueProjection.forward(x, step.plan()).reshape(keyShape);
+        NDArray[] projected =
+                LoraLinear.forwardAll(
+                        x, step.plan(), queryProjection, keyProjection, valueProjection);
+        NDArray queries = projected[0].reshape(new Shape(tokens, heads, dim));
+        NDArray keys = projected[1].reshape(keyShape);
+        NDArray values = projected[2].reshape(keyShape);
         if (queryNorm != null) {
             queries = queryNorm.forward(queries);
             keys = keyNorm.forward(keys);

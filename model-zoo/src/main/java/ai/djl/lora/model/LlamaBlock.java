@@ -6,6 +6,7 @@ package ai.djl.lora.model;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.TensorOps;
@@ -24,6 +25,7 @@ import java.io.DataOutputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -74,7 +76,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 config.tieWordEmbeddings()
                         ? null
                         : addChildBlock(LlamaWeights.OUTPUT, weights.linear(LlamaWeights.OUTPUT));
-        this.rotary = new RotaryTable(config, context.getOps(), context.getManager());
+        this.rotary = new RotaryTable(config, context);
         this.adapters = new AdapterStore(context);
         beforeInitialize(new Shape(-1, -1));
     }
@@ -101,7 +103,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 new LlamaAttention(context, config, index, weights),
                 weights.norm(prefix + "post_attention_layernorm"),
                 new LlamaMlp(
-                        context.getOps(),
+                        context,
                         weights.linear(prefix + "mlp.gate_proj"),
                         weights.linear(prefix + "mlp.up_proj"),
                         weights.linear(prefix + "mlp.down_proj")));
@@ -134,33 +136,39 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     /** {@inheritDoc} */
     @Override
     public NDArray forward(NDManager manager, ForwardStep step) {
-        int[] slots = new int[step.tokenCount()];
-        int row = 0;
+        List<AdapterMix> mixes = new ArrayList<>(step.tokenCount());
         for (ForwardStep.Sequence sequence : step.sequences()) {
-            Arrays.fill(slots, row, row + sequence.tokens().length, sequence.slot());
-            row += sequence.tokens().length;
+            mixes.addAll(Collections.nCopies(sequence.tokens().length, sequence.mix()));
         }
-        return run(manager, step, slots);
+        return run(manager, step, mixes);
     }
 
-    private NDArray run(NDManager manager, ForwardStep step, int[] slotOfToken) {
+    private NDArray run(NDManager manager, ForwardStep step, List<AdapterMix> mixOfToken) {
         int[] tokens = check(step);
+        // caches count their tokens at the end, so that a step that is run again overwrites them
+        NDArray logits = context.runStep(() -> logits(manager, step, tokens, mixOfToken));
+        step.sequences().forEach(sequence -> sequence.cache().advance(sequence.tokens().length));
+        return logits;
+    }
+
+    private NDArray logits(
+            NDManager manager, ForwardStep step, int[] tokens, List<AdapterMix> mixOfToken) {
         step.sequences().forEach(sequence -> sequence.cache().reserve(sequence.tokens().length));
-        NDArray logits;
         try (NDManager stepManager = manager.newSubManager()) {
-            StepState state = newState(stepManager, step, BatchPlan.ofRows(slotOfToken));
+            StepState state = newState(stepManager, step, BatchPlan.ofMixes(mixOfToken));
             NDArray x = hiddenStates(stepManager, tokens, state);
             BatchPlan plan = state.plan();
             if (!step.allPositions() && step.sequenceCount() < step.tokenCount()) {
                 int[] lastRows = lastRows(state);
                 x = context.getOps().embedding(x, ids(stepManager, lastRows));
-                plan = BatchPlan.ofRows(Arrays.stream(lastRows).map(r -> slotOfToken[r]).toArray());
+                plan =
+                        BatchPlan.ofMixes(
+                                Arrays.stream(lastRows).mapToObj(mixOfToken::get).toList());
             }
-            logits = logits(finalNorm.forward(x), plan);
+            NDArray logits = logits(finalNorm.forward(x), plan);
             logits.attach(manager);
+            return logits;
         }
-        step.sequences().forEach(sequence -> sequence.cache().advance(sequence.tokens().length));
-        return logits;
     }
 
     /** Checks a step and returns its tokens, sequences one behind the other. */
@@ -262,7 +270,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         int batch = Math.toIntExact(shape.get(0));
         int length = Math.toIntExact(shape.get(1));
         int[] tokens = tokens(ids);
-        int[] slots = slots(params, batch, length);
+        List<AdapterMix> mixes = mixes(params, batch, length);
         NDManager manager = ids.getManager();
         List<KvCache> caches = new ArrayList<>(batch);
         try {
@@ -274,7 +282,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                         BatchPlan.BASE,
                         Arrays.copyOfRange(tokens, i * length, (i + 1) * length));
             }
-            try (NDArray logits = run(manager, step.build(), slots)) {
+            try (NDArray logits = run(manager, step.build(), mixes)) {
                 return new NDList(logits.reshape(new Shape(batch, length, config.vocabSize())));
             }
         } finally {
@@ -296,38 +304,33 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 .toArray();
     }
 
-    private static int[] slots(PairList<String, Object> params, int batch, int length) {
-        int[] slots = new int[Math.multiplyExact(batch, length)];
+    private static List<AdapterMix> mixes(PairList<String, Object> params, int batch, int length) {
+        int tokens = Math.multiplyExact(batch, length);
         Object plan = params == null ? null : params.get(LoraLinear.PLAN);
         if (plan == null) {
-            Arrays.fill(slots, BatchPlan.BASE);
-            return slots;
+            return Collections.nCopies(tokens, AdapterMix.BASE);
         }
         if (!(plan instanceof BatchPlan batchPlan)) {
             throw new IllegalArgumentException(
                     LoraLinear.PLAN + " is a " + plan.getClass().getName() + ", not a BatchPlan");
         }
         int rows = batchPlan.rows();
-        if (rows != batch && rows != slots.length) {
+        if (rows != batch && rows != tokens) {
             throw new IllegalArgumentException(
                     "The plan has "
                             + rows
                             + " rows; expected one for each row, "
                             + batch
                             + ", or token, "
-                            + slots.length);
+                            + tokens);
         }
-        int tokensPerRow = slots.length / rows;
-        long[] starts = batchPlan.segmentStarts();
-        long[] segmentSlots = batchPlan.slots();
-        for (int s = 0; s < segmentSlots.length; ++s) {
-            Arrays.fill(
-                    slots,
-                    (int) starts[s] * tokensPerRow,
-                    (int) starts[s + 1] * tokensPerRow,
-                    (int) segmentSlots[s]);
+        BatchPlan ofTokens = batchPlan.repeatEach(tokens / rows);
+        long[] starts = ofTokens.segmentStarts();
+        List<AdapterMix> mixes = new ArrayList<>(tokens);
+        for (int s = 0; s < ofTokens.segments(); ++s) {
+            mixes.addAll(Collections.nCopies((int) (starts[s + 1] - starts[s]), ofTokens.mix(s)));
         }
-        return slots;
+        return mixes;
     }
 
     /** {@inheritDoc} */

@@ -3,7 +3,7 @@
  */
 package ai.djl.lora.model;
 
-import ai.djl.lora.op.TensorOps;
+import ai.djl.lora.op.LoraContext;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
@@ -17,13 +17,13 @@ final class RmsNorm extends AbstractBlock {
 
     private static final byte VERSION = 1;
 
-    private final TensorOps ops;
+    private final LoraContext context;
     private final NDArray weight;
     private final double epsilon;
 
-    RmsNorm(TensorOps ops, NDArray weight, double epsilon) {
+    RmsNorm(LoraContext context, NDArray weight, double epsilon) {
         super(VERSION);
-        this.ops = ops;
+        this.context = context;
         this.weight = weight;
         this.epsilon = epsilon;
         Parameter parameter =
@@ -43,7 +43,7 @@ final class RmsNorm extends AbstractBlock {
      * @return an array of the same shape and type, attached to the manager of {@code x}
      */
     NDArray forward(NDArray x) {
-        return ops.rmsNorm(x, weight, epsilon);
+        return context.getOps().rmsNorm(x, weight, epsilon);
     }
 
     /** {@inheritDoc} */

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.model;
 
+import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -19,17 +20,15 @@ final class RotaryTable {
 
     private static final int FIRST_POSITIONS = 256;
 
-    private final TensorOps ops;
-    private final NDManager manager;
+    private final LoraContext context;
     private final float[] inverseFrequencies;
     private final int maxPositions;
     private int positions;
     private NDArray cosines;
     private NDArray sines;
 
-    RotaryTable(LlamaConfig config, TensorOps ops, NDManager manager) {
-        this.ops = ops;
-        this.manager = manager;
+    RotaryTable(LlamaConfig config, LoraContext context) {
+        this.context = context;
         this.maxPositions = config.maxPositionEmbeddings();
         this.inverseFrequencies = new float[config.headDim() / 2];
         for (int i = 0; i < inverseFrequencies.length; ++i) {
@@ -56,6 +55,7 @@ final class RotaryTable {
                             maxPositions,
                             Math.max(highest + 1, Math.max(2 * positions, FIRST_POSITIONS))));
         }
+        TensorOps ops = context.getOps();
         return new Rows(ops.embedding(cosines, positionIds), ops.embedding(sines, positionIds));
     }
 
@@ -73,6 +73,7 @@ final class RotaryTable {
         Shape shape = new Shape(rows, half);
         NDArray oldCosines = cosines;
         NDArray oldSines = sines;
+        NDManager manager = context.getManager();
         cosines = manager.create(cos, shape);
         sines = manager.create(sin, shape);
         positions = rows;
