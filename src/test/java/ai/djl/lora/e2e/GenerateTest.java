@@ -54,6 +54,47 @@ public class GenerateTest {
         }
     }
 
+    /** Two halves of one adapter are that adapter, beside it in one batch. */
+    @Test
+    public void testStack() throws IOException {
+        Path input = Files.createTempFile("stack", ".jsonl");
+        try {
+            Files.writeString(
+                    input,
+                    """
+                    {"prompt": "hello=", "adapter": "halves"}
+                    {"prompt": "hello=", "adapter": "a"}
+                    {"prompt": "hello="}
+                    """);
+            Path upper = Repository.ROOT.resolve("examples/demo/upper");
+            Execution execution =
+                    Execution.inProcess(
+                            "generate",
+                            "--model",
+                            Repository.ROOT.resolve("examples/demo/base"),
+                            "--adapter",
+                            "a=" + upper,
+                            "--adapter",
+                            "b=" + upper,
+                            "--stack",
+                            "halves=a:0.5,b:0.5",
+                            "--json",
+                            "--input",
+                            input);
+            execution.assertExitCode(0);
+            List<String> texts =
+                    execution
+                            .out()
+                            .lines()
+                            .map(line -> JsonParser.parseString(line).getAsJsonObject())
+                            .map(line -> line.get("text").getAsString())
+                            .toList();
+            Assert.assertEquals(texts, List.of("HELLO", "HELLO", "hello"));
+        } finally {
+            Files.delete(input);
+        }
+    }
+
     private static void assertAnswers(List<JsonObject> lines, List<JsonObject> answers) {
         Assert.assertEquals(answers.size(), lines.size());
         Map<String, int[]> counts = new HashMap<>();

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.cli;
 
+import ai.djl.lora.cli.bench.BenchCommand;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
@@ -26,7 +27,8 @@ import picocli.CommandLine.Spec;
             DemoCommand.class,
             GenerateCommand.class,
             VerifyCommand.class,
-            DoctorCommand.class
+            DoctorCommand.class,
+            BenchCommand.class
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {

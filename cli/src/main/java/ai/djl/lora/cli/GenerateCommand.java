@@ -78,6 +78,15 @@ final class GenerateCommand implements Callable<Integer> {
     private List<AdapterSource> adapters = List.of();
 
     @Option(
+            names = "--stack",
+            paramLabel = "NAME=ADAPTER:WEIGHT,...",
+            converter = StackSource.Converter.class,
+            description =
+                    "A name for several adapters at once, each with a weight: prompts that ask for it"
+                            + " add the weighted sum of their products. May be given many times.")
+    private List<StackSource> stacks = List.of();
+
+    @Option(
             names = "--input",
             paramLabel = "FILE",
             defaultValue = STDIN,
@@ -126,6 +135,9 @@ final class GenerateCommand implements Callable<Integer> {
                 for (AdapterSource adapter : adapters) {
                     progress.step("loading adapter %s", adapter.name());
                     block.getAdapters().register(adapter.name(), adapter.directory());
+                }
+                for (StackSource stack : stacks) {
+                    block.getAdapters().registerStack(stack.name(), stack.parts());
                 }
                 TextBatch batch = new TextBatch(tokenizer);
                 for (int i = 0; i < lines.size(); ++i) {

@@ -42,9 +42,6 @@ public class CliDocumentationTest {
                                 + " standard output, messages to standard error; progress is told only where"
                                 + " standard error is a terminal.\n\n");
         append("djl-lora", root, text);
-        for (Map.Entry<String, CommandLine> command : root.getSubcommands().entrySet()) {
-            append("djl-lora " + command.getKey(), command.getValue(), text);
-        }
         return text.toString();
     }
 
@@ -61,5 +58,8 @@ public class CliDocumentationTest {
                                 .map(line -> line.stripTrailing() + '\n')
                                 .reduce("", String::concat))
                 .append("```\n");
+        for (Map.Entry<String, CommandLine> child : command.getSubcommands().entrySet()) {
+            append(name + " " + child.getKey(), child.getValue(), text);
+        }
     }
 }
