@@ -30,7 +30,7 @@ class Pool {
   int64_t next_ = 0;
 };
 
-// Seconds to read `bytes` at `data` with as many threads, each in pieces that it takes in turn: what a kernel that does
+// Seconds to read `bytes` at `data` with as many threads: what a kernel that does
 // nothing but read would take.
 double ReadSeconds(const char* data, int64_t bytes, int threads);
 

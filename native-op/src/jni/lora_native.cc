@@ -10,6 +10,7 @@
 #include "cpu/features.h"
 #include "cpu/isa.h"
 #include "cpu/layers_cpu.h"
+#include "cpu/read_all.h"
 #include "jni/jni_support.h"
 #include "ops/linear.h"
 #include "ops/register.h"
@@ -466,6 +467,16 @@ LORA_NATIVE(void, copyToBytes)
     djl_lora::CheckArrayRange(env, kName, "target", target, from, length);
     const char* data = djl_lora::ByteRange(kName, source, byte_offset, length);
     env->SetByteArrayRegion(target, from, length, reinterpret_cast<const jbyte*>(data));
+  });
+}
+
+LORA_NATIVE(jlong, readAll)(JNIEnv* env, jclass, jlong tensor) {
+  constexpr const char* kName = "readAll";
+  return Guard(env, [&] {
+    const TensorInfo info = djl_lora::Info(kName, "tensor", tensor);
+    djl_lora::RequireContiguous(kName, info);
+    const int64_t bytes = info.numel * djl_lora::ElementSize(info.type);
+    return static_cast<jlong>(djl_lora::ReadAll(info.data, bytes, omp_get_max_threads()));
   });
 }
 

@@ -30,7 +30,16 @@ public record LoadReport(
 
     private static final int SHOWN = 3;
 
-    /** Constructs a new {@code LoadReport} instance with lists of its own. */
+    /**
+     * Constructs a new {@code LoadReport} instance with lists of its own.
+     *
+     * @param source the adapter's directory
+     * @param applied the modules that the adapter changes
+     * @param ignored the entries of {@code target_modules} without a module
+     * @param missing the modules without tensors
+     * @param errors what forbids the use of the adapter
+     * @param warnings what is unusual
+     */
     public LoadReport {
         applied = List.copyOf(applied);
         ignored = List.copyOf(ignored);

@@ -30,7 +30,8 @@ import java.util.function.BiFunction;
  * regular expression that must match the end of the module's name: the whole name, or what stands
  * behind one of its dots, so that {@code q_proj} matches {@code layers.0.self_attn.q_proj} and not
  * {@code my_q_proj}, and a key that begins with {@code ^} matches whole names alone. The first key
- * in the file's order that matches gives the value, not the longest; {@code r} and {@code
+ * in the file's order that matches gives the value, not the longest (PEFT sorts the keys when it
+ * saves, so the order in the file may not be the one of the training); {@code r} and {@code
  * lora_alpha} stand where none does. The names are those of the base model, without {@code
  * base_model.model.}.
  *

@@ -3,59 +3,96 @@
  */
 package ai.djl.lora.cache;
 
+import ai.djl.lora.op.AdapterMix;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
- * The right to use an adapter's weights. As long as a lease is open, its slot in the adapter table
- * keeps the revision that was leased, whatever happens to the adapter's name.
+ * The right to use the weights of an adapter, or of the adapters of a stack. As long as a lease is
+ * open, its slots in the adapter table keep the revisions that were leased, whatever happens to the
+ * adapters' names.
  */
 public final class AdapterLease implements AutoCloseable {
 
     private final AdapterStore store;
-    private final ResidentAdapter adapter;
+    private final String name;
+    private final List<ResidentAdapter> adapters;
+    private final AdapterMix mix;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    AdapterLease(AdapterStore store, ResidentAdapter adapter) {
+    AdapterLease(AdapterStore store, String name, List<ResidentAdapter> adapters, AdapterMix mix) {
         this.store = store;
-        this.adapter = adapter;
+        this.name = name;
+        this.adapters = List.copyOf(adapters);
+        this.mix = mix;
     }
 
     /**
-     * Returns the name under which the adapter was acquired.
+     * Returns the name under which the adapter or stack was acquired.
      *
      * @return the name
      */
     public String getName() {
-        return adapter.name();
+        return name;
     }
 
     /**
-     * Returns the content hash of the leased adapter.
+     * Returns the content hash of what is leased.
      *
-     * @return the revision, SHA-256 in hexadecimal
+     * @return the adapter's revision, SHA-256 in hexadecimal; of a stack {@code weight*revision} of
+     *     each part, joined by {@code +}
      */
     public String getRevision() {
-        return adapter.revision();
+        if (mix.isPlain()) {
+            return adapters.get(0).revision();
+        }
+        return IntStream.range(0, mix.size())
+                .mapToObj(i -> mix.weight(i) + "*" + adapters.get(i).revision())
+                .collect(Collectors.joining("+"));
+    }
+
+    /**
+     * Returns what a row that uses this lease adds to the base model.
+     *
+     * @return the mix
+     * @throws IllegalStateException if this lease is closed
+     */
+    public AdapterMix getMix() {
+        checkOpen();
+        return mix;
     }
 
     /**
      * Returns the adapter's slot in the model's adapter table.
      *
      * @return the slot
-     * @throws IllegalStateException if this lease is closed
+     * @throws IllegalStateException if this lease is closed, or one of a stack
      */
     public int getSlot() {
-        if (closed.get()) {
-            throw new IllegalStateException("The lease of adapter " + getName() + " is closed");
+        checkOpen();
+        if (!mix.isPlain()) {
+            throw new IllegalStateException(name + " is a stack, which has no slot of its own");
         }
-        return adapter.slot();
+        return mix.slot(0);
     }
 
-    /** Gives the adapter back. Closing twice does nothing. */
+    private void checkOpen() {
+        if (closed.get()) {
+            throw new IllegalStateException("The lease of adapter " + name + " is closed");
+        }
+    }
+
+    List<ResidentAdapter> adapters() {
+        return adapters;
+    }
+
+    /** Gives everything back. Closing twice does nothing. */
     @Override
     public void close() {
         if (!closed.getAndSet(true)) {
-            store.release(adapter);
+            store.release(adapters);
         }
     }
 }

@@ -4,26 +4,34 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoraAdapter;
+import java.nio.file.Path;
 
 /** An adapter in a slot of the table, with the count of its leases. Guarded by its store's lock. */
 final class ResidentAdapter {
 
     private final String name;
+    private final Path source;
     private final String revision;
     private final int slot;
     private final LoadReport report;
     private int leases;
     private boolean retired;
 
-    ResidentAdapter(String name, String revision, int slot, LoadReport report) {
+    ResidentAdapter(String name, LoraAdapter adapter, int slot) {
         this.name = name;
-        this.revision = revision;
+        this.source = adapter.source();
+        this.revision = adapter.revision();
         this.slot = slot;
-        this.report = report;
+        this.report = adapter.report();
     }
 
     String name() {
         return name;
+    }
+
+    Path source() {
+        return source;
     }
 
     String revision() {

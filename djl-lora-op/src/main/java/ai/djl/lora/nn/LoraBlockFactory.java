@@ -5,8 +5,8 @@ package ai.djl.lora.nn;
 
 import ai.djl.Model;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.LoraBackend;
-import ai.djl.lora.op.LoraBackends;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.nn.BlockFactory;
@@ -50,13 +50,15 @@ public abstract class LoraBlockFactory implements BlockFactory {
     @Override
     public final AdaptedBlock newBlock(Model model, Path modelPath, Map<String, ?> arguments)
             throws IOException {
-        LoraBackend backend = LoraBackends.choose(text(arguments, BACKEND));
+        BackendManager backends =
+                BackendManager.builder().optPreferred(text(arguments, BACKEND)).build();
+        LoraBackend backend = backends.current();
         String dtype = text(arguments, DTYPE);
         ElementType type =
                 dtype == null || AUTO.equals(dtype)
                         ? preferredType(modelPath, backend)
                         : ElementType.ofLabel(dtype);
-        LoraContext context = new LoraContext(backend, type, model.getNDManager());
+        LoraContext context = new LoraContext(backends, type, model.getNDManager());
         model.getNDManager()
                 .attachInternal("lora-context-" + System.identityHashCode(context), context);
         AdaptedBlock block = newBlock(modelPath, context, arguments);

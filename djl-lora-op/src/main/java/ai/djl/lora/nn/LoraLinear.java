@@ -3,17 +3,24 @@
  */
 package ai.djl.lora.nn;
 
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.adapter.LoraWeights;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.TensorOps;
+import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.core.Linear;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import java.util.Arrays;
 
 /**
  * A linear layer whose rows may each use another adapter, or none.
@@ -34,6 +41,7 @@ public final class LoraLinear extends AbstractBlock {
     private final LoraModule module;
     private final Parameter weight;
     private final Parameter bias;
+    private volatile Merged merged;
 
     /**
      * Constructs a new {@code LoraLinear} instance.
@@ -116,12 +124,92 @@ public final class LoraLinear extends AbstractBlock {
         return apply(x, weight.getArray(), bias == null ? null : bias.getArray(), plan);
     }
 
+    /**
+     * Applies several layers that share their input, such as the projections to queries, keys and
+     * values, so that the adapters' parts for all of them are applied in one call.
+     *
+     * @param x [rows, in]
+     * @param plan which rows use which adapters; null for the base model alone
+     * @param layers the layers, all of one model
+     * @return for each layer [rows, out], attached to x's manager
+     */
+    public static NDArray[] forwardAll(NDArray x, BatchPlan plan, LoraLinear... layers) {
+        boolean alone =
+                plan == null
+                        || plan.isBaseOnly()
+                        || Arrays.stream(layers).anyMatch(layer -> layer.merged != null);
+        if (alone) {
+            return Arrays.stream(layers)
+                    .map(layer -> layer.forward(x, plan))
+                    .toArray(NDArray[]::new);
+        }
+        LoraContext context = layers[0].context;
+        int[] modules = new int[layers.length];
+        NDArray[] bases = new NDArray[layers.length];
+        NDArray[] biases = new NDArray[layers.length];
+        for (int i = 0; i < layers.length; ++i) {
+            modules[i] = layers[i].module.index();
+            bases[i] = context.getOps().linear(x, layers[i].weight.getArray());
+            biases[i] = layers[i].bias == null ? null : layers[i].bias.getArray();
+        }
+        return context.getTable().applyGroup(modules, x, bases, biases, plan);
+    }
+
     private NDArray apply(NDArray x, NDArray w, NDArray b, BatchPlan plan) {
+        Merged adapter = merged;
+        if (adapter != null) {
+            adapter.requireNoOther(module, plan);
+            NDArray y = context.getOps().linear(x, adapter.weight);
+            return b == null ? y : y.addi(b);
+        }
         NDArray base = context.getOps().linear(x, w);
         if (plan == null || plan.isBaseOnly()) {
             return b == null ? base : base.addi(b);
         }
         return context.getTable().apply(module.index(), x, base, b, plan);
+    }
+
+    /**
+     * Puts {@code W + scale * B A} in the place of the base weight W. W itself is kept as it is; it
+     * may be a mapped file.
+     *
+     * @param slot the slot of the merged adapter, the only one that steps may use until {@link
+     *     #unmerge}
+     * @param part the adapter's part for this layer, or null if it has none
+     */
+    void merge(int slot, LoraWeights part) {
+        NDArray base = weight.getArray();
+        NDManager manager = context.getManager();
+        if (part == null) {
+            merged = new Merged(slot, base, false);
+            return;
+        }
+        TensorOps ops = context.getOps();
+        try (NDManager scratch = manager.newSubManager()) {
+            NDArray a = scratch.create(part.a().toFloats(), new Shape(part.a().shape()));
+            NDArray b = scratch.create(part.b().toFloats(), new Shape(part.b().shape()));
+            NDArray sum = ops.toType(base, ElementType.FLOAT32);
+            sum.attach(scratch);
+            sum.addi(b.matMul(a).muli(part.scale()));
+            // rounded once, from the float32 sum
+            NDArray result = ops.toType(sum, context.getType());
+            result.attach(manager);
+            merged = new Merged(slot, result, true);
+        }
+    }
+
+    /** Returns whether an adapter is merged into this layer. */
+    boolean isMerged() {
+        return merged != null;
+    }
+
+    /** Puts the base weight back, the same array as before. */
+    void unmerge() {
+        Merged adapter = merged;
+        merged = null;
+        if (adapter != null && adapter.owned) {
+            adapter.weight.close();
+        }
     }
 
     /** {@inheritDoc} */
@@ -156,5 +244,26 @@ public final class LoraLinear extends AbstractBlock {
 
     private Shape outputShape(Shape input) {
         return input.slice(0, input.dimension() - 1).add(module.outFeatures());
+    }
+
+    /**
+     * A merged adapter: its slot and the sum of weights, owned unless it is the base weight itself.
+     */
+    private record Merged(int slot, NDArray weight, boolean owned) {
+
+        /* Fail closed: with merged weights there is no base answer, nor any other adapter's. */
+        void requireNoOther(LoraModule module, BatchPlan plan) {
+            boolean alone = plan != null;
+            for (int s = 0; alone && s < plan.segments(); ++s) {
+                alone = plan.mix(s).equals(AdapterMix.of(slot));
+            }
+            if (!alone) {
+                throw new LoraConfigurationException(
+                        "An adapter is merged into "
+                                + module.name()
+                                + " and answers alone; unmerge it before other adapters or the base"
+                                + " model are used");
+            }
+        }
     }
 }

@@ -25,6 +25,16 @@ public interface AdapterTable extends AutoCloseable {
     int put(PackedAdapter adapter);
 
     /**
+     * Makes an adapter ready in the given slot, as when another backend's table is rebuilt.
+     *
+     * @param slot a free slot
+     * @param adapter the adapter, packed for this table's modules
+     * @throws ai.djl.lora.LoraException if the slot is taken, the adapter does not fit the table or
+     *     the backend fails
+     */
+    void put(int slot, PackedAdapter adapter);
+
+    /**
      * Frees a slot and the memory of its adapter.
      *
      * @param slot the slot, as {@link #put} returned it
@@ -46,6 +56,26 @@ public interface AdapterTable extends AutoCloseable {
      * @return y [rows, outFeatures], attached to {@code base}'s manager
      */
     NDArray apply(int module, NDArray x, NDArray base, NDArray bias, BatchPlan plan);
+
+    /**
+     * Applies the adapters of a step to several modules that share their input, such as the
+     * projections to queries, keys and values.
+     *
+     * @param modules the modules' indices
+     * @param x their input [rows, inFeatures]
+     * @param bases the base product of each module, as for {@link #apply}
+     * @param biases the bias of each module, or null in its place
+     * @param plan which rows use which adapters
+     * @return the result of each module, attached as for {@link #apply}
+     */
+    default NDArray[] applyGroup(
+            int[] modules, NDArray x, NDArray[] bases, NDArray[] biases, BatchPlan plan) {
+        NDArray[] results = new NDArray[modules.length];
+        for (int i = 0; i < modules.length; ++i) {
+            results[i] = apply(modules[i], x, bases[i], biases[i], plan);
+        }
+        return results;
+    }
 
     /**
      * Returns the memory that the adapters in this table take.

@@ -33,6 +33,16 @@ public interface LoraBackend {
     TensorOps getTensorOps();
 
     /**
+     * Returns the memory that an adapter will take on this backend, before it is loaded.
+     *
+     * @param modules the model's modules
+     * @param ranks the adapter's rank for each module, by index; 0 for one that it leaves as it is
+     * @param type the type of the model's weights
+     * @return the size in bytes
+     */
+    long adapterBytes(List<LoraModule> modules, int[] ranks, ElementType type);
+
+    /**
      * Makes an empty table of adapters for a model.
      *
      * @param manager the manager on whose device the adapters are to lie

@@ -3,16 +3,9 @@
  */
 package ai.djl.lora.op;
 
-import ai.djl.lora.LoraBackendException;
-import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.jni.LoraLibrary;
 import java.util.List;
-import java.util.stream.Collectors;
 
-/**
- * The backends, best first: {@code cpu}, the native operators, and {@code pytorch}, plain NDArray
- * operations.
- */
+/** The backends of this process, for callers that need no {@link BackendManager}. */
 public final class LoraBackends {
 
     private LoraBackends() {}
@@ -23,15 +16,7 @@ public final class LoraBackends {
      * @return the backends, in the order of preference
      */
     public static List<BackendStatus> list() {
-        boolean nativeLibrary = LoraLibrary.isAvailable();
-        return List.of(
-                new BackendStatus(
-                        NativeBackend.NAME,
-                        nativeLibrary,
-                        nativeLibrary
-                                ? "native operators, float32 and bfloat16"
-                                : LoraLibrary.unavailableReason()),
-                new BackendStatus(NdArrayBackend.NAME, true, "plain NDArray operations, float32"));
+        return BackendManager.builder().build().status();
     }
 
     /**
@@ -39,28 +24,10 @@ public final class LoraBackends {
      *
      * @param name its name, or null for the best that can be used here
      * @return a new instance
-     * @throws LoraConfigurationException if there is no backend of that name
-     * @throws LoraBackendException if it cannot be used here
+     * @throws ai.djl.lora.LoraConfigurationException if there is no backend of that name
+     * @throws ai.djl.lora.LoraBackendException if it cannot be used here
      */
     public static LoraBackend choose(String name) {
-        List<BackendStatus> all = list();
-        for (BackendStatus status : all) {
-            if (name == null ? status.available() : status.name().equals(name)) {
-                if (!status.available()) {
-                    throw new LoraBackendException(
-                            "Backend " + name + " cannot be used: " + status.reason());
-                }
-                return create(status.name());
-            }
-        }
-        throw new LoraConfigurationException(
-                "Unknown backend \""
-                        + name
-                        + "\"; there are "
-                        + all.stream().map(BackendStatus::name).collect(Collectors.joining(", ")));
-    }
-
-    private static LoraBackend create(String name) {
-        return NativeBackend.NAME.equals(name) ? new NativeBackend() : new NdArrayBackend();
+        return BackendManager.builder().optPreferred(name).build().current();
     }
 }

@@ -3,11 +3,19 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.engine.EngineException;
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.LoraFallbackException;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * What the adapted layers of one model share: the backend, the element type, the list of modules
@@ -18,35 +26,60 @@ import java.util.List;
  */
 public final class LoraContext implements AutoCloseable {
 
-    private final LoraBackend backend;
+    private final BackendManager backends;
     private final ElementType type;
     private final NDManager manager;
     private final List<LoraModule> modules = new ArrayList<>();
+    private final ReadWriteLock steps = new ReentrantReadWriteLock();
+    private Consumer<AdapterTable> residents = table -> {};
+    private volatile LoraBackend backend;
     private AdapterTable table;
     private boolean closed;
 
     /**
      * Constructs a new {@code LoraContext} instance.
      *
-     * @param backend the backend
+     * @param backends picks the backend, and the next one when it fails; this model's alone
      * @param type the type of weights and activations
      * @param manager the manager of the model's weights
-     * @throws ai.djl.lora.LoraBackendException if the backend does not compute in that type
+     * @throws LoraBackendException if the backend does not compute in that type
      */
-    public LoraContext(LoraBackend backend, ElementType type, NDManager manager) {
-        BackendChecks.supports(backend, type);
-        this.backend = backend;
+    public LoraContext(BackendManager backends, ElementType type, NDManager manager) {
+        this.backends = backends;
+        this.backend = backends.current();
         this.type = type;
         this.manager = manager;
+        BackendChecks.supports(backend, type);
     }
 
     /**
-     * Returns the backend.
+     * Constructs a new {@code LoraContext} instance with one backend and no other to fall back on.
+     *
+     * @param backend the backend
+     * @param type the type of weights and activations
+     * @param manager the manager of the model's weights
+     * @throws LoraBackendException if the backend does not compute in that type
+     */
+    public LoraContext(LoraBackend backend, ElementType type, NDManager manager) {
+        this(BackendManager.of(backend), type, manager);
+    }
+
+    /**
+     * Returns the backend in use.
      *
      * @return the backend
      */
     public LoraBackend getBackend() {
         return backend;
+    }
+
+    /**
+     * Returns every backend, whether it can be used and how it has done for this model.
+     *
+     * @return the backends in the order of fallback
+     */
+    public List<BackendStatus> getBackendStatus() {
+        return backends.status();
     }
 
     /**
@@ -113,7 +146,7 @@ public final class LoraContext implements AutoCloseable {
     /**
      * Returns the table of resident adapters.
      *
-     * @return the table, owned by this context
+     * @return the table, owned by this context; another one after a change of the backend
      */
     public synchronized AdapterTable getTable() {
         if (closed) {
@@ -122,6 +155,131 @@ public final class LoraContext implements AutoCloseable {
         if (table == null) {
             table = backend.newTable(manager, modules, type);
         }
+        return table;
+    }
+
+    /**
+     * Sets who can fill an empty table with the resident adapters, each in its own slot; called
+     * when another backend is put to use.
+     *
+     * @param loader puts every resident adapter into the table that it is given
+     */
+    public void setResidents(Consumer<AdapterTable> loader) {
+        residents = loader;
+    }
+
+    /**
+     * Runs a step of the model. While it runs nobody changes the backend or merges weights. When
+     * the backend fails, the next one is put to use and the step is run again from its start, so a
+     * step must not leave anything behind that its second run would trip over.
+     *
+     * @param step the step
+     * @param <T> the type of its result
+     * @return the step's result
+     * @throws LoraFallbackException if no other backend can take over
+     */
+    public <T> T runStep(Supplier<T> step) {
+        while (true) {
+            LoraBackend used = null;
+            RuntimeException failure;
+            steps.readLock().lock();
+            try {
+                used = backend;
+                return step.get();
+            } catch (LoraBackendException | EngineException e) {
+                failure = e;
+            } finally {
+                steps.readLock().unlock();
+            }
+            fallBack(used, failure);
+        }
+    }
+
+    /**
+     * Runs a change of the table during which the backend, and with it the table, stays the same.
+     *
+     * @param change the work
+     */
+    public void keepingBackend(Runnable change) {
+        steps.readLock().lock();
+        try {
+            change.run();
+        } finally {
+            steps.readLock().unlock();
+        }
+    }
+
+    /**
+     * Runs what must not overlap with any step.
+     *
+     * @param change the work
+     */
+    public void runAlone(Runnable change) {
+        steps.writeLock().lock();
+        try {
+            change.run();
+        } finally {
+            steps.writeLock().unlock();
+        }
+    }
+
+    /**
+     * Puts another backend to use, with every adapter that is resident now.
+     *
+     * @param name the backend's name
+     * @throws ai.djl.lora.LoraConfigurationException if there is no backend of that name
+     * @throws LoraBackendException if it cannot be used, or not in this model's type; the present
+     *     one stays in use
+     */
+    public void useBackend(String name) {
+        runAlone(
+                () -> {
+                    String before = backend.getName();
+                    LoraBackend next = backends.use(name);
+                    try {
+                        BackendChecks.supports(next, type);
+                        moveTo(next);
+                    } catch (LoraException e) {
+                        backends.use(before);
+                        throw e;
+                    }
+                });
+    }
+
+    private void fallBack(LoraBackend failed, RuntimeException failure) {
+        runAlone(
+                () -> {
+                    if (backend == failed) { // else another thread's step has been here before
+                        moveTo(backends.fallBack(type, failure));
+                    }
+                });
+    }
+
+    /* Whoever calls this runs alone, so that nobody but a first getTable() looks at the table. */
+    private void moveTo(LoraBackend next) {
+        AdapterTable old = openTable();
+        if (old != null) {
+            AdapterTable filled = next.newTable(manager, modules, type);
+            try {
+                residents.accept(filled);
+            } catch (RuntimeException e) {
+                filled.close();
+                throw new LoraFallbackException(
+                        "Backend "
+                                + next.getName()
+                                + " cannot take over the resident adapters: "
+                                + e.getMessage(),
+                        e);
+            }
+            synchronized (this) {
+                table = filled;
+            }
+            old.close();
+        }
+        backend = next;
+    }
+
+    private synchronized AdapterTable openTable() {
         return table;
     }
 

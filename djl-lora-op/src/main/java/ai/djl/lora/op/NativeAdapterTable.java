@@ -15,7 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The adapters of the {@code cpu} backend: each one contiguous tensor, and a native table of where
- * its parts lie. The native table keeps each tensor alive until its slot is removed.
+ * its parts lie. The native table copies the weights into a layout of its own.
  */
 final class NativeAdapterTable implements AdapterTable {
 
@@ -47,6 +47,30 @@ final class NativeAdapterTable implements AdapterTable {
     /** {@inheritDoc} */
     @Override
     public synchronized int put(PackedAdapter adapter) {
+        int slot = slots.take();
+        putOrRelease(slot, adapter);
+        return slot;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public synchronized void put(int slot, PackedAdapter adapter) {
+        if (!slots.take(slot)) {
+            throw new LoraBackendException("Slot " + slot + " of the adapter table is taken");
+        }
+        putOrRelease(slot, adapter);
+    }
+
+    private void putOrRelease(int slot, PackedAdapter adapter) {
+        try {
+            load(slot, adapter);
+        } catch (RuntimeException e) {
+            slots.release(slot);
+            throw e;
+        }
+    }
+
+    private void load(int slot, PackedAdapter adapter) {
         checkOpen();
         PackedAdapterChecks.fits(adapter, modules, type);
         long[] layout = new long[modules.size() * LAYOUT_FIELDS];
@@ -63,19 +87,14 @@ final class NativeAdapterTable implements AdapterTable {
         }
         byte[] data = adapter.data();
         long elements = data.length / type.bytes();
-        int slot = slots.take();
         try (NDArray block =
                 NativeTensorOps.wrap(
                         manager, LoraNative.empty(type.code(), new long[] {elements}))) {
             long handle = NativeTensorOps.handle(block);
             LoraNative.copyFromBytes(handle, 0, data, 0, data.length);
             LoraNative.tablePut(table, slot, handle, layout, scales);
-        } catch (RuntimeException e) {
-            slots.release(slot);
-            throw e;
         }
-        bytesOfSlot.put(slot, (long) data.length);
-        return slot;
+        bytesOfSlot.put(slot, LoraNative.tableBytes(table, slot));
     }
 
     /** {@inheritDoc} */
@@ -93,16 +112,33 @@ final class NativeAdapterTable implements AdapterTable {
     /** {@inheritDoc} */
     @Override
     public NDArray apply(int module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
-        TensorChecks.sgmv(modules.get(module), x, base, bias, plan);
-        LoraNative.sgmv(
-                NativeTensorOps.handle(base),
+        NDArray[] bases = {base};
+        return applyGroup(new int[] {module}, x, bases, new NDArray[] {bias}, plan)[0];
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray[] applyGroup(
+            int[] group, NDArray x, NDArray[] bases, NDArray[] biases, BatchPlan plan) {
+        long[] ys = new long[group.length];
+        long[] biasHandles = new long[group.length];
+        for (int i = 0; i < group.length; ++i) {
+            TensorChecks.sgmv(modules.get(group[i]), x, bases[i], biases[i], plan);
+            ys[i] = NativeTensorOps.handle(bases[i]);
+            biasHandles[i] = biases[i] == null ? 0 : NativeTensorOps.handle(biases[i]);
+        }
+        // the form with entries serves plain plans too: a slot for each segment is its special case
+        LoraNative.sgmvStacked(
+                ys,
                 NativeTensorOps.handle(x),
-                bias == null ? 0 : NativeTensorOps.handle(bias),
-                plan.segmentStarts(),
-                plan.slots(),
+                biasHandles,
+                plan.sharedSegmentStarts(),
+                plan.sharedEntryStarts(),
+                plan.sharedEntrySlots(),
+                plan.sharedEntryWeights(),
                 table,
-                module);
-        return base;
+                group);
+        return bases;
     }
 
     /** {@inheritDoc} */

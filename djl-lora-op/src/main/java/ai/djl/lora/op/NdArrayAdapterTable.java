@@ -43,6 +43,16 @@ final class NdArrayAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public void put(int slot, PackedAdapter adapter) {
+        PackedAdapterChecks.fits(adapter, modules, ElementType.FLOAT32);
+        if (!slots.take(slot)) {
+            throw new LoraBackendException("Slot " + slot + " of the adapter table is taken");
+        }
+        residents.put(slot, new Resident(adapter));
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public void remove(int slot) {
         Resident resident = residents.remove(slot);
         if (resident == null) {
@@ -57,21 +67,20 @@ final class NdArrayAdapterTable implements AdapterTable {
     public NDArray apply(int module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
         TensorChecks.sgmv(modules.get(module), x, base, bias, plan);
         long[] starts = plan.segmentStarts();
-        long[] slotOfSegment = plan.slots();
-        for (int s = 0; s < slotOfSegment.length; ++s) {
-            if (slotOfSegment[s] == BatchPlan.BASE) {
-                continue;
-            }
-            Resident resident = residents.get((int) slotOfSegment[s]);
-            if (resident == null) {
-                throw new LoraBackendException(
-                        "Slot " + slotOfSegment[s] + " of the adapter table is empty");
-            }
-            Part part = resident.parts[module];
-            if (part != null) {
-                NDArray rows = ops.rows(x, starts[s], starts[s + 1]);
-                NDArray delta = rows.matMul(part.a).mul(part.scale).matMul(part.b);
-                ops.rows(base, starts[s], starts[s + 1]).addi(delta);
+        for (int s = 0; s < plan.segments(); ++s) {
+            AdapterMix mix = plan.mix(s);
+            for (int i = 0; i < mix.size(); ++i) {
+                Resident resident = residents.get(mix.slot(i));
+                if (resident == null) {
+                    throw new LoraBackendException(
+                            "Slot " + mix.slot(i) + " of the adapter table is empty");
+                }
+                Part part = resident.parts[module];
+                if (part != null) {
+                    NDArray rows = ops.rows(x, starts[s], starts[s + 1]);
+                    NDArray down = rows.matMul(part.a).mul(part.scale * mix.weight(i));
+                    ops.rows(base, starts[s], starts[s + 1]).addi(down.matMul(part.b));
+                }
             }
         }
         return bias == null ? base : base.addi(bias);

@@ -34,6 +34,12 @@ final class NdArrayBackend implements LoraBackend {
 
     /** {@inheritDoc} */
     @Override
+    public long adapterBytes(List<LoraModule> modules, int[] ranks, ElementType type) {
+        return PackedAdapterChecks.bytes(modules, ranks, type);
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type) {
         BackendChecks.supports(this, type);
         return new NdArrayAdapterTable(ops, manager, modules);

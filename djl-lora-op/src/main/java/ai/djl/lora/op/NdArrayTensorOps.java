@@ -121,7 +121,10 @@ final class NdArrayTensorOps implements TensorOps {
     @Override
     public NDArray toType(NDArray array, ElementType type) {
         requireFloat32(type);
-        return array.toType(DataType.FLOAT32, true);
+        // DJL's toType gives the array's own memory back where the type is the same
+        return array.getDataType() == DataType.FLOAT32
+                ? array.duplicate()
+                : array.toType(DataType.FLOAT32, true);
     }
 
     /** {@inheritDoc} */

@@ -12,6 +12,20 @@ final class PackedAdapterChecks {
 
     private PackedAdapterChecks() {}
 
+    /** Returns the size of A and B of every module without gaps. */
+    static long bytes(List<LoraModule> modules, int[] ranks, ElementType type) {
+        if (ranks.length != modules.size()) {
+            throw new IllegalArgumentException(
+                    ranks.length + " ranks were given for " + modules.size() + " modules");
+        }
+        long elements = 0;
+        for (LoraModule module : modules) {
+            long width = (long) module.inFeatures() + module.outFeatures();
+            elements += ranks[module.index()] * width;
+        }
+        return elements * type.bytes();
+    }
+
     static void fits(PackedAdapter adapter, List<LoraModule> modules, ElementType type) {
         if (adapter.type() != type) {
             throw new LoraCompatibilityException(

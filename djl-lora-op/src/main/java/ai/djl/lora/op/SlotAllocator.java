@@ -16,6 +16,13 @@ final class SlotAllocator {
         return slot;
     }
 
+    /** Takes a given slot; returns whether it was free. */
+    synchronized boolean take(int slot) {
+        boolean free = !used.get(slot);
+        used.set(slot);
+        return free;
+    }
+
     synchronized void release(int slot) {
         used.clear(slot);
     }

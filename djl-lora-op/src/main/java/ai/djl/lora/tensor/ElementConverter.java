@@ -44,15 +44,12 @@ public final class ElementConverter {
         }
         ByteBuffer in = source.slice().order(ByteOrder.LITTLE_ENDIAN);
         ByteBuffer out = target.slice().order(ByteOrder.LITTLE_ENDIAN);
-        switch (from) {
-            case FLOAT32 -> narrow(in.asFloatBuffer(), out.asShortBuffer(), count, to);
-            case FLOAT16, BFLOAT16 -> {
-                if (to == ElementType.FLOAT32) {
-                    widen(in.asShortBuffer(), from, out.asFloatBuffer(), count);
-                } else {
-                    cross(in.asShortBuffer(), from, out.asShortBuffer(), count);
-                }
-            }
+        if (from == ElementType.FLOAT32) {
+            narrow(in.asFloatBuffer(), out.asShortBuffer(), count, to);
+        } else if (to == ElementType.FLOAT32) {
+            widen(in.asShortBuffer(), from, out.asFloatBuffer(), count);
+        } else {
+            cross(in.asShortBuffer(), from, out.asShortBuffer(), count);
         }
         source.position(source.limit());
         target.position(target.position() + count * to.bytes());

@@ -14,6 +14,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -43,14 +44,18 @@ public class OperatorTest {
                     Assert.assertEquals(table.put(adapter.pack(type)), i);
                 }
                 int tokens = random.nextInt(12);
-                int[] slots = new int[tokens];
+                boolean stacks = round % 3 == 0;
+                List<AdapterMix> mixes = new ArrayList<>();
                 for (int t = 0; t < tokens; ++t) {
-                    slots[t] = random.nextInt(adapters.size() + 1) - 1;
+                    mixes.add(
+                            stacks && random.nextBoolean()
+                                    ? randomStack(random, adapters.size())
+                                    : AdapterMix.of(random.nextInt(adapters.size() + 1) - 1));
                 }
                 float[] x = Backends.randomValues(random, (long) tokens * in, 1);
                 float[] base = Backends.randomValues(random, (long) tokens * out, 1);
                 float[] bias = random.nextBoolean() ? Backends.randomValues(random, out, 1) : null;
-                double[] expected = oracle(adapters, slots, x, base, bias, in, out);
+                double[] expected = oracle(adapters, mixes, x, base, bias, in, out);
 
                 TensorOps ops = backend.getTensorOps();
                 NDArray y =
@@ -59,7 +64,7 @@ public class OperatorTest {
                                 Backends.array(manager, ops, type, x, tokens, in),
                                 Backends.array(manager, ops, type, base, tokens, out),
                                 bias == null ? null : Backends.array(manager, ops, type, bias, out),
-                                BatchPlan.ofRows(slots));
+                                BatchPlan.ofMixes(mixes));
                 assertClose(Backends.values(ops, y), expected, type);
             }
         }
@@ -73,7 +78,10 @@ public class OperatorTest {
             PackedAdapter adapter = small(type);
             int first = table.put(adapter);
             int second = table.put(adapter);
-            Assert.assertEquals(table.residentBytes(), 2L * adapter.data().length);
+            int[] ranks = {adapter.entries()[0].rank()};
+            List<LoraModule> modules = List.of(new LoraModule(0, "m", 2, 2));
+            Assert.assertEquals(
+                    table.residentBytes(), 2 * backend.adapterBytes(modules, ranks, type));
             table.remove(first);
             Assert.assertThrows(LoraBackendException.class, () -> table.remove(first));
             NDArray x =
@@ -143,26 +151,36 @@ public class OperatorTest {
                 type, packed.data(), new PackedAdapter.Entry[] {packed.entries()[1]});
     }
 
+    private static AdapterMix randomStack(Random random, int adapters) {
+        int[] slots = IntStream.range(0, adapters).filter(slot -> random.nextBoolean()).toArray();
+        float[] weights = new float[slots.length];
+        for (int i = 0; i < weights.length; ++i) {
+            weights[i] = random.nextFloat() * 2 - 1;
+        }
+        return AdapterMix.stack(slots, weights);
+    }
+
     private static double[] oracle(
             List<Adapter> adapters,
-            int[] slots,
+            List<AdapterMix> mixes,
             float[] x,
             float[] base,
             float[] bias,
             int in,
             int out) {
-        double[] y = new double[slots.length * out];
-        for (int t = 0; t < slots.length; ++t) {
+        double[] y = new double[mixes.size() * out];
+        for (int t = 0; t < mixes.size(); ++t) {
             for (int o = 0; o < out; ++o) {
                 double sum = base[t * out + o] + (bias == null ? 0 : bias[o]);
-                if (slots[t] >= 0) {
-                    Adapter adapter = adapters.get(slots[t]);
+                for (int e = 0; e < mixes.get(t).size(); ++e) {
+                    Adapter adapter = adapters.get(mixes.get(t).slot(e));
+                    double weight = mixes.get(t).weight(e);
                     for (int r = 0; r < adapter.rank; ++r) {
                         double inner = 0;
                         for (int i = 0; i < in; ++i) {
                             inner += (double) adapter.a[r * in + i] * x[t * in + i];
                         }
-                        sum += adapter.scale * adapter.b[o * adapter.rank + r] * inner;
+                        sum += weight * adapter.scale * adapter.b[o * adapter.rank + r] * inner;
                     }
                 }
                 y[t * out + o] = sum;

@@ -46,6 +46,17 @@ public class TensorOpsTest {
         }
     }
 
+    @Test(dataProvider = "backends")
+    public void convertedArrayHasMemoryOfItsOwn(LoraBackend backend, ElementType type) {
+        TensorOps ops = backend.getTensorOps();
+        try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+            NDArray array = Backends.array(manager, ops, type, new float[] {1, 2}, 2);
+            NDArray copy = ops.toType(array, type);
+            ops.copyRows(copy, 0, ops.zeros(manager, new Shape(2), type));
+            Assert.assertEquals(Backends.values(ops, array), new float[] {1, 2});
+        }
+    }
+
     @Test
     public void uploadsMoreThanOneStagingBuffer() {
         TensorOps ops = LoraBackends.choose("pytorch").getTensorOps();

@@ -47,6 +47,7 @@ public final class LoraLibrary {
     private static final String HASH_PREFIX = "sha256.";
 
     private static boolean loaded;
+    private static Path location;
     private static EngineException failure;
 
     private LoraLibrary() {}
@@ -99,6 +100,17 @@ public final class LoraLibrary {
         } catch (EngineException e) {
             return e.getMessage();
         }
+    }
+
+    /**
+     * Returns the file that the library was loaded from, loading it if that was not tried before.
+     *
+     * @return the file
+     * @throws EngineException if the library cannot be used, with the reason and what to do
+     */
+    public static synchronized Path path() {
+        load();
+        return location;
     }
 
     /**
@@ -164,6 +176,7 @@ public final class LoraLibrary {
                             + ", or name a library of the jar's version");
         }
         logger.debug("Loaded {}: {}", path, description);
+        location = path;
     }
 
     private static Path find(Properties properties) {

@@ -169,6 +169,15 @@ public final class LoraNative {
             long tensor, long byteOffset, byte[] target, int to, int length);
 
     /**
+     * Reads the whole memory of a tensor with every thread, as fast as the machine allows. The time
+     * that it takes is the limit that memory sets to a kernel which reads as much.
+     *
+     * @param tensor a contiguous tensor
+     * @return a sum of what was read, which means nothing but that all of it was
+     */
+    public static native long readAll(long tensor);
+
+    /**
      * Converts a tensor.
      *
      * @param tensor a tensor of any type and strides

@@ -1,0 +1,117 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cli;
+
+import ai.djl.Device;
+import ai.djl.MalformedModelException;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDList;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ModelNotFoundException;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.translate.NoopTranslator;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.regex.Pattern;
+import picocli.CommandLine.Option;
+
+/** The options of every command that runs a model: in which type, and by which backend. */
+final class ModelOptions {
+
+    // One letter and a colon is a drive, not a scheme.
+    private static final Pattern URL = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]+:.*");
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "TYPE",
+            defaultValue = "float32",
+            converter = TypeConverter.class,
+            description =
+                    "The type to compute in, float32 or bfloat16, whatever the files hold."
+                            + " Default: float32.")
+    private ElementType type;
+
+    @Option(
+            names = "--backend",
+            paramLabel = "NAME",
+            description =
+                    "What computes: cpu (the native operators, float32 and bfloat16) or pytorch"
+                            + " (plain NDArray operations, float32). Default: the first of them"
+                            + " that works here; 'djl-lora doctor' tells which and why.")
+    private String backend;
+
+    /**
+     * Returns the type to compute in.
+     *
+     * @return the type
+     */
+    ElementType type() {
+        return type;
+    }
+
+    /**
+     * Loads a model.
+     *
+     * @param model a folder in Hugging Face layout, or a URL
+     * @return the model, owned by the caller
+     * @throws IOException if a file cannot be read
+     * @throws ModelNotFoundException if there is no such model
+     * @throws MalformedModelException if its files are not a model
+     */
+    ZooModel<NDList, NDList> open(String model)
+            throws IOException, ModelNotFoundException, MalformedModelException {
+        Criteria.Builder<NDList, NDList> criteria =
+                Criteria.builder()
+                        .setTypes(NDList.class, NDList.class)
+                        .optEngine("PyTorch")
+                        // Both backends compute there, also where libtorch could use a GPU.
+                        .optDevice(Device.cpu())
+                        .optTranslator(new NoopTranslator())
+                        .optArgument("dtype", type.label());
+        if (backend != null) {
+            criteria.optArgument("backend", backend);
+        }
+        if (URL.matcher(model).matches()) {
+            try {
+                criteria.optModelUrls(model);
+            } catch (IllegalArgumentException e) {
+                throw new LoraConfigurationException(e.getMessage(), e);
+            }
+        } else {
+            criteria.optModelPath(folder(model));
+        }
+        return criteria.build().loadModel();
+    }
+
+    private static Path folder(String model) {
+        Path directory = Path.of(model);
+        if (!Files.isDirectory(directory)) {
+            throw new LoraConfigurationException(
+                    model
+                            + ": "
+                            + (Files.exists(directory) ? "is not a folder" : "no such folder")
+                            + "; expected a model in Hugging Face layout");
+        }
+        // DJL would take a folder without it for a TorchScript model, and ask for that.
+        Path config = directory.resolve("config.json");
+        if (!Files.exists(config)) {
+            throw new LoraConfigurationException(
+                    config + ": no such file; expected a model in Hugging Face layout");
+        }
+        return directory;
+    }
+
+    /**
+     * Returns what runs a loaded model.
+     *
+     * @param model the model
+     * @return its block
+     */
+    static CausalLanguageModel blockOf(ZooModel<?, ?> model) {
+        return (CausalLanguageModel) model.getBlock();
+    }
+}

@@ -1,0 +1,112 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cli;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.BatchGenerator;
+import ai.djl.lora.generate.FinishReason;
+import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.GenerationStatistics;
+import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.translate.TextTokenizer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Prompts that are answered together, as one mixed batch. */
+final class TextBatch {
+
+    private final TextTokenizer tokenizer;
+    private final List<String> places = new ArrayList<>();
+    private final List<GenerationRequest> requests = new ArrayList<>();
+    private GenerationStatistics statistics;
+
+    /**
+     * Constructs a new {@code TextBatch} instance.
+     *
+     * @param tokenizer the model's tokenizer
+     */
+    TextBatch(TextTokenizer tokenizer) {
+        this.tokenizer = tokenizer;
+    }
+
+    /**
+     * Adds a prompt.
+     *
+     * @param line the line of input, with the fields {@code prompt} and {@code adapter}
+     * @param sampling how its tokens are chosen
+     */
+    void add(PromptReader.Line line, SamplingParameters sampling) {
+        String prompt = line.get("prompt");
+        if (prompt.isEmpty()) {
+            throw new LoraConfigurationException(
+                    line.where() + ": field \"prompt\" is empty, expected a text");
+        }
+        int[] tokens;
+        try {
+            tokens = tokenizer.encode(prompt);
+        } catch (LoraConfigurationException e) {
+            throw new LoraConfigurationException(
+                    line.where() + ": field \"prompt\": " + e.getMessage(), e);
+        }
+        places.add(line.where());
+        requests.add(new GenerationRequest(tokens, line.get("adapter"), sampling));
+    }
+
+    /**
+     * Answers every prompt.
+     *
+     * @param model the model
+     * @param progress told after each step
+     * @return the answers, in the prompts' order
+     */
+    List<Answer> run(CausalLanguageModel model, Progress progress) {
+        List<GenerationResult> results;
+        try {
+            results = new BatchGenerator(model).generate(requests, step -> tell(step, progress));
+        } catch (GenerationRequestException e) {
+            throw new LoraConfigurationException(
+                    places.get(e.getIndex()) + ": " + e.getReason(), e);
+        }
+        List<Answer> answers = new ArrayList<>(results.size());
+        for (GenerationResult result : results) {
+            int[] prompt = requests.get(answers.size()).promptTokens();
+            int[] tokens = result.tokens();
+            // The end-of-text token is a token, but no text.
+            int end = tokens.length - (result.finishReason() == FinishReason.STOP ? 1 : 0);
+            String text = tokenizer.decodeContinuation(prompt, Arrays.copyOf(tokens, end));
+            answers.add(new Answer(result.adapter(), text, tokens, result.finishReason()));
+        }
+        return answers;
+    }
+
+    /**
+     * Returns how long the batch took.
+     *
+     * @return the numbers after the last step; null before {@link #run}, and of an empty batch
+     */
+    GenerationStatistics statistics() {
+        return statistics;
+    }
+
+    private void tell(GenerationStatistics step, Progress progress) {
+        statistics = step;
+        progress.update(
+                "%d of %d answers, %d tokens",
+                step.finishedRows(), step.rows(), step.generatedTokens());
+    }
+
+    /**
+     * An answer.
+     *
+     * @param adapter the adapter that gave it, empty for the base model
+     * @param text the text behind the prompt
+     * @param tokens the generated ids
+     * @param finishReason why it ended
+     */
+    record Answer(String adapter, String text, int[] tokens, FinishReason finishReason) {}
+}

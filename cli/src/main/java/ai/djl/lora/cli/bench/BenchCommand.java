@@ -1,0 +1,22 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cli.bench;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** The benchmarks. */
+@Command(
+        name = "bench",
+        description = "Measures this machine with and without djl-lora's own kernels.",
+        subcommands = OperatorBenchCommand.class,
+        synopsisSubcommandLabel = "COMMAND")
+public final class BenchCommand {
+
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "Show this help message and exit.")
+    private boolean help;
+}

@@ -1,0 +1,43 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import java.util.Optional;
+
+/**
+ * Makes a backend, or says why it cannot.
+ *
+ * <p>Providers of other jars are found through {@link java.util.ServiceLoader}; an application may
+ * also hand one to {@link BackendManager.Builder#addProvider}.
+ */
+public interface BackendProvider {
+
+    /**
+     * Returns the name by which users choose the backend.
+     *
+     * @return the name, such as {@code cpu}
+     */
+    String getName();
+
+    /**
+     * Returns what the backend is, for people who read a list of them.
+     *
+     * @return one line
+     */
+    String getDescription();
+
+    /**
+     * Returns why the backend cannot be used in this process.
+     *
+     * @return the reason, empty if it can be used
+     */
+    Optional<String> whyUnavailable();
+
+    /**
+     * Makes the backend.
+     *
+     * @return a new instance
+     */
+    LoraBackend create();
+}

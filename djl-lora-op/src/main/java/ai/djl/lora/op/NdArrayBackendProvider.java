@@ -1,0 +1,34 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import java.util.Optional;
+
+/** Provides the backend {@code pytorch}, which is there wherever DJL's PyTorch engine is. */
+final class NdArrayBackendProvider implements BackendProvider {
+
+    /** {@inheritDoc} */
+    @Override
+    public String getName() {
+        return NdArrayBackend.NAME;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public String getDescription() {
+        return "plain NDArray operations, float32";
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Optional<String> whyUnavailable() {
+        return Optional.empty();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public LoraBackend create() {
+        return new NdArrayBackend();
+    }
+}

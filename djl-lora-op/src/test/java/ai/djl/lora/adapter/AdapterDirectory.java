@@ -1,0 +1,91 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.adapter;
+
+import ai.djl.lora.TempDirectory;
+import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.safetensors.SafetensorsWriter;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.lora.tensor.HostTensor;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/** A small adapter on the disk, right until a test spoils it. */
+final class AdapterDirectory implements AutoCloseable {
+
+    static final String Q = "model.layers.0.self_attn.q_proj";
+    static final String V = "model.layers.0.self_attn.v_proj";
+    static final String PREFIX = "base_model.model.";
+
+    /** A model of one layer; its output layer is not adapted. */
+    static final List<LoraModule> MODULES =
+            List.of(
+                    new LoraModule(0, Q, 6, 4),
+                    new LoraModule(1, V, 6, 2),
+                    new LoraModule(2, "model.layers.0.mlp.up_proj", 6, 10),
+                    new LoraModule(3, "lm_head", 6, 12));
+
+    final JsonObject config =
+            JsonParser.parseString(
+                            "{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 6,"
+                                    + " \"target_modules\": [\"q_proj\", \"v_proj\"]}")
+                    .getAsJsonObject();
+    final Map<String, HostTensor> tensors = new LinkedHashMap<>();
+    private final TempDirectory directory;
+
+    AdapterDirectory() throws IOException {
+        directory = new TempDirectory();
+        put(PREFIX + Q + ".lora_A.weight", ElementType.FLOAT32, 3, 6);
+        put(PREFIX + Q + ".lora_B.weight", ElementType.FLOAT32, 4, 3);
+        put(PREFIX + V + ".lora_A.weight", ElementType.FLOAT32, 3, 6);
+        put(PREFIX + V + ".lora_B.weight", ElementType.FLOAT32, 2, 3);
+    }
+
+    Path path() {
+        return directory.path();
+    }
+
+    /** Puts a tensor whose values follow from its number of elements. */
+    void put(String name, ElementType type, int rows, int columns) {
+        float[] values = new float[rows * columns];
+        Random random = new Random(values.length);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        tensors.put(name, SafetensorsWriter.tensor(type, rows, columns, values));
+    }
+
+    /** Sets a field of the configuration to JSON text, or removes it with null. */
+    AdapterDirectory with(String field, String json) {
+        if (json == null) {
+            config.remove(field);
+        } else {
+            JsonElement value = JsonParser.parseString(json);
+            config.add(field, value);
+        }
+        return this;
+    }
+
+    void write() throws IOException {
+        directory.write(PeftConfig.FILE_NAME, config.toString());
+        SafetensorsWriter.write(path().resolve("adapter_model.safetensors"), tensors);
+    }
+
+    LoraAdapter load() throws IOException {
+        write();
+        return AdapterLoader.load(path(), MODULES);
+    }
+
+    @Override
+    public void close() throws IOException {
+        directory.close();
+    }
+}

@@ -1,0 +1,103 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate;
+
+import ai.djl.lora.model.KvCache;
+import ai.djl.lora.op.AdapterMix;
+import java.util.Arrays;
+import java.util.function.IntPredicate;
+
+/** The state of one request while it is generated: what it has written, and its cache. */
+final class Sequence implements AutoCloseable {
+
+    private final int index;
+    private final GenerationRequest request;
+    private final AdapterMix mix;
+    private final int limit;
+    private final Sampler sampler;
+    private KvCache cache;
+    private int[] tokens = new int[16];
+    private int length;
+    private FinishReason finishReason;
+
+    /**
+     * Constructs a new {@code Sequence} instance.
+     *
+     * @param index the request's place in the batch
+     * @param request the request, valid
+     * @param mix what the request's adapter adds to the base model
+     * @param positions the number of positions that the model has
+     */
+    Sequence(int index, GenerationRequest request, AdapterMix mix, int positions) {
+        this.index = index;
+        this.request = request;
+        this.mix = mix;
+        this.limit =
+                Math.min(
+                        request.sampling().maxNewTokens(),
+                        positions - request.promptTokens().length);
+        this.sampler = new Sampler(request.sampling());
+    }
+
+    int index() {
+        return index;
+    }
+
+    GenerationRequest request() {
+        return request;
+    }
+
+    AdapterMix mix() {
+        return mix;
+    }
+
+    /** Returns the number of new tokens. */
+    int length() {
+        return length;
+    }
+
+    KvCache cache() {
+        return cache;
+    }
+
+    void start(KvCache emptyCache) {
+        cache = emptyCache;
+    }
+
+    boolean isFinished() {
+        return finishReason != null;
+    }
+
+    /** Returns the tokens that the next step has to run: the prompt, then each new token. */
+    int[] nextTokens() {
+        return length == 0 ? request.promptTokens() : new int[] {tokens[length - 1]};
+    }
+
+    /** Chooses the next token from the sequence's row of logits and takes it. */
+    void advance(float[] logits, int offset, int vocabSize, IntPredicate endOfText) {
+        int token = sampler.sample(logits, offset, vocabSize);
+        if (length == tokens.length) {
+            tokens = Arrays.copyOf(tokens, 2 * length);
+        }
+        tokens[length++] = token;
+        if (endOfText.test(token)) {
+            finishReason = FinishReason.STOP;
+        } else if (length == limit) {
+            finishReason = FinishReason.LENGTH;
+        }
+    }
+
+    GenerationResult result() {
+        return new GenerationResult(request.adapter(), Arrays.copyOf(tokens, length), finishReason);
+    }
+
+    /** Frees the cache. */
+    @Override
+    public void close() {
+        if (cache != null) {
+            cache.close();
+            cache = null;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import ai.djl.lora.nn.AdaptedBlock;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+
+/** A language model that predicts the next token, sequence by sequence, each with its adapter. */
+public interface CausalLanguageModel extends AdaptedBlock {
+
+    /**
+     * Returns the model's configuration.
+     *
+     * @return the configuration
+     */
+    LlamaConfig getConfig();
+
+    /**
+     * Makes the empty cache of a new sequence.
+     *
+     * @param manager the manager that the cache's memory is to belong to
+     * @return the cache, owned by the caller
+     */
+    KvCache newKvCache(NDManager manager);
+
+    /**
+     * Computes the logits of the tokens that a step adds to its sequences.
+     *
+     * <p>The step is checked whole before anything is computed. When it succeeds each cache has
+     * grown by its sequence's tokens; when it fails, the caches' lengths are what they were. Steps
+     * may run on several threads at once if they share no cache.
+     *
+     * @param manager the manager to attach the result to
+     * @param step the sequences and their new tokens
+     * @return logits, float32: [sequences, vocabulary], for the last new token of each sequence in
+     *     the step's order; with {@link ForwardStep#allPositions()} [tokens, vocabulary], for every
+     *     new token, sequences one behind the other
+     * @throws ai.djl.lora.LoraConfigurationException if a token is not in the vocabulary, or a
+     *     sequence grows beyond the model's positions
+     */
+    NDArray forward(NDManager manager, ForwardStep step);
+}

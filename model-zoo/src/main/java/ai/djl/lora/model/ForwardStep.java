@@ -1,0 +1,151 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.op.AdapterMix;
+import ai.djl.lora.op.BatchPlan;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * The new tokens of a step: whole prompts, parts of prompts and single tokens, of any number of
+ * sequences that each have their own cache and adapter.
+ *
+ * <p>The fewest segments result when sequences of one adapter are neighbours; any order is right.
+ */
+public final class ForwardStep {
+
+    private final List<Sequence> sequences;
+    private final boolean allPositions;
+    private final int tokenCount;
+
+    private ForwardStep(Builder builder) {
+        this.sequences = List.copyOf(builder.sequences);
+        this.allPositions = builder.allPositions;
+        this.tokenCount = sequences.stream().mapToInt(s -> s.tokens.length).sum();
+    }
+
+    /**
+     * Returns a builder of steps.
+     *
+     * @return a new builder
+     */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /**
+     * Returns the number of sequences.
+     *
+     * @return the number of sequences
+     */
+    public int sequenceCount() {
+        return sequences.size();
+    }
+
+    /**
+     * Returns the number of new tokens of all sequences.
+     *
+     * @return the number of tokens
+     */
+    public int tokenCount() {
+        return tokenCount;
+    }
+
+    /**
+     * Returns whether the logits of all new tokens are wanted, not only of each sequence's last.
+     *
+     * @return whether all are
+     */
+    public boolean allPositions() {
+        return allPositions;
+    }
+
+    List<Sequence> sequences() {
+        return sequences;
+    }
+
+    /** One sequence of a step. Its tokens are not changed by anyone. */
+    record Sequence(KvCache cache, AdapterMix mix, int[] tokens) {}
+
+    /** A builder of {@link ForwardStep}s. */
+    public static final class Builder {
+
+        private final List<Sequence> sequences = new ArrayList<>();
+        private final Set<KvCache> caches = Collections.newSetFromMap(new IdentityHashMap<>());
+        private boolean allPositions;
+
+        private Builder() {}
+
+        /**
+         * Adds a sequence.
+         *
+         * @param cache the sequence's cache, which holds the tokens before the new ones
+         * @param slot the slot of the adapter, {@link BatchPlan#BASE} for none
+         * @param tokens the new tokens, at least one
+         * @return this builder
+         * @throws LoraConfigurationException if there are no tokens
+         */
+        public Builder addSequence(KvCache cache, int slot, int... tokens) {
+            if (slot < BatchPlan.BASE) {
+                throw new IllegalArgumentException(
+                        "slot is " + slot + "; slots are -1 (base) or more");
+            }
+            return addSequence(cache, AdapterMix.of(slot), tokens);
+        }
+
+        /**
+         * Adds a sequence that may use a stack of adapters.
+         *
+         * @param cache the sequence's cache, which holds the tokens before the new ones
+         * @param mix what the sequence adds to the base model
+         * @param tokens the new tokens, at least one
+         * @return this builder
+         * @throws LoraConfigurationException if there are no tokens
+         */
+        public Builder addSequence(KvCache cache, AdapterMix mix, int... tokens) {
+            if (tokens.length == 0) {
+                throw new LoraConfigurationException(
+                        "Sequence " + sequences.size() + " has no tokens; expected at least one");
+            }
+            if (!caches.add(cache)) {
+                throw new IllegalArgumentException(
+                        "Sequence "
+                                + sequences.size()
+                                + " has the cache of another sequence of this step");
+            }
+            sequences.add(new Sequence(cache, mix, tokens.clone()));
+            return this;
+        }
+
+        /**
+         * Sets whether the logits of all new tokens are wanted, not only of each sequence's last.
+         *
+         * @param allPositions whether all are
+         * @return this builder
+         */
+        public Builder optAllPositions(boolean allPositions) {
+            this.allPositions = allPositions;
+            return this;
+        }
+
+        /**
+         * Builds the step.
+         *
+         * @return the step
+         * @throws LoraConfigurationException if there is no sequence
+         */
+        public ForwardStep build() {
+            if (sequences.isEmpty()) {
+                throw new LoraConfigurationException(
+                        "The step has no sequences; expected at least one");
+            }
+            return new ForwardStep(this);
+        }
+    }
+}

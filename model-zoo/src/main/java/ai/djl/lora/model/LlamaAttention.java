@@ -1,0 +1,126 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.TensorOps;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+
+/**
+ * Attention with rotary positions, query heads in groups (arXiv 2305.13245), and where the model
+ * has them normalised queries and keys and a sliding window.
+ *
+ * <p>Projections take the tokens of all sequences together; each sequence then attends to its own
+ * cache.
+ */
+final class LlamaAttention extends StepBlock {
+
+    private final LoraContext context;
+    private final LlamaConfig config;
+    private final int layer;
+    private final double scale;
+    private final LoraLinear queryProjection;
+    private final LoraLinear keyProjection;
+    private final LoraLinear valueProjection;
+    private final LoraLinear outputProjection;
+    private final RmsNorm queryNorm;
+    private final RmsNorm keyNorm;
+
+    /**
+     * Constructs a new {@code LlamaAttention} instance.
+     *
+     * @param context the model's context
+     * @param config the model's configuration
+     * @param layer the index of the decoder layer
+     * @param weights the model's weights
+     */
+    LlamaAttention(LoraContext context, LlamaConfig config, int layer, LlamaWeights weights) {
+        this.context = context;
+        this.config = config;
+        this.layer = layer;
+        this.scale = 1 / Math.sqrt(config.headDim());
+        String prefix = "model.layers." + layer + ".self_attn.";
+        this.queryProjection = addChildBlock("q_proj", weights.linear(prefix + "q_proj"));
+        this.keyProjection = addChildBlock("k_proj", weights.linear(prefix + "k_proj"));
+        this.valueProjection = addChildBlock("v_proj", weights.linear(prefix + "v_proj"));
+        this.outputProjection = addChildBlock("o_proj", weights.linear(prefix + "o_proj"));
+        if (config.queryKeyNorm()) {
+            this.queryNorm = addChildBlock("q_norm", weights.norm(prefix + "q_norm"));
+            this.keyNorm = addChildBlock("k_norm", weights.norm(prefix + "k_norm"));
+        } else {
+            this.queryNorm = null;
+            this.keyNorm = null;
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    NDArray forward(NDArray x, StepState step) {
+        long tokens = x.getShape().get(0);
+        int heads = config.numAttentionHeads();
+        int dim = config.headDim();
+        Shape keyShape = new Shape(tokens, config.numKeyValueHeads(), dim);
+        NDArray[] projected =
+                LoraLinear.forwardAll(
+                        x, step.plan(), queryProjection, keyProjection, valueProjection);
+        NDArray queries = projected[0].reshape(new Shape(tokens, heads, dim));
+        NDArray keys = projected[1].reshape(keyShape);
+        NDArray values = projected[2].reshape(keyShape);
+        if (queryNorm != null) {
+            queries = queryNorm.forward(queries);
+            keys = keyNorm.forward(keys);
+        }
+        TensorOps ops = context.getOps();
+        queries = ops.rotary(queries, step.cos(), step.sin());
+        keys = ops.rotary(keys, step.cos(), step.sin());
+
+        NDManager manager = x.getManager();
+        NDArray attended;
+        if (step.spans().size() == 1) {
+            attended = attend(queries, keys, values, step.spans().get(0), step);
+        } else {
+            attended = ops.zeros(manager, queries.getShape(), context.getType());
+            for (StepState.Span span : step.spans()) {
+                try (NDManager spanManager = manager.newSubManager()) {
+                    NDArray part =
+                            attend(
+                                    rowsOf(queries, span, spanManager),
+                                    rowsOf(keys, span, spanManager),
+                                    rowsOf(values, span, spanManager),
+                                    span,
+                                    step);
+                    ops.copyRows(attended, span.row(), part);
+                }
+            }
+        }
+        return outputProjection.forward(
+                attended.reshape(new Shape(tokens, (long) heads * dim)), step.plan());
+    }
+
+    private NDArray rowsOf(NDArray array, StepState.Span span, NDManager manager) {
+        NDArray rows = context.getOps().rows(array, span.row(), span.row() + span.count());
+        rows.attach(manager);
+        return rows;
+    }
+
+    private NDArray attend(
+            NDArray queries, NDArray keys, NDArray values, StepState.Span span, StepState step) {
+        KvCache cache = span.cache();
+        cache.write(layer, keys, values);
+        int window = config.slidingWindows().get(layer);
+        int first = span.firstKey(window);
+        NDManager manager = queries.getManager();
+        return context.getOps()
+                .attention(
+                        queries,
+                        cache.keys(layer, first, span.total(), manager),
+                        cache.values(layer, first, span.total(), manager),
+                        step.mask(span, window),
+                        span.isCausal(window),
+                        scale);
+    }
+}

@@ -1,0 +1,370 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.AdapterMix;
+import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.TensorOps;
+import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Parameter;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * A decoder-only transformer of the Llama family: Llama 2 and 3, Mistral, Qwen2 and Qwen3.
+ *
+ * <p>The tokens of all sequences of a step lie in one matrix [tokens, hidden], so that each linear
+ * layer is one product and one call of the adapters' operator; only attention goes sequence by
+ * sequence.
+ *
+ * <p>DJL's own {@code forward} takes token ids [batch, sequence], int64 or int32, each row a fresh
+ * sequence of full length, and returns logits [batch, sequence, vocabulary], float32. The
+ * parameters may hold a {@link BatchPlan} under {@link LoraLinear#PLAN}, with one slot for each row
+ * of the batch or one for each token (batch times sequence, row by row); without one the base model
+ * answers.
+ */
+public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel {
+
+    private static final byte VERSION = 1;
+
+    private final LlamaConfig config;
+    private final LoraContext context;
+    private final AdapterStore adapters;
+    private final NDArray embedding;
+    private final List<LlamaDecoderLayer> layers = new ArrayList<>();
+    private final RmsNorm finalNorm;
+    private final LoraLinear output;
+    private final RotaryTable rotary;
+
+    private LlamaBlock(LlamaConfig config, LoraContext context, LlamaWeights weights) {
+        super(VERSION);
+        this.config = config;
+        this.context = context;
+        this.embedding = weights.array(LlamaWeights.EMBEDDING + ".weight");
+        Parameter parameter =
+                Parameter.builder()
+                        .setName(LlamaWeights.EMBEDDING + ".weight")
+                        .setType(Parameter.Type.WEIGHT)
+                        .optRequiresGrad(false)
+                        .build();
+        parameter.setArray(embedding);
+        addParameter(parameter);
+        for (int i = 0; i < config.numHiddenLayers(); ++i) {
+            layers.add(addChildBlock("model.layers." + i, layer(i, weights)));
+        }
+        this.finalNorm =
+                addChildBlock(LlamaWeights.FINAL_NORM, weights.norm(LlamaWeights.FINAL_NORM));
+        this.output =
+                config.tieWordEmbeddings()
+                        ? null
+                        : addChildBlock(LlamaWeights.OUTPUT, weights.linear(LlamaWeights.OUTPUT));
+        this.rotary = new RotaryTable(config, context);
+        this.adapters = new AdapterStore(context);
+        beforeInitialize(new Shape(-1, -1));
+    }
+
+    /**
+     * Loads a model from a Hugging Face folder.
+     *
+     * @param directory the folder with {@code config.json} and safetensors files
+     * @param config the configuration in that folder
+     * @param context what the adapted layers share; the weights belong to its manager
+     * @return the model
+     * @throws LoraConfigurationException if the weights are not those of the configuration's model
+     */
+    public static LlamaBlock load(Path directory, LlamaConfig config, LoraContext context) {
+        try (LlamaWeights weights = LlamaWeights.open(directory, config, context)) {
+            return new LlamaBlock(config, context, weights);
+        }
+    }
+
+    private LlamaDecoderLayer layer(int index, LlamaWeights weights) {
+        String prefix = "model.layers." + index + '.';
+        return new LlamaDecoderLayer(
+                weights.norm(prefix + "input_layernorm"),
+                new LlamaAttention(context, config, index, weights),
+                weights.norm(prefix + "post_attention_layernorm"),
+                new LlamaMlp(
+                        context,
+                        weights.linear(prefix + "mlp.gate_proj"),
+                        weights.linear(prefix + "mlp.up_proj"),
+                        weights.linear(prefix + "mlp.down_proj")));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public LlamaConfig getConfig() {
+        return config;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public LoraContext getLoraContext() {
+        return context;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public AdapterStore getAdapters() {
+        return adapters;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public KvCache newKvCache(NDManager manager) {
+        return new KvCache(config, context, manager);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray forward(NDManager manager, ForwardStep step) {
+        List<AdapterMix> mixes = new ArrayList<>(step.tokenCount());
+        for (ForwardStep.Sequence sequence : step.sequences()) {
+            mixes.addAll(Collections.nCopies(sequence.tokens().length, sequence.mix()));
+        }
+        return run(manager, step, mixes);
+    }
+
+    private NDArray run(NDManager manager, ForwardStep step, List<AdapterMix> mixOfToken) {
+        int[] tokens = check(step);
+        // caches count their tokens at the end, so that a step that is run again overwrites them
+        NDArray logits = context.runStep(() -> logits(manager, step, tokens, mixOfToken));
+        step.sequences().forEach(sequence -> sequence.cache().advance(sequence.tokens().length));
+        return logits;
+    }
+
+    private NDArray logits(
+            NDManager manager, ForwardStep step, int[] tokens, List<AdapterMix> mixOfToken) {
+        step.sequences().forEach(sequence -> sequence.cache().reserve(sequence.tokens().length));
+        try (NDManager stepManager = manager.newSubManager()) {
+            StepState state = newState(stepManager, step, BatchPlan.ofMixes(mixOfToken));
+            NDArray x = hiddenStates(stepManager, tokens, state);
+            BatchPlan plan = state.plan();
+            if (!step.allPositions() && step.sequenceCount() < step.tokenCount()) {
+                int[] lastRows = lastRows(state);
+                x = context.getOps().embedding(x, ids(stepManager, lastRows));
+                plan =
+                        BatchPlan.ofMixes(
+                                Arrays.stream(lastRows).mapToObj(mixOfToken::get).toList());
+            }
+            NDArray logits = logits(finalNorm.forward(x), plan);
+            logits.attach(manager);
+            return logits;
+        }
+    }
+
+    /** Checks a step and returns its tokens, sequences one behind the other. */
+    private int[] check(ForwardStep step) {
+        int[] tokens = new int[step.tokenCount()];
+        int row = 0;
+        for (int i = 0; i < step.sequenceCount(); ++i) {
+            ForwardStep.Sequence sequence = step.sequences().get(i);
+            sequence.cache().requireUsable(context);
+            int count = sequence.tokens().length;
+            long total = (long) sequence.cache().length() + count;
+            if (total > config.maxPositionEmbeddings()) {
+                throw new LoraConfigurationException(
+                        "Sequence "
+                                + i
+                                + " would have "
+                                + total
+                                + " tokens; expected at most max_position_embeddings, which is "
+                                + config.maxPositionEmbeddings());
+            }
+            for (int token : sequence.tokens()) {
+                if (token < 0 || token >= config.vocabSize()) {
+                    throw new LoraConfigurationException(
+                            "Sequence "
+                                    + i
+                                    + " has token id "
+                                    + token
+                                    + "; expected 0 to "
+                                    + (config.vocabSize() - 1));
+                }
+                tokens[row++] = token;
+            }
+        }
+        return tokens;
+    }
+
+    private StepState newState(NDManager manager, ForwardStep step, BatchPlan plan) {
+        int[] positions = new int[step.tokenCount()];
+        int highest = 0;
+        int row = 0;
+        List<StepState.Span> spans = new ArrayList<>(step.sequenceCount());
+        for (ForwardStep.Sequence sequence : step.sequences()) {
+            int count = sequence.tokens().length;
+            StepState.Span span = new StepState.Span(sequence.cache(), row, count);
+            spans.add(span);
+            for (int i = 0; i < count; ++i) {
+                positions[row++] = span.past() + i;
+            }
+            highest = Math.max(highest, span.total() - 1);
+        }
+        return new StepState(manager, plan, rotary.rows(ids(manager, positions), highest), spans);
+    }
+
+    /* Each layer's arrays belong to a manager of its own, which ends with the layer. */
+    private NDArray hiddenStates(NDManager manager, int[] tokens, StepState state) {
+        NDArray x = context.getOps().embedding(embedding, ids(manager, tokens));
+        for (LlamaDecoderLayer layer : layers) {
+            try (NDManager layerManager = manager.newSubManager()) {
+                x.attach(layerManager);
+                x = layer.forward(x, state);
+                x.attach(manager);
+            }
+        }
+        return x;
+    }
+
+    private NDArray logits(NDArray x, BatchPlan plan) {
+        TensorOps ops = context.getOps();
+        NDArray logits = output == null ? ops.linear(x, embedding) : output.forward(x, plan);
+        return context.getType() == ElementType.FLOAT32
+                ? logits
+                : ops.toType(logits, ElementType.FLOAT32);
+    }
+
+    private static int[] lastRows(StepState state) {
+        return state.spans().stream().mapToInt(span -> span.row() + span.count() - 1).toArray();
+    }
+
+    private static NDArray ids(NDManager manager, int[] values) {
+        return manager.create(Arrays.stream(values).asLongStream().toArray());
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    protected NDList forwardInternal(
+            ParameterStore parameterStore,
+            NDList inputs,
+            boolean training,
+            PairList<String, Object> params) {
+        if (training) {
+            throw new UnsupportedOperationException("The model is for inference; train elsewhere");
+        }
+        NDArray ids = inputs.singletonOrThrow();
+        Shape shape = ids.getShape();
+        if (shape.dimension() != 2 || shape.size() == 0) {
+            throw new LoraConfigurationException(
+                    "Token ids have shape " + shape + "; expected [batch, sequence], not empty");
+        }
+        int batch = Math.toIntExact(shape.get(0));
+        int length = Math.toIntExact(shape.get(1));
+        int[] tokens = tokens(ids);
+        List<AdapterMix> mixes = mixes(params, batch, length);
+        NDManager manager = ids.getManager();
+        List<KvCache> caches = new ArrayList<>(batch);
+        try {
+            ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
+            for (int i = 0; i < batch; ++i) {
+                caches.add(newKvCache(manager));
+                step.addSequence(
+                        caches.get(i),
+                        BatchPlan.BASE,
+                        Arrays.copyOfRange(tokens, i * length, (i + 1) * length));
+            }
+            try (NDArray logits = run(manager, step.build(), mixes)) {
+                return new NDList(logits.reshape(new Shape(batch, length, config.vocabSize())));
+            }
+        } finally {
+            caches.forEach(KvCache::close);
+        }
+    }
+
+    private static int[] tokens(NDArray ids) {
+        if (ids.getDataType() == DataType.INT32) {
+            return ids.toIntArray();
+        }
+        if (ids.getDataType() != DataType.INT64) {
+            throw new LoraConfigurationException(
+                    "Token ids are of type " + ids.getDataType() + "; expected int64 or int32");
+        }
+        // an id that does not fit an int is not in the vocabulary either, as -1 is not
+        return Arrays.stream(ids.toLongArray())
+                .mapToInt(id -> id == (int) id ? (int) id : -1)
+                .toArray();
+    }
+
+    private static List<AdapterMix> mixes(PairList<String, Object> params, int batch, int length) {
+        int tokens = Math.multiplyExact(batch, length);
+        Object plan = params == null ? null : params.get(LoraLinear.PLAN);
+        if (plan == null) {
+            return Collections.nCopies(tokens, AdapterMix.BASE);
+        }
+        if (!(plan instanceof BatchPlan batchPlan)) {
+            throw new IllegalArgumentException(
+                    LoraLinear.PLAN + " is a " + plan.getClass().getName() + ", not a BatchPlan");
+        }
+        int rows = batchPlan.rows();
+        if (rows != batch && rows != tokens) {
+            throw new IllegalArgumentException(
+                    "The plan has "
+                            + rows
+                            + " rows; expected one for each row, "
+                            + batch
+                            + ", or token, "
+                            + tokens);
+        }
+        BatchPlan ofTokens = batchPlan.repeatEach(tokens / rows);
+        long[] starts = ofTokens.segmentStarts();
+        List<AdapterMix> mixes = new ArrayList<>(tokens);
+        for (int s = 0; s < ofTokens.segments(); ++s) {
+            mixes.addAll(Collections.nCopies((int) (starts[s + 1] - starts[s]), ofTokens.mix(s)));
+        }
+        return mixes;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public PairList<String, Shape> describeInput() {
+        PairList<String, Shape> description = new PairList<>();
+        description.add("input_ids", new Shape(-1, -1));
+        return description;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Shape[] getOutputShapes(Shape[] inputShapes) {
+        return new Shape[] {inputShapes[0].add(config.vocabSize())};
+    }
+
+    /**
+     * Always throws: weights stay in their safetensors files.
+     *
+     * @param os ignored
+     */
+    @Override
+    public void saveParameters(DataOutputStream os) {
+        throw new UnsupportedOperationException("The weights stay in their safetensors files");
+    }
+
+    /**
+     * Always throws: weights come from their safetensors files.
+     *
+     * @param manager ignored
+     * @param is ignored
+     */
+    @Override
+    public void loadParameters(NDManager manager, DataInputStream is) {
+        throw new UnsupportedOperationException("The weights come from safetensors files");
+    }
+}

@@ -1,0 +1,110 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import static org.testng.Assert.assertEquals;
+import static org.testng.Assert.assertTrue;
+
+import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.tensor.ElementType;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.testng.SkipException;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
+
+/** The demo's adapters, all in one step, against what PEFT answers to each alone. */
+public class DemoGoldensTest {
+
+    private static final Logger logger = LoggerFactory.getLogger(DemoGoldensTest.class);
+
+    private static final Path DEMO = Path.of("..", "examples", "demo");
+
+    /** Float32 sums of other orders differ by a tenth of this. */
+    private static final double TOLERANCE = 1e-4;
+
+    @DataProvider
+    public Object[][] backends() {
+        return new Object[][] {{"cpu"}, {"pytorch"}};
+    }
+
+    @Test(dataProvider = "backends")
+    public void everyAdapterInOneStepAnswersAsAlone(String backend) throws Exception {
+        Map<String, Golden> goldens = goldens();
+        int rows = goldens.get("base").batch();
+        try (TestModels.Loaded model =
+                TestModels.load(DEMO.resolve("base"), backend, ElementType.FLOAT32)) {
+            List<AutoCloseable> open = new ArrayList<>();
+            ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
+            // row by row, so that adapters alternate as requests do
+            for (int row = 0; row < rows; ++row) {
+                for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
+                    String adapter = golden.getKey();
+                    int slot = BatchPlan.BASE;
+                    if (!"base".equals(adapter)) {
+                        if (row == 0) {
+                            model.block().getAdapters().register(adapter, DEMO.resolve(adapter));
+                        }
+                        AdapterLease lease = model.block().getAdapters().acquire(adapter);
+                        open.add(lease);
+                        slot = lease.getSlot();
+                    }
+                    KvCache cache = model.block().newKvCache(model.manager());
+                    open.add(cache);
+                    step.addSequence(cache, slot, golden.getValue().row(row));
+                }
+            }
+            float[] logits = model.logits(step.build());
+            int from = 0;
+            for (int row = 0; row < rows; ++row) {
+                for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
+                    from += assertRow(backend + ' ' + golden.getKey(), golden, row, logits, from);
+                }
+            }
+            assertEquals(from, logits.length);
+            for (AutoCloseable resource : open) {
+                resource.close();
+            }
+        }
+    }
+
+    private static int assertRow(
+            String what, Map.Entry<String, Golden> entry, int row, float[] logits, int from) {
+        Golden golden = entry.getValue();
+        int size = golden.length() * golden.vocabSize();
+        float[] actual = Arrays.copyOfRange(logits, from, from + size);
+        float[] expected = Arrays.copyOfRange(golden.logits(), row * size, (row + 1) * size);
+        double difference = TestModels.maxDifference(actual, expected);
+        logger.info("{} {}: {}", what, row, difference);
+        assertTrue(difference <= TOLERANCE, what + ": largest difference " + difference);
+        assertEquals(
+                Golden.top(actual, golden.vocabSize()), Golden.top(expected, golden.vocabSize()));
+        return size;
+    }
+
+    private static Map<String, Golden> goldens() throws Exception {
+        Path folder = TestModels.folder("demo");
+        if (!Files.isDirectory(folder) || !Files.isDirectory(DEMO.resolve("base"))) {
+            throw new SkipException("The demo model is not in this checkout");
+        }
+        Map<String, Golden> goldens = new LinkedHashMap<>();
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.sorted().toList()) {
+                String name = String.valueOf(file.getFileName()).replace(".safetensors", "");
+                goldens.put(name, Golden.read(file));
+            }
+        }
+        assertTrue(goldens.size() > 1);
+        return goldens;
+    }
+}

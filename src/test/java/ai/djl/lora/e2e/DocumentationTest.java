@@ -1,0 +1,71 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.e2e;
+
+import ai.djl.lora.examples.MixedBatch;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.testng.Assert;
+import org.testng.annotations.Test;
+
+/** What the documents show is what there is. */
+public class DocumentationTest {
+
+    private static final Path README = Repository.ROOT.resolve("README.md");
+    private static final Path EXAMPLE =
+            Repository.ROOT.resolve("examples/src/main/java/ai/djl/lora/examples/MixedBatch.java");
+    private static final Pattern LINK = Pattern.compile("\\]\\(([^)#:]+)\\)");
+
+    @Test
+    public void testReadmeShowsTheExample() throws IOException {
+        String shown = block("java");
+        Assert.assertTrue(shown.lines().count() <= 30, "at most 30 lines");
+        String source = Files.readString(EXAMPLE);
+        StringBuilder expected = new StringBuilder();
+        source.lines()
+                .filter(line -> line.startsWith("import "))
+                .forEach(line -> expected.append(line).append('\n'));
+        expected.append('\n');
+        int start = source.indexOf("throws Exception {\n") + "throws Exception {\n".length();
+        String body = source.substring(start, source.lastIndexOf("    }\n}")).stripTrailing();
+        expected.append(body.stripIndent()).append('\n');
+        Assert.assertEquals(shown, expected.toString());
+    }
+
+    @Test
+    public void testExamplePrintsWhatTheReadmeSays() throws Exception {
+        Execution run = Execution.java(MixedBatch.class, List.of(), Map.of()).assertExitCode(0);
+        Assert.assertEquals(run.out(), block("text"));
+    }
+
+    @Test
+    public void testLinks() throws IOException {
+        for (String name : List.of("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs")) {
+            try (Stream<Path> files = Files.walk(Repository.ROOT.resolve(name))) {
+                for (Path file : files.filter(f -> f.toString().endsWith(".md")).toList()) {
+                    Matcher link = LINK.matcher(Files.readString(file));
+                    while (link.find()) {
+                        Path target = file.resolveSibling(link.group(1));
+                        Assert.assertTrue(Files.exists(target), file + " links to " + target);
+                    }
+                }
+            }
+        }
+    }
+
+    /** Returns the README's first block of code in a language. */
+    private static String block(String language) throws IOException {
+        Matcher block =
+                Pattern.compile("```" + language + "\n(.*?)```", Pattern.DOTALL)
+                        .matcher(Files.readString(README));
+        Assert.assertTrue(block.find(), language);
+        return block.group(1);
+    }
+}

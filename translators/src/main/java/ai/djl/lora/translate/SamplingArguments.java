@@ -1,0 +1,75 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.SamplingParameters;
+import java.math.BigDecimal;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/** Reads sampling parameters under the names that requests and model arguments use for them. */
+final class SamplingArguments {
+
+    static final String MAX_NEW_TOKENS = "max_new_tokens";
+    static final String TEMPERATURE = "temperature";
+    static final String TOP_K = "top_k";
+    static final String TOP_P = "top_p";
+    static final String SEED = "seed";
+
+    /** The names, all of whose values are numbers. */
+    static final List<String> NAMES = List.of(MAX_NEW_TOKENS, TEMPERATURE, TOP_K, TOP_P, SEED);
+
+    private final Map<String, BigDecimal> values;
+    private final String prefix;
+
+    /**
+     * Constructs a new {@code SamplingArguments} instance.
+     *
+     * @param values the values that are given, by name
+     * @param prefix what stands before a name in messages
+     */
+    SamplingArguments(Map<String, BigDecimal> values, String prefix) {
+        this.values = values;
+        this.prefix = prefix;
+    }
+
+    /**
+     * Returns the parameters.
+     *
+     * @param defaults the values of what is not given
+     * @return the parameters, their ranges unchecked
+     * @throws LoraConfigurationException if a whole number is needed and another is given
+     */
+    SamplingParameters over(SamplingParameters defaults) {
+        return new SamplingParameters(
+                get(TEMPERATURE, BigDecimal::doubleValue, defaults.temperature()),
+                get(TOP_K, BigDecimal::intValueExact, defaults.topK()),
+                get(TOP_P, BigDecimal::doubleValue, defaults.topP()),
+                get(SEED, BigDecimal::longValueExact, defaults.seed()),
+                get(MAX_NEW_TOKENS, BigDecimal::intValueExact, defaults.maxNewTokens()));
+    }
+
+    private <T> T get(String name, Function<BigDecimal, T> conversion, T defaultValue) {
+        BigDecimal value = values.get(name);
+        if (value == null) {
+            return defaultValue;
+        }
+        try {
+            return conversion.apply(value);
+        } catch (ArithmeticException e) {
+            String bits = SEED.equals(name) ? "64" : "32";
+            throw new LoraConfigurationException(
+                    prefix
+                            + name
+                            + " is "
+                            + value
+                            + "; a whole number of "
+                            + bits
+                            + " bits is needed",
+                    e);
+        }
+    }
+}

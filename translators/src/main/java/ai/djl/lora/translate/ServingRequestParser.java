@@ -1,0 +1,244 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.modality.Input;
+import ai.djl.ndarray.BytesSupplier;
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.Strictness;
+import java.math.BigDecimal;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Reads the requests of a serving {@code Input}.
+ *
+ * <p>A {@code text/plain} body (also one without a content type) is the prompt. An {@code
+ * application/json} body is an object with {@code inputs} (or {@code prompt}), a text or a list of
+ * texts; {@code adapter} or {@code adapters}, a name or a list with one for each text, "" for the
+ * base model; and {@code parameters}. The Input's property {@code adapter} names an adapter too.
+ * Where two places name adapters they must agree, and a field that is not known is refused: neither
+ * is guessed at.
+ */
+final class ServingRequestParser {
+
+    private static final Gson STRICT_JSON =
+            new GsonBuilder().setStrictness(Strictness.STRICT).create();
+
+    private static final String ADAPTER = "adapter";
+    private static final Set<String> FIELDS =
+            new TreeSet<>(Set.of("inputs", "prompt", ADAPTER, "adapters", "parameters"));
+    private static final Set<String> PARAMETERS = new TreeSet<>(SamplingArguments.NAMES);
+
+    private final SamplingParameters defaults;
+
+    /**
+     * Constructs a new {@code ServingRequestParser} instance.
+     *
+     * @param defaults the sampling parameters that a request does not give
+     */
+    ServingRequestParser(SamplingParameters defaults) {
+        this.defaults = defaults;
+    }
+
+    /**
+     * Reads an input.
+     *
+     * @param input the input
+     * @return its requests
+     * @throws LoraConfigurationException naming the field that is wrong
+     */
+    ServingRequest parse(Input input) {
+        String body = body(input);
+        String property = input.getProperty(ADAPTER, null);
+        String contentType = input.getProperty("Content-Type", "text/plain");
+        String mediaType = contentType.split(";", 2)[0].trim().toLowerCase(Locale.ROOT);
+        return switch (mediaType) {
+            case "text/plain" ->
+                    new ServingRequest(List.of(new TextRequest(body, property, defaults)), false);
+            case "application/json" -> parseJson(body, property);
+            default ->
+                    throw new LoraConfigurationException(
+                            "the content type is "
+                                    + contentType
+                                    + "; it must be application/json or text/plain");
+        };
+    }
+
+    private static String body(Input input) {
+        BytesSupplier data = input.getData();
+        if (data == null) {
+            throw new LoraConfigurationException(
+                    "the input has no content; a prompt or a JSON object is needed");
+        }
+        try {
+            return StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(data.getAsBytes()))
+                    .toString();
+        } catch (CharacterCodingException e) {
+            throw new LoraConfigurationException("the body is not valid UTF-8", e);
+        }
+    }
+
+    private ServingRequest parseJson(String body, String property) {
+        JsonElement root;
+        try {
+            root = STRICT_JSON.fromJson(body, JsonElement.class);
+        } catch (JsonParseException e) {
+            throw new LoraConfigurationException(
+                    "the body is not valid JSON: "
+                            + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
+                    e);
+        }
+        JsonObject object = object(root, "the body");
+        refuseUnknown(object, FIELDS, "");
+        String field = object.has("inputs") ? "inputs" : "prompt";
+        if (object.has("inputs") && object.has("prompt")) {
+            throw new LoraConfigurationException(
+                    "inputs and prompt are both given; they mean the same, give one");
+        }
+        if (!object.has(field)) {
+            throw new LoraConfigurationException("inputs is missing; a text is needed");
+        }
+        boolean list = object.get(field).isJsonArray();
+        List<String> prompts = texts(object.get(field), field);
+        List<String> adapters = adapters(object, prompts.size(), property);
+        SamplingParameters sampling = sampling(object);
+        List<TextRequest> requests = new ArrayList<>(prompts.size());
+        for (int i = 0; i < prompts.size(); ++i) {
+            requests.add(new TextRequest(prompts.get(i), adapters.get(i), sampling));
+        }
+        return new ServingRequest(requests, list);
+    }
+
+    /** Returns one adapter for each prompt, from whichever places name any. */
+    private static List<String> adapters(JsonObject object, int prompts, String property) {
+        List<String> adapters = null;
+        String place = null;
+        if (property != null) {
+            adapters = Collections.nCopies(prompts, property);
+            place = "the property " + ADAPTER;
+        }
+        for (String field : List.of(ADAPTER, "adapters")) {
+            if (!object.has(field)) {
+                continue;
+            }
+            List<String> named = texts(object.get(field), field);
+            if (!object.get(field).isJsonArray()) {
+                named = Collections.nCopies(prompts, named.get(0));
+            } else if (named.size() != prompts) {
+                throw new LoraConfigurationException(
+                        field
+                                + " has "
+                                + named.size()
+                                + " names for "
+                                + prompts
+                                + " inputs; one for each is needed, or one name for all");
+            }
+            if (adapters != null && !adapters.equals(named)) {
+                throw new LoraConfigurationException(
+                        place
+                                + " names "
+                                + adapters
+                                + " and "
+                                + field
+                                + " names "
+                                + named
+                                + "; they must agree");
+            }
+            adapters = named;
+            place = field;
+        }
+        return adapters == null ? Collections.nCopies(prompts, "") : adapters;
+    }
+
+    private SamplingParameters sampling(JsonObject object) {
+        if (!object.has("parameters")) {
+            return defaults;
+        }
+        JsonObject parameters = object(object.get("parameters"), "parameters");
+        refuseUnknown(parameters, PARAMETERS, "parameters.");
+        Map<String, BigDecimal> values = new HashMap<>();
+        for (Map.Entry<String, JsonElement> entry : parameters.entrySet()) {
+            JsonElement value = entry.getValue();
+            if (!value.isJsonPrimitive() || !value.getAsJsonPrimitive().isNumber()) {
+                throw new LoraConfigurationException(
+                        "parameters." + entry.getKey() + " is " + value + "; a number is needed");
+            }
+            values.put(entry.getKey(), number(entry.getKey(), value));
+        }
+        return new SamplingArguments(values, "parameters.").over(defaults);
+    }
+
+    private static BigDecimal number(String name, JsonElement value) {
+        try {
+            return value.getAsBigDecimal();
+        } catch (NumberFormatException e) {
+            throw new LoraConfigurationException(
+                    "parameters." + name + " is " + value + "; a number within bounds is needed",
+                    e);
+        }
+    }
+
+    /** Returns a text, or the texts of a list that is not empty. */
+    private static List<String> texts(JsonElement element, String field) {
+        if (isText(element)) {
+            return List.of(element.getAsString());
+        }
+        List<String> texts = new ArrayList<>();
+        if (element.isJsonArray()) {
+            for (JsonElement each : element.getAsJsonArray()) {
+                if (!isText(each)) {
+                    throw new LoraConfigurationException(
+                            field
+                                    + "["
+                                    + texts.size()
+                                    + "] is not a text; a list of texts is needed");
+                }
+                texts.add(each.getAsString());
+            }
+        }
+        if (texts.isEmpty()) {
+            throw new LoraConfigurationException(
+                    field + " is neither a text nor a list of texts; one of them is needed");
+        }
+        return texts;
+    }
+
+    private static boolean isText(JsonElement element) {
+        return element.isJsonPrimitive() && element.getAsJsonPrimitive().isString();
+    }
+
+    private static JsonObject object(JsonElement element, String name) {
+        if (element == null || !element.isJsonObject()) {
+            throw new LoraConfigurationException(name + " is not a JSON object; one is needed");
+        }
+        return element.getAsJsonObject();
+    }
+
+    private static void refuseUnknown(JsonObject object, Set<String> known, String prefix) {
+        for (String field : object.keySet()) {
+            if (!known.contains(field)) {
+                throw new LoraConfigurationException(
+                        "the field " + prefix + field + " is not known; known are " + known);
+            }
+        }
+    }
+}

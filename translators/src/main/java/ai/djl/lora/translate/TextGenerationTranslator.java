@@ -1,0 +1,138 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.generate.BatchGenerator;
+import ai.djl.lora.generate.FinishReason;
+import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.ndarray.NDList;
+import ai.djl.nn.Block;
+import ai.djl.translate.TranslateException;
+import ai.djl.translate.Translator;
+import ai.djl.translate.TranslatorContext;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Answers text with text, each request by the adapter that it names; {@code batchPredict} generates
+ * all its requests as one mixed batch.
+ *
+ * <p>DJL's {@code Predictor} runs a block once between a translator's two halves, and generation
+ * runs it many times. So the first half tokenises the requests, keeps them in the context and
+ * returns an empty list, for which the predictor leaves out its own forward; the second half runs
+ * {@link BatchGenerator} on the context's block. Input is still processed before anything is
+ * computed, each predict is still one call of each half, and the block keeps its meaning: one
+ * forward is one step. (DJL's metrics count the generation as post-processing.) The batchifier is
+ * never used, but must not be null: with none, a predictor would take requests one by one.
+ */
+public final class TextGenerationTranslator implements Translator<TextRequest, TextResult> {
+
+    private static final String REQUESTS = "ai.djl.lora.requests";
+
+    private final TextTokenizer tokenizer;
+    private final SamplingParameters defaults;
+
+    /**
+     * Constructs a new {@code TextGenerationTranslator} instance.
+     *
+     * @param tokenizer the model's tokenizer; it stays the caller's to close
+     * @param defaults the sampling of requests that name none
+     */
+    public TextGenerationTranslator(TextTokenizer tokenizer, SamplingParameters defaults) {
+        defaults.validate();
+        this.tokenizer = tokenizer;
+        this.defaults = defaults;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDList batchProcessInput(TranslatorContext ctx, List<TextRequest> inputs)
+            throws TranslateException {
+        try {
+            List<GenerationRequest> requests = new ArrayList<>(inputs.size());
+            for (TextRequest input : inputs) {
+                requests.add(encode(requests.size(), input));
+            }
+            ctx.setAttachment(REQUESTS, requests);
+            return new NDList();
+        } catch (LoraException e) {
+            throw new TranslateException(e.getMessage(), e);
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    @SuppressWarnings("unchecked")
+    public List<TextResult> batchProcessOutput(TranslatorContext ctx, NDList list)
+            throws TranslateException {
+        try {
+            return generate(ctx.getBlock(), (List<GenerationRequest>) ctx.getAttachment(REQUESTS));
+        } catch (LoraException e) {
+            throw new TranslateException(e.getMessage(), e);
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDList processInput(TranslatorContext ctx, TextRequest input) throws TranslateException {
+        return batchProcessInput(ctx, List.of(input));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public TextResult processOutput(TranslatorContext ctx, NDList list) throws TranslateException {
+        return batchProcessOutput(ctx, list).get(0);
+    }
+
+    SamplingParameters defaults() {
+        return defaults;
+    }
+
+    GenerationRequest encode(int index, TextRequest input) {
+        if (input == null || input.prompt() == null) {
+            throw new GenerationRequestException(index, "prompt is null; a text is needed");
+        }
+        int[] prompt;
+        try {
+            prompt = tokenizer.encode(input.prompt());
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, "prompt: " + e.getMessage(), e);
+        }
+        SamplingParameters sampling = input.sampling() == null ? defaults : input.sampling();
+        return new GenerationRequest(prompt, input.adapter(), sampling);
+    }
+
+    List<TextResult> generate(Block block, List<GenerationRequest> requests) {
+        if (!(block instanceof CausalLanguageModel)) {
+            throw new LoraConfigurationException(
+                    "the model's block is "
+                            + (block == null ? null : block.getClass().getName())
+                            + "; text generation needs a "
+                            + CausalLanguageModel.class.getName());
+        }
+        List<GenerationResult> results =
+                new BatchGenerator((CausalLanguageModel) block).generate(requests);
+        List<TextResult> texts = new ArrayList<>(results.size());
+        for (GenerationResult result : results) {
+            texts.add(decode(requests.get(texts.size()), result));
+        }
+        return texts;
+    }
+
+    private TextResult decode(GenerationRequest request, GenerationResult result) {
+        int[] tokens = result.tokens();
+        // An end-of-text token is no text, also where the tokenizer does not count it as special.
+        int end = result.finishReason() == FinishReason.STOP ? tokens.length - 1 : tokens.length;
+        String text =
+                tokenizer.decodeContinuation(request.promptTokens(), Arrays.copyOf(tokens, end));
+        return new TextResult(text, tokens, result.adapter(), result.finishReason());
+    }
+}

@@ -1,0 +1,102 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.Model;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.modality.Input;
+import ai.djl.modality.Output;
+import ai.djl.translate.ArgumentsUtil;
+import ai.djl.translate.TranslateException;
+import ai.djl.translate.Translator;
+import ai.djl.translate.TranslatorFactory;
+import ai.djl.util.Pair;
+import java.io.Serializable;
+import java.lang.reflect.Type;
+import java.math.BigDecimal;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Makes the translators of text generation.
+ *
+ * <p>The pairs are ({@link TextRequest}, {@link TextResult}), where each request names its adapter;
+ * (String, String), where the argument {@code adapter} names one for all and none means the base
+ * model; and ({@link Input}, {@link Output}) for DJL Serving. The arguments {@code max_new_tokens},
+ * {@code temperature}, {@code top_k}, {@code top_p} and {@code seed} set what requests leave open;
+ * without them it is greedy decoding of at most {@value #DEFAULT_MAX_NEW_TOKENS} tokens.
+ *
+ * <p>The tokenizer is the {@code tokenizer.json} in the model's folder. It belongs to the model and
+ * is closed with it.
+ */
+public final class TextGenerationTranslatorFactory implements TranslatorFactory, Serializable {
+
+    /** The number of tokens that are generated at most where nobody says a number. */
+    public static final int DEFAULT_MAX_NEW_TOKENS = 64;
+
+    private static final long serialVersionUID = 1L;
+
+    private static final Set<Pair<Type, Type>> SUPPORTED_TYPES =
+            Set.of(
+                    new Pair<>(TextRequest.class, TextResult.class),
+                    new Pair<>(String.class, String.class),
+                    new Pair<>(Input.class, Output.class));
+
+    /** {@inheritDoc} */
+    @Override
+    public Set<Pair<Type, Type>> getSupportedTypes() {
+        return SUPPORTED_TYPES;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    @SuppressWarnings("unchecked")
+    public <I, O> Translator<I, O> newInstance(
+            Class<I> input, Class<O> output, Model model, Map<String, ?> arguments)
+            throws TranslateException {
+        if (!isSupported(input, output)) {
+            throw new IllegalArgumentException(
+                    "unsupported types: " + input + " to " + output + "; see getSupportedTypes()");
+        }
+        try {
+            SamplingParameters defaults = defaults(arguments);
+            TextTokenizer tokenizer =
+                    TextTokenizer.open(model.getModelPath(), model.getNDManager());
+            TextGenerationTranslator translator = new TextGenerationTranslator(tokenizer, defaults);
+            if (input == TextRequest.class) {
+                return (Translator<I, O>) translator;
+            }
+            if (input == String.class) {
+                String adapter = ArgumentsUtil.stringValue(arguments, "adapter", "");
+                return (Translator<I, O>) new PlainTextTranslator(translator, adapter);
+            }
+            return (Translator<I, O>) new ServingTranslator(translator);
+        } catch (LoraException e) {
+            throw new TranslateException(e.getMessage(), e);
+        }
+    }
+
+    private static SamplingParameters defaults(Map<String, ?> arguments) {
+        Map<String, BigDecimal> values = new HashMap<>();
+        for (String name : SamplingArguments.NAMES) {
+            Object value = arguments.get(name);
+            if (value != null) {
+                try {
+                    values.put(name, new BigDecimal(value.toString()));
+                } catch (NumberFormatException e) {
+                    throw new LoraConfigurationException(
+                            "the argument " + name + " is " + value + "; a number is needed", e);
+                }
+            }
+        }
+        SamplingParameters defaults =
+                new SamplingArguments(values, "the argument ")
+                        .over(SamplingParameters.greedy(DEFAULT_MAX_NEW_TOKENS));
+        defaults.validate();
+        return defaults;
+    }
+}

@@ -1,0 +1,138 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+
+/**
+ * Turns text into tokens and back as the {@code tokenizer.json} of a model's folder says.
+ *
+ * <p>DJL's tokenizer pads, and cuts texts to 512 tokens, unless it is told not to. Here a prompt is
+ * never cut: one that is too long for the model is refused where the model's limit is known.
+ */
+public final class TextTokenizer implements AutoCloseable {
+
+    private static final String FILE = "tokenizer.json";
+
+    private final HuggingFaceTokenizer tokenizer;
+
+    private TextTokenizer(HuggingFaceTokenizer tokenizer) {
+        this.tokenizer = tokenizer;
+    }
+
+    /**
+     * Opens the tokenizer of a model.
+     *
+     * @param folder the model's folder, which holds {@code tokenizer.json}
+     * @param owner the manager that closes the tokenizer when it is closed itself; null if the
+     *     caller does
+     * @return the tokenizer
+     * @throws LoraConfigurationException if the file is missing or is no tokenizer
+     * @throws LoraBackendException if the tokenizers' native library cannot be loaded
+     */
+    public static TextTokenizer open(Path folder, NDManager owner) {
+        Path file = folder.resolve(FILE);
+        if (!Files.isRegularFile(file)) {
+            throw new LoraConfigurationException(
+                    file
+                            + " is not there; a model that is given text needs a Hugging Face "
+                            + FILE);
+        }
+        try {
+            return new TextTokenizer(
+                    HuggingFaceTokenizer.builder()
+                            .optTokenizerPath(file)
+                            .optManager(owner)
+                            .optAddSpecialTokens(true)
+                            .optPadding(false)
+                            .optTruncation(false)
+                            .build());
+        } catch (EngineException e) {
+            throw new LoraBackendException(
+                    "the tokenizers' native library cannot be loaded: " + firstLine(e), e);
+        } catch (IOException e) {
+            throw new LoraConfigurationException(file + " cannot be read: " + firstLine(e), e);
+        } catch (RuntimeException e) {
+            // What the native parser throws has no type of its own.
+            throw new LoraConfigurationException(
+                    file + " is not a Hugging Face tokenizer: " + firstLine(e), e);
+        }
+    }
+
+    /**
+     * Turns a text into tokens, with the special tokens that the tokenizer's post-processor adds.
+     *
+     * @param text the text
+     * @return the token ids, as many as it takes
+     * @throws LoraConfigurationException if the text holds half a surrogate pair, which is no
+     *     character
+     */
+    public int[] encode(String text) {
+        for (int i = 0; i < text.length(); ++i) {
+            char c = text.charAt(i);
+            boolean pair =
+                    Character.isHighSurrogate(c)
+                            && i + 1 < text.length()
+                            && Character.isLowSurrogate(text.charAt(i + 1));
+            if (pair) {
+                ++i;
+            } else if (Character.isSurrogate(c)) {
+                throw new LoraConfigurationException(
+                        "the text's character "
+                                + i
+                                + " is half a surrogate pair (0x"
+                                + Integer.toHexString(c)
+                                + "); text must be valid Unicode");
+            }
+        }
+        long[] ids = tokenizer.encode(text).getIds();
+        return Arrays.stream(ids).mapToInt(Math::toIntExact).toArray();
+    }
+
+    /**
+     * Turns tokens into text, without special tokens.
+     *
+     * @param tokens the token ids
+     * @return the text
+     */
+    public String decode(int... tokens) {
+        return tokenizer.decode(Arrays.stream(tokens).asLongStream().toArray(), true);
+    }
+
+    /**
+     * Turns the tokens that continue a prompt into the text that continues the prompt's.
+     *
+     * <p>Tokens alone do not say whether a space belongs before the first word: decoders of the
+     * SentencePiece kind drop the one at the start of a text. So the prompt is decoded along.
+     *
+     * @param prompt the prompt's token ids
+     * @param tokens the token ids behind it
+     * @return the text behind the prompt's text
+     */
+    public String decodeContinuation(int[] prompt, int[] tokens) {
+        int[] all = Arrays.copyOf(prompt, prompt.length + tokens.length);
+        System.arraycopy(tokens, 0, all, prompt.length, tokens.length);
+        String before = decode(prompt);
+        String whole = decode(all);
+        return whole.startsWith(before) ? whole.substring(before.length()) : decode(tokens);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void close() {
+        tokenizer.close();
+    }
+
+    private static String firstLine(Exception e) {
+        return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    }
+}

@@ -1,0 +1,203 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.modality.Input;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.testng.Assert;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
+
+public class ServingRequestParserTest {
+
+    private static final SamplingParameters DEFAULTS = new SamplingParameters(0.5, 7, 0.75, 11, 13);
+
+    private final ServingRequestParser parser = new ServingRequestParser(DEFAULTS);
+
+    @Test
+    public void testPlainText() {
+        Input input = new Input();
+        input.add("{a prompt}");
+        Assert.assertEquals(
+                parser.parse(input),
+                new ServingRequest(List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false));
+        input.addProperty("content-type", "text/plain; charset=utf-8");
+        input.addProperty("Adapter", "reverse");
+        Assert.assertEquals(
+                parser.parse(input).requests(),
+                List.of(new TextRequest("{a prompt}", "reverse", DEFAULTS)));
+    }
+
+    @DataProvider
+    public Object[][] goodBodies() {
+        TextRequest base = new TextRequest("a", "", DEFAULTS);
+        TextRequest adapted = new TextRequest("a", "x", DEFAULTS);
+        return new Object[][] {
+            {"{'inputs': 'a'}", null, List.of(base)},
+            {"{'prompt': 'a'}", null, List.of(base)},
+            {"{'prompt': 'a', 'adapter': 'x'}", null, List.of(adapted)},
+            {"{'prompt': 'a', 'adapters': 'x'}", "x", List.of(adapted)},
+            {"{'prompt': 'a', 'adapters': ['x'], 'adapter': 'x'}", "x", List.of(adapted)},
+            {"{'inputs': 'a'}", "x", List.of(adapted)},
+            {"{'inputs': ['a', 'a'], 'adapters': ['', 'x']}", null, List.of(base, adapted)},
+            {"{'inputs': ['a', 'a'], 'adapters': 'x'}", null, List.of(adapted, adapted)},
+            {
+                "{'inputs': 'a', 'parameters': {'max_new_tokens': 1, 'temperature': 0, 'top_k': 0,"
+                        + " 'top_p': 1e0, 'seed': -9223372036854775808}}",
+                null,
+                List.of(
+                        new TextRequest(
+                                "a", "", new SamplingParameters(0, 0, 1, Long.MIN_VALUE, 1)))
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'seed': 5}}",
+                null,
+                List.of(new TextRequest("a", "", new SamplingParameters(0.5, 7, 0.75, 5, 13)))
+            },
+        };
+    }
+
+    @Test(dataProvider = "goodBodies")
+    public void testJson(String body, String property, List<TextRequest> requests) {
+        ServingRequest request = parser.parse(json(body, property));
+        Assert.assertEquals(request.requests(), requests);
+        Assert.assertEquals(request.list(), body.contains("[" + "'a'"));
+    }
+
+    @DataProvider
+    public Object[][] badBodies() {
+        String known = "; known are [adapter, adapters, inputs, parameters, prompt]";
+        return new Object[][] {
+            {"", null, "the body is not a JSON object; one is needed"},
+            {"[]", null, "the body is not a JSON object; one is needed"},
+            {"{}", null, "inputs is missing; a text is needed"},
+            {
+                "{'inputs': 'a', 'prompt': 'a'}",
+                null,
+                "inputs and prompt are both given; they mean the same, give one"
+            },
+            {
+                "{'inputs': 3}",
+                null,
+                "inputs is neither a text nor a list of texts; one of them is needed"
+            },
+            {
+                "{'inputs': []}",
+                null,
+                "inputs is neither a text nor a list of texts; one of them is needed"
+            },
+            {"{'inputs': ['a', 1]}", null, "inputs[1] is not a text; a list of texts is needed"},
+            {"{'inputs': 'a', 'stream': true}", null, "the field stream is not known" + known},
+            {
+                "{'inputs': 'a', 'adapter': 'x'}",
+                "y",
+                "the property adapter names [y] and adapter names [x]; they must agree"
+            },
+            {
+                "{'inputs': 'a', 'adapter': ''}",
+                "y",
+                "the property adapter names [y] and adapter names []; they must agree"
+            },
+            {
+                "{'inputs': 'a', 'adapter': 'x', 'adapters': ['y']}",
+                null,
+                "adapter names [x] and adapters names [y]; they must agree"
+            },
+            {
+                "{'inputs': ['a', 'b'], 'adapters': ['x']}",
+                null,
+                "adapters has 1 names for 2 inputs; one for each is needed, or one name for all"
+            },
+            {
+                "{'inputs': 'a', 'adapter': null}",
+                null,
+                "adapter is neither a text nor a list of texts; one of them is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': 1}",
+                null,
+                "parameters is not a JSON object; one is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'beams': 4}}",
+                null,
+                "the field parameters.beams is not known; known are [max_new_tokens, seed,"
+                        + " temperature, top_k, top_p]"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'seed': '1'}}",
+                null,
+                "parameters.seed is \"1\"; a number is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'max_new_tokens': 1.5}}",
+                null,
+                "parameters.max_new_tokens is 1.5; a whole number of 32 bits is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'seed': 9223372036854775808}}",
+                null,
+                "parameters.seed is 9223372036854775808; a whole number of 64 bits is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'seed': 1e99999999}}",
+                null,
+                "parameters.seed is 1e99999999; a number within bounds is needed"
+            },
+        };
+    }
+
+    @Test(dataProvider = "badBodies")
+    public void testBadJsonIsNamed(String body, String property, String message) {
+        LoraConfigurationException e =
+                Assert.expectThrows(
+                        LoraConfigurationException.class, () -> parser.parse(json(body, property)));
+        Assert.assertEquals(e.getMessage(), message);
+    }
+
+    @Test
+    public void testJsonIsReadStrictly() {
+        for (String body :
+                new String[] {"{inputs: 'a'}", "{'inputs': 'a'} x", "{'inputs': 'a',}"}) {
+            LoraConfigurationException e =
+                    Assert.expectThrows(
+                            LoraConfigurationException.class, () -> parser.parse(json(body, null)));
+            Assert.assertTrue(
+                    e.getMessage().startsWith("the body is not valid JSON: "), e.getMessage());
+            Assert.assertEquals(e.getMessage().lines().count(), 1);
+        }
+    }
+
+    @Test
+    public void testOtherContentIsRefused() {
+        assertRefused(new Input(), "the input has no content; a prompt or a JSON object is needed");
+        Input latin = new Input();
+        latin.add("caf\u00e9".getBytes(StandardCharsets.ISO_8859_1));
+        assertRefused(latin, "the body is not valid UTF-8");
+        Input image = new Input();
+        image.addProperty("Content-Type", "image/png");
+        image.add("a");
+        assertRefused(
+                image, "the content type is image/png; it must be application/json or text/plain");
+    }
+
+    private void assertRefused(Input input, String message) {
+        LoraConfigurationException e =
+                Assert.expectThrows(LoraConfigurationException.class, () -> parser.parse(input));
+        Assert.assertEquals(e.getMessage(), message);
+    }
+
+    private static Input json(String body, String adapter) {
+        Input input = new Input();
+        input.addProperty("Content-Type", "application/json");
+        if (adapter != null) {
+            input.addProperty("adapter", adapter);
+        }
+        input.add("data", body.replace('\'', '"'));
+        return input;
+    }
+}
