@@ -26,6 +26,15 @@ struct alignas(64) TileConfig {
   }
 };
 
+// gcc's intrinsics tell the compiler neither that a tile is loaded from memory nor that all 64 bytes of a configuration
+// are read, so it may leave out or move the stores before. This makes them happen.
+DJL_LORA_INLINE void StoresAreDone() { __asm__ volatile("" ::: "memory"); }
+
+DJL_LORA_INLINE void Load(const TileConfig* config) {
+  __asm__ volatile("" : : "r"(config) : "memory");
+  _tile_loadconfig(config);
+}
+
 // 16 rows of 16 pairs, each pair a 32-bit number, turned over: row r of the result holds pair r of every row.
 DJL_LORA_INLINE void Transpose(__m512i (&rows)[16], void* result) {
   __m512i a[16];
@@ -66,7 +75,7 @@ void TileDot(const DotTask& task) {
   }
   config.Set(5, rest > 0 ? rest : 1, 64);
   config.Set(7, rest > 0 ? rest : 1, 64);
-  _tile_loadconfig(&config);
+  Load(&config);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -82,6 +91,7 @@ void TileDot(const DotTask& task) {
       rows[r] = r < task.rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i) : _mm512_setzero_si512();
     }
     Transpose(rows, turned);
+    StoresAreDone();
     _tile_loadd(6, turned, 64);
     const BFloat16* from = x + i;
     int64_t stride = task.x_stride;
@@ -89,6 +99,7 @@ void TileDot(const DotTask& task) {
       for (int64_t t = 0; t < task.tokens; ++t) {
         _mm512_store_si512(tail + t * kTileElements, _mm512_maskz_loadu_epi16(mask, from + t * stride));
       }
+      StoresAreDone();
       from = tail;
       stride = kTileElements;
     }
@@ -144,6 +155,7 @@ DJL_LORA_INLINE void AccumulateTiles(const ExpandPart& part, int64_t tile, int64
   const BFloat16* low = high + columns;
   const BFloat16* b0 = static_cast<const BFloat16*>(part.b) + tile * columns * kLanes;
   const BFloat16* b1 = tiles > 1 ? b0 + columns * kLanes : b0;
+  StoresAreDone();
   _tile_zero(0);
   _tile_zero(1);
   int64_t r = 0;
@@ -190,7 +202,7 @@ void Configure(int64_t tokens, int64_t rank) {
   config.Set(5, tokens, rest > 0 ? rest * 2 : 64);
   config.Set(6, tokens, rest > 0 ? rest * 2 : 64);
   config.Set(7, rest > 0 ? rest / 2 : kTilePairs, 64);
-  _tile_loadconfig(&config);
+  Load(&config);
 }
 
 // Puts the sums of up to 32 outputs of some rows on y.
