@@ -6,6 +6,8 @@
 
 #if defined(__linux__)
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the libraries' own
+
 extern "C" {
 // glibc 2.32: lets reference counts skip atomic instructions while a process has one thread. A JVM never has.
 extern const char __libc_single_threaded;
@@ -17,5 +19,7 @@ namespace std {
 [[noreturn]] void __throw_bad_array_new_length();
 void __throw_bad_array_new_length() { throw std::bad_array_new_length(); }
 }  // namespace std
+
+// NOLINTEND(bugprone-reserved-identifier)
 
 #endif

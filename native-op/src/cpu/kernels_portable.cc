@@ -75,7 +75,7 @@ struct Portable {
   }
   static DJL_LORA_INLINE Pairs LoadPairs(const BFloat16* p) {
     Pairs result;
-    for (int i = 0; i < 16; ++i) {
+    for (int64_t i = 0; i < 16; ++i) {
       result.even.lanes[i] = ToFloat(p[2 * i]);
       result.odd.lanes[i] = ToFloat(p[2 * i + 1]);
     }
@@ -96,7 +96,7 @@ struct Portable {
 
   static DJL_LORA_INLINE float Sum(const Vec& a) {
     float quarters[4];
-    for (int q = 0; q < 4; ++q) {
+    for (int64_t q = 0; q < 4; ++q) {
       const float* lanes = a.lanes + 4 * q;
       quarters[q] = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
     }

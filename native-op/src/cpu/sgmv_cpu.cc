@@ -166,7 +166,7 @@ class Sgmv {
     row_chunk_ = kChunkRows;
     output_chunk_ = 512;
     LayOut(team);
-    while (items_ < 4 * team && (row_chunk_ > 4 || output_chunk_ > 64)) {
+    while (items_ < int64_t{4} * team && (row_chunk_ > 4 || output_chunk_ > 64)) {
       row_chunk_ = std::max<int64_t>(row_chunk_ / 2, 4);
       output_chunk_ = std::max<int64_t>(output_chunk_ / 2, 64);
       LayOut(team);
@@ -214,7 +214,8 @@ class Sgmv {
       const int64_t own = Operations(s);
       left -= own;
       const bool tokens = problem_.segments[s].end > problem_.segments[s].begin;
-      if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens || (team > 1 && left < 2 * team * own)) {
+      if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens ||
+          (team > 1 && left < int64_t{2} * team * own)) {
         break;
       }
       if (tokens && own > 0) {

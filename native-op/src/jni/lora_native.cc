@@ -3,6 +3,7 @@
 // The native methods of ai.djl.lora.jni.LoraNative; their contracts are that class's Javadoc.
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -423,7 +424,8 @@ LORA_NATIVE(jlong, fromBuffer)
                        djl_lora::Long(bytes), djl_lora::Long(byte_offset), djl_lora::Long(memory.capacity));
     }
     char* data = memory.data + byte_offset;
-    if (reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(djl_lora::ElementSize(type)) != 0) {
+    const int64_t alignment = std::max<int64_t>(djl_lora::ElementSize(type), 1);
+    if (reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(alignment) != 0) {
       djl_lora::Refuse("%s: offset %lld of the buffer is not aligned to the %lld bytes of a %s", kName,
                        djl_lora::Long(byte_offset), djl_lora::Long(djl_lora::ElementSize(type)),
                        djl_lora::ElementName(type));
@@ -639,11 +641,11 @@ LORA_NATIVE(void, sgmv)
     std::vector<int64_t> choice = djl_lora::LongArray(env, kName, "slots", slots);
     const Tensor starts_tensor = djl_lora::WrapArray(&starts);
     const Tensor slots_tensor = djl_lora::WrapArray(&choice);
-    djl_lora::CheckedSgmv({kName,
-                           {{ToHandle(y), ToHandle(bias), module}},
-                           ToHandle(x),
-                           {starts_tensor.get(), slots_tensor.get()},
-                           table});
+    const djl_lora::CheckedSgmv checked({kName,
+                                         {{ToHandle(y), ToHandle(bias), module}},
+                                         ToHandle(x),
+                                         {starts_tensor.get(), slots_tensor.get()},
+                                         table});
     djl_lora::CallOperator("djl_lora::sgmv", "",
                            {Argument::Of(ToHandle(y)), Argument::Of(ToHandle(x)), Argument::Optional(ToHandle(bias)),
                             Argument::Of(starts_tensor.get()), Argument::Of(slots_tensor.get()), Argument::Int(table),
