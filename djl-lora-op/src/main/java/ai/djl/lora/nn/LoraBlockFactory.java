@@ -3,8 +3,10 @@
  */
 package ai.djl.lora.nn;
 
+import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraContext;
@@ -45,10 +47,34 @@ public abstract class LoraBlockFactory implements BlockFactory {
      *
      * <p>The block comes with its weights. It is freed with the model's manager.
      *
-     * @throws ai.djl.lora.LoraException if an argument, the model's folder or an adapter is wrong
+     * <p>If an argument, the model's folder or an adapter is wrong, this fails with a {@link
+     * MalformedModelException} whose cause says what; DJL's loaders declare that exception, though
+     * this method cannot. The model is closed then, since DJL drops it as it is.
      */
     @Override
     public final AdaptedBlock newBlock(Model model, Path modelPath, Map<String, ?> arguments)
+            throws IOException {
+        boolean built = false;
+        try {
+            AdaptedBlock block = build(model, modelPath, arguments);
+            built = true;
+            return block;
+        } catch (LoraException e) {
+            throw LoraBlockFactory.<RuntimeException>undeclared(
+                    new MalformedModelException(e.getMessage(), e));
+        } finally {
+            if (!built) {
+                model.close();
+            }
+        }
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <E extends Exception> E undeclared(Exception exception) throws E {
+        throw (E) exception;
+    }
+
+    private AdaptedBlock build(Model model, Path modelPath, Map<String, ?> arguments)
             throws IOException {
         BackendManager backends =
                 BackendManager.builder().optPreferred(text(arguments, BACKEND)).build();

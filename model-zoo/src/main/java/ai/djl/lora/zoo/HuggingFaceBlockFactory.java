@@ -3,9 +3,7 @@
  */
 package ai.djl.lora.zoo;
 
-import ai.djl.MalformedModelException;
 import ai.djl.Model;
-import ai.djl.lora.LoraException;
 import ai.djl.lora.model.LlamaBlockFactory;
 import ai.djl.nn.Block;
 import ai.djl.nn.BlockFactory;
@@ -14,8 +12,7 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * The block factory that repositories give DJL for Hugging Face folders: that of the architecture,
- * with failures in DJL's own type.
+ * The block factory that repositories give DJL for Hugging Face folders: that of the architecture.
  */
 final class HuggingFaceBlockFactory implements BlockFactory {
 
@@ -23,9 +20,6 @@ final class HuggingFaceBlockFactory implements BlockFactory {
 
     /**
      * {@inheritDoc}
-     *
-     * <p>Fails with a {@link MalformedModelException}, which DJL's loaders declare though this
-     * method does not, if the model cannot be loaded.
      *
      * @return the block; null, with which DJL goes on as if there were no factory, if the user
      *     chose an engine other than PyTorch
@@ -36,25 +30,7 @@ final class HuggingFaceBlockFactory implements BlockFactory {
         if (!LoraModelZoo.ENGINE.equals(model.getNDManager().getEngine().getEngineName())) {
             return null;
         }
-        boolean loaded = false;
-        try {
-            Block block = new LlamaBlockFactory().newBlock(model, modelPath, arguments);
-            loaded = true;
-            return block;
-        } catch (LoraException e) {
-            throw HuggingFaceBlockFactory.<RuntimeException>undeclared(
-                    new MalformedModelException(e.getMessage(), e));
-        } finally {
-            if (!loaded) {
-                // DJL drops a model that fails to load without closing it
-                model.close();
-            }
-        }
-    }
-
-    @SuppressWarnings("unchecked")
-    private static <E extends Exception> E undeclared(Exception exception) throws E {
-        throw (E) exception;
+        return new LlamaBlockFactory().newBlock(model, modelPath, arguments);
     }
 
     /** {@inheritDoc} */

@@ -193,6 +193,17 @@ public class CriteriaTest {
                         + ": field \"model_type\" is \"gpt_neox\"; expected one of llama, mistral,"
                         + " qwen2, qwen3");
         assertEquals(e.getCause().getClass(), LoraConfigurationException.class);
+        MalformedModelException named =
+                expectThrows(
+                        MalformedModelException.class,
+                        () ->
+                                criteria()
+                                        .optModelPath(copy)
+                                        .optArgument(
+                                                "blockFactory", LlamaBlockFactory.class.getName())
+                                        .build()
+                                        .loadModel());
+        assertEquals(named.getMessage(), e.getMessage());
     }
 
     @Test
