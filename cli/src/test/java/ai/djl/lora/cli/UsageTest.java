@@ -18,7 +18,7 @@ public class UsageTest {
         return new Object[][] {
             {
                 "",
-                "djl-lora: Missing command; expected one of demo, generate, verify, doctor"
+                "djl-lora: Missing command; expected one of demo, generate, verify, doctor, bench"
                         + " (see 'djl-lora --help')"
             },
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},

@@ -38,6 +38,7 @@ final class OperatorBench implements AutoCloseable {
     private static final int RANK = 16;
     private static final int DECODE_ROWS = 32;
     private static final int PREFILL_ROWS = 512;
+    private static final int MOST_MODULES = 1024;
 
     private final NDManager manager = NDManager.newBaseManager(null, "PyTorch");
     private final LoraBackend backend;
@@ -251,7 +252,7 @@ final class OperatorBench implements AutoCloseable {
     private void sweep(OperatorCase shape) {
         BatchPlan plan = shape.plan();
         long perModule = shape.adapterBytes() * shape.adapters();
-        int modules = (int) Math.max(2, Math.min(64, rotation / 4 / perModule));
+        int modules = (int) Math.max(2, Math.min(MOST_MODULES, rotation / perModule));
         try (Bank bank = new Bank(shape, modules)) {
             Interleaved times =
                     new Interleaved().add("sgmv", () -> bank.applyAll(plan)).run(rounds);

@@ -7,10 +7,14 @@ import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraBackends;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -27,7 +31,7 @@ import picocli.CommandLine.Spec;
                     + " matmul rate, and against ATen doing the same, interleaved, by medians.",
             ""
         })
-final class OperatorBenchCommand implements Runnable {
+final class OperatorBenchCommand implements Callable<Integer> {
 
     private static final long MEGABYTE = 1L << 20;
 
@@ -52,6 +56,12 @@ final class OperatorBenchCommand implements Runnable {
     private boolean json;
 
     @Option(
+            names = "--plot",
+            paramLabel = "FILE.svg",
+            description = "Draw the share of the limit over the number of rows; not with --quick.")
+    private Path plot;
+
+    @Option(
             names = "--rotate",
             paramLabel = "MB",
             defaultValue = "640",
@@ -62,7 +72,11 @@ final class OperatorBenchCommand implements Runnable {
 
     /** {@inheritDoc} */
     @Override
-    public void run() {
+    public Integer call() throws IOException {
+        if (quick && plot != null) {
+            throw new ParameterException(
+                    spec.commandLine(), "--plot needs the cases that --quick leaves out");
+        }
         if (rotate < SMALLEST_ROTATION) {
             throw new ParameterException(
                     spec.commandLine(),
@@ -79,8 +93,12 @@ final class OperatorBenchCommand implements Runnable {
             if (!quick) {
                 bench.runSweep();
             }
+            if (plot != null) {
+                Files.writeString(plot, SharePlot.draw(bench.rows()));
+            }
             print(bench);
         }
+        return 0;
     }
 
     private void print(OperatorBench bench) {
