@@ -49,6 +49,14 @@ public class BenchTest {
     }
 
     @Test
+    public void testPlotNeedsEveryCase() {
+        Execution execution =
+                Execution.inProcess("bench", "operator", "--quick", "--plot", "share.svg");
+        execution.assertExitCode(2);
+        Assert.assertTrue(execution.err().contains("--plot"), execution.err());
+    }
+
+    @Test
     public void testRotationTooSmallForAWeight() {
         Execution execution = Execution.inProcess("bench", "operator", "--rotate", "1");
         execution.assertExitCode(2);
