@@ -27,6 +27,7 @@ public final class BatchPlan {
     private final long[] entrySlots;
     private final float[] entryWeights;
     private final boolean stacks;
+    private final long[] slots;
 
     private BatchPlan(List<AdapterMix> mixes, long[] segmentStarts) {
         this.mixes = mixes;
@@ -47,6 +48,12 @@ public final class BatchPlan {
                 entryWeights[entry++] = mix.weight(i);
             }
         }
+        this.slots =
+                stacks
+                        ? null
+                        : mixes.stream()
+                                .mapToLong(mix -> mix.size() == 0 ? BASE : mix.slot(0))
+                                .toArray();
     }
 
     /**
@@ -171,14 +178,14 @@ public final class BatchPlan {
     /**
      * Returns the slot of each segment.
      *
-     * @return an array of length {@link #segments()}
+     * @return a copy, of length {@link #segments()}
      * @throws IllegalStateException if the plan has stacks
      */
     public long[] slots() {
         if (stacks) {
             throw new IllegalStateException("The plan has stacks: " + this);
         }
-        return mixes.stream().mapToLong(mix -> mix.size() == 0 ? BASE : mix.slot(0)).toArray();
+        return slots.clone();
     }
 
     /**
@@ -211,6 +218,11 @@ public final class BatchPlan {
     /** Returns what {@link #segmentStarts()} copies; not to be written to. */
     long[] sharedSegmentStarts() {
         return segmentStarts;
+    }
+
+    /** Returns what {@link #slots()} copies, null if the plan has stacks; not to be written to. */
+    long[] sharedSlots() {
+        return slots;
     }
 
     /** Returns what {@link #entryStarts()} copies; not to be written to. */

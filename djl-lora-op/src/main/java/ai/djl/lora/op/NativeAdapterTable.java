@@ -112,8 +112,20 @@ final class NativeAdapterTable implements AdapterTable {
     /** {@inheritDoc} */
     @Override
     public NDArray apply(int module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
-        NDArray[] bases = {base};
-        return applyGroup(new int[] {module}, x, bases, new NDArray[] {bias}, plan)[0];
+        if (plan.hasStacks()) {
+            NDArray[] bases = {base};
+            return applyGroup(new int[] {module}, x, bases, new NDArray[] {bias}, plan)[0];
+        }
+        TensorChecks.sgmv(modules.get(module), x, base, bias, plan);
+        LoraNative.sgmv(
+                NativeTensorOps.handle(base),
+                NativeTensorOps.handle(x),
+                handleOrZero(bias),
+                plan.sharedSegmentStarts(),
+                plan.sharedSlots(),
+                table,
+                module);
+        return base;
     }
 
     /** {@inheritDoc} */
@@ -125,20 +137,35 @@ final class NativeAdapterTable implements AdapterTable {
         for (int i = 0; i < group.length; ++i) {
             TensorChecks.sgmv(modules.get(group[i]), x, bases[i], biases[i], plan);
             ys[i] = NativeTensorOps.handle(bases[i]);
-            biasHandles[i] = biases[i] == null ? 0 : NativeTensorOps.handle(biases[i]);
+            biasHandles[i] = handleOrZero(biases[i]);
         }
-        // the form with entries serves plain plans too: a slot for each segment is its special case
-        LoraNative.sgmvStacked(
-                ys,
-                NativeTensorOps.handle(x),
-                biasHandles,
-                plan.sharedSegmentStarts(),
-                plan.sharedEntryStarts(),
-                plan.sharedEntrySlots(),
-                plan.sharedEntryWeights(),
-                table,
-                group);
+        long input = NativeTensorOps.handle(x);
+        if (plan.hasStacks()) {
+            LoraNative.sgmvStacked(
+                    ys,
+                    input,
+                    biasHandles,
+                    plan.sharedSegmentStarts(),
+                    plan.sharedEntryStarts(),
+                    plan.sharedEntrySlots(),
+                    plan.sharedEntryWeights(),
+                    table,
+                    group);
+        } else {
+            LoraNative.sgmvGroup(
+                    ys,
+                    input,
+                    biasHandles,
+                    plan.sharedSegmentStarts(),
+                    plan.sharedSlots(),
+                    table,
+                    group);
+        }
         return bases;
+    }
+
+    private static long handleOrZero(NDArray array) {
+        return array == null ? 0 : NativeTensorOps.handle(array);
     }
 
     /** {@inheritDoc} */
