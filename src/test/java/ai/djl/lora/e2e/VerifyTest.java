@@ -69,8 +69,8 @@ public class VerifyTest {
         if (!bfloat16) {
             Assert.assertEquals(top, 1.0, run.out());
         } else if (demo) {
-            // Logits of random weights nearly tie everywhere; a trained model's do so in prompts
-            // alone, which no one can foretell. A single file may have a few more such positions.
+            // Logits of random weights nearly tie everywhere, those of a trained model seldom. The
+            // bar of 99 % is for the demo as a whole; a file of 500 positions may miss it by a few.
             Assert.assertTrue(top >= 0.98, run.out());
             demoAgreed += Long.parseLong(group(TOP, run, 1));
             demoPositions += Long.parseLong(group(TOP, run, 2));
