@@ -10,7 +10,10 @@ import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.AdapterTable;
+import ai.djl.lora.op.AdapterType;
+import ai.djl.lora.op.Int8Packing;
 import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.PackedAdapter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -65,7 +68,7 @@ public final class AdapterStore implements AutoCloseable {
         reserve(name);
         try {
             LoraAdapter adapter = AdapterLoader.load(directory, context.getModules());
-            PackedAdapter packed = adapter.pack(context.getModules(), context.getType());
+            PackedAdapter packed = pack(adapter);
             context.keepingBackend(
                     () -> {
                         int slot = context.getTable().put(packed);
@@ -263,9 +266,16 @@ public final class AdapterStore implements AutoCloseable {
     /** Fills another backend's table with what is resident, each adapter in its slot. */
     private synchronized void putAll(AdapterTable table) {
         for (ResidentAdapter resident : residents) {
-            PackedAdapter packed = reload(resident).pack(context.getModules(), context.getType());
-            table.put(resident.slot(), packed);
+            table.put(resident.slot(), pack(reload(resident)));
         }
+    }
+
+    private PackedAdapter pack(LoraAdapter adapter) {
+        List<LoraModule> modules = context.getModules();
+        PackedAdapter packed = adapter.pack(modules, context.getType());
+        return context.getAdapterType() == AdapterType.INT8
+                ? Int8Packing.round(packed, modules)
+                : packed;
     }
 
     /** Takes every name away. What is still leased is freed when its last lease is closed. */

@@ -32,6 +32,7 @@ public final class LoraContext implements AutoCloseable {
     private final List<LoraModule> modules = new ArrayList<>();
     private final ReadWriteLock steps = new ReentrantReadWriteLock();
     private Consumer<AdapterTable> residents = table -> {};
+    private volatile AdapterType adapterType = AdapterType.MODEL;
     private volatile LoraBackend backend;
     private AdapterTable table;
     private boolean closed;
@@ -88,7 +89,7 @@ public final class LoraContext implements AutoCloseable {
      * @return the operations
      */
     public TensorOps getOps() {
-        return backend.getTensorOps();
+        return backend.getTensorOps(type);
     }
 
     /**
@@ -98,6 +99,24 @@ public final class LoraContext implements AutoCloseable {
      */
     public ElementType getType() {
         return type;
+    }
+
+    /**
+     * Returns how resident adapters are held.
+     *
+     * @return the type
+     */
+    public AdapterType getAdapterType() {
+        return adapterType;
+    }
+
+    /**
+     * Sets how adapters are held that become resident from now on.
+     *
+     * @param adapterType the type; by default the model's own
+     */
+    public void setAdapterType(AdapterType adapterType) {
+        this.adapterType = adapterType;
     }
 
     /**

@@ -60,7 +60,7 @@ final class OperatorBench implements AutoCloseable {
      */
     OperatorBench(LoraBackend backend, long rotation, int rounds) {
         this.backend = backend;
-        this.ops = backend.getTensorOps();
+        this.ops = backend.getTensorOps(ElementType.BFLOAT16);
         this.rotation = rotation;
         this.rounds = rounds;
         this.pool = random(rotation / BYTES / HIDDEN, HIDDEN);
