@@ -39,7 +39,9 @@ public class RealAdaptersTest {
                 continue;
             }
             try (Stream<Path> files = Files.walk(root)) {
+                // variants that are more than low-rank products are tested with the models
                 files.filter(file -> file.endsWith(PeftConfig.FILE_NAME))
+                        .filter(file -> !file.toString().contains("variants"))
                         .sorted()
                         .forEach(
                                 file ->
