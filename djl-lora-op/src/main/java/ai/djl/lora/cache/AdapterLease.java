@@ -18,11 +18,11 @@ public final class AdapterLease implements AutoCloseable {
 
     private final AdapterStore store;
     private final String name;
-    private final List<ResidentAdapter> adapters;
+    private final List<ManagedAdapter> adapters;
     private final AdapterMix mix;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    AdapterLease(AdapterStore store, String name, List<ResidentAdapter> adapters, AdapterMix mix) {
+    AdapterLease(AdapterStore store, String name, List<ManagedAdapter> adapters, AdapterMix mix) {
         this.store = store;
         this.name = name;
         this.adapters = List.copyOf(adapters);
@@ -84,7 +84,7 @@ public final class AdapterLease implements AutoCloseable {
         }
     }
 
-    List<ResidentAdapter> adapters() {
+    List<ManagedAdapter> adapters() {
         return adapters;
     }
 

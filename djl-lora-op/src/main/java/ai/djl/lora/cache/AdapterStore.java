@@ -5,55 +5,110 @@ package ai.djl.lora.cache;
 
 import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.LoraMemoryException;
+import ai.djl.lora.LoraOffloadException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoraAdapter;
+import ai.djl.lora.cache.policy.CacheEntry;
+import ai.djl.lora.cache.policy.EvictionStrategies;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.LoraContext;
-import ai.djl.lora.op.PackedAdapter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+import java.util.function.Predicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * The adapters of one model by name. Each is loaded, checked against the model and made resident
- * when it is registered, and reached through leases alone.
+ * The adapters of one model: registered by name, read from their files into the host's memory and
+ * from there onto the device when they are asked for, and reached through leases alone.
+ *
+ * <p>Each tier has limits of its own, which are never exceeded; what leaves when there is no room is
+ * chosen by a strategy among what nobody uses. Acquiring an adapter that is on the device takes no
+ * lock. One that is not is loaded by a worker, once, however many ask for it.
+ *
+ * <p>Files are checked whole when an adapter is registered. When they are read again they must hold
+ * the same revision.
  */
 public final class AdapterStore implements AutoCloseable {
 
+    private static final Logger logger = LoggerFactory.getLogger(AdapterStore.class);
+
     private final LoraContext context;
-    private final Map<String, ResidentAdapter> adapters = new TreeMap<>();
+    private final StoreOptions options;
+    private final AdapterReader reader;
+    private final LongSupplier ticker;
+    private final Tier device;
+    private final HostTier host;
+    private final LoadQueue queue;
+    private final FailedLoads failures;
+    private final Map<String, ManagedAdapter> adapters = new ConcurrentHashMap<>();
+    private final Map<String, Stack> stacks = new ConcurrentHashMap<>();
 
-    /** Every adapter in the table: the named ones, and retired ones that are still leased. */
-    private final Set<ResidentAdapter> residents = new LinkedHashSet<>();
+    /** Every adapter on the device, by id: the named ones, and retired ones that are leased. */
+    private final Map<String, ManagedAdapter> residents = new ConcurrentHashMap<>();
 
-    private final Map<String, Map<String, Float>> stacks = new TreeMap<>();
-    private final Set<String> loading = new TreeSet<>();
-    private boolean closed;
+    private final Set<String> registering = new TreeSet<>();
+    private final AtomicLong ids = new AtomicLong();
+    private volatile boolean closed;
+
+    /**
+     * Constructs a new {@code AdapterStore} instance with the default limits.
+     *
+     * @param context the model's context
+     */
+    public AdapterStore(LoraContext context) {
+        this(context, StoreOptions.builder().build());
+    }
 
     /**
      * Constructs a new {@code AdapterStore} instance.
      *
      * @param context the model's context
+     * @param options how much it may hold, what leaves first, and how loads run
      */
-    public AdapterStore(LoraContext context) {
+    public AdapterStore(LoraContext context, StoreOptions options) {
+        this(context, options, AdapterStore::load, System::nanoTime);
+    }
+
+    AdapterStore(
+            LoraContext context, StoreOptions options, AdapterReader reader, LongSupplier ticker) {
         this.context = context;
+        this.options = options;
+        this.reader = reader;
+        this.ticker = ticker;
+        EvictionStrategies strategies = options.getStrategies();
+        device = new Tier(options.getDevice(), strategies.create(options.getDeviceStrategy()));
+        host = new HostTier(new Tier(options.getHost(), strategies.create(options.getHostStrategy())));
+        queue = new LoadQueue(options.getLoadWorkers(), options.getLoadQueue());
+        failures = new FailedLoads(options.getRetryAfter(), options.getLongestRetry(), ticker);
         context.setResidents(this::putAll);
     }
 
     /**
-     * Loads an adapter from a folder in PEFT's layout and makes it resident.
+     * Loads an adapter, checks it against the model and keeps it as near to the device as there is
+     * room.
      *
      * @param name the name under which requests will ask for it
      * @param directory the folder with {@code adapter_config.json} and {@code
@@ -67,29 +122,43 @@ public final class AdapterStore implements AutoCloseable {
     public LoadReport register(String name, Path directory) {
         reserve(name);
         try {
-            LoraAdapter adapter = AdapterLoader.load(directory, context.getModules());
-            PackedAdapter packed = AdapterPacker.pack(context, adapter);
-            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter.changes());
-            context.keepingBackend(() -> publish(name, adapter, packed, extras));
+            long start = ticker.getAsLong();
+            LoraAdapter adapter = reader.read(directory, context);
+            HostCopy copy = HostCopy.of(context, adapter);
+            ManagedAdapter managed = new ManagedAdapter(name, adapter, name + '#' + ids.incrementAndGet());
+            managed.setDeviceEntry(new CacheEntry(managed.id(), copy.bytes(), ticker.getAsLong() - start, 0));
+            host.offer(managed, copy, false);
+            // an adapter too large for the device is refused now, and not at its first request
+            if (put(managed, copy, false) == Placed.TOO_LARGE) {
+                host.remove(managed);
+                throw tooLarge(managed);
+            }
+            publish(managed);
             return adapter.report();
         } finally {
-            synchronized (this) {
-                loading.remove(name);
+            synchronized (registering) {
+                registering.remove(name);
             }
         }
     }
 
-    private synchronized void reserve(String name) {
+    private void reserve(String name) {
+        checkName(name, "An adapter's");
+        synchronized (registering) {
+            checkFree(name);
+            registering.add(name);
+        }
+    }
+
+    private void checkName(String name, String whose) {
         if (name == null || name.isBlank()) {
-            throw new LoraConfigurationException("An adapter's name must not be blank");
+            throw new LoraConfigurationException(whose + " name must not be blank");
         }
         checkOpen();
-        checkFree(name);
-        loading.add(name);
     }
 
     private void checkFree(String name) {
-        if (adapters.containsKey(name) || loading.contains(name)) {
+        if (adapters.containsKey(name) || registering.contains(name)) {
             throw new LoraConfigurationException(
                     "Adapter \"" + name + "\" is registered already; unregister it first");
         }
@@ -97,6 +166,17 @@ public final class AdapterStore implements AutoCloseable {
             throw new LoraConfigurationException(
                     "\"" + name + "\" is a stack already; unregister it first");
         }
+    }
+
+    private void publish(ManagedAdapter adapter) {
+        synchronized (registering) {
+            if (!closed) {
+                adapters.put(adapter.name(), adapter);
+                return;
+            }
+        }
+        retire(adapter);
+        checkOpen();
     }
 
     /**
@@ -109,66 +189,40 @@ public final class AdapterStore implements AutoCloseable {
      *     is not registered or a weight is not finite
      * @throws LoraVariantException if a part is more than low-rank products, such as DoRA or IA3
      */
-    public synchronized void registerStack(String name, Map<String, Float> parts) {
-        if (name == null || name.isBlank()) {
-            throw new LoraConfigurationException("A stack's name must not be blank");
-        }
-        checkOpen();
-        checkFree(name);
+    public void registerStack(String name, Map<String, Float> parts) {
+        checkName(name, "A stack's");
         if (parts.isEmpty()) {
             throw new LoraConfigurationException("Stack \"" + name + "\" has no adapters");
         }
-        parts.forEach(
-                (part, weight) -> {
-                    if (!find(part).isStackable()) {
-                        throw new LoraVariantException(
-                                "Stack \""
-                                        + name
-                                        + "\" has \""
-                                        + part
-                                        + "\" in it, which is "
-                                        + find(part).variants()
-                                        + "; only plain low-rank products can be weighted and"
-                                        + " added");
-                    }
-                    if (weight == null || !Float.isFinite(weight)) {
-                        throw new LoraConfigurationException(
-                                "Stack \""
-                                        + name
-                                        + "\" gives \""
-                                        + part
-                                        + "\" the weight "
-                                        + weight
-                                        + "; it must be finite");
-                    }
-                });
-        stacks.put(name, new LinkedHashMap<>(parts));
+        synchronized (registering) {
+            checkFree(name);
+            parts.forEach((part, weight) -> checkPart(name, part, weight));
+            stacks.put(name, new Stack(parts));
+        }
     }
 
-    private void publish(
-            String name,
-            LoraAdapter adapter,
-            PackedAdapter packed,
-            Optional<AdapterExtras> extras) {
-        int slot;
-        try {
-            slot = context.getTable().put(packed);
-        } catch (RuntimeException e) {
-            extras.ifPresent(AdapterExtras::close);
-            throw e;
+    private void checkPart(String stack, String part, Float weight) {
+        ManagedAdapter adapter = find(part);
+        if (!adapter.isStackable()) {
+            throw new LoraVariantException(
+                    "Stack \""
+                            + stack
+                            + "\" has \""
+                            + part
+                            + "\" in it, which is "
+                            + adapter.variants()
+                            + "; only plain low-rank products can be weighted and added");
         }
-        extras.ifPresent(extra -> context.putExtras(slot, extra));
-        publish(new ResidentAdapter(name, adapter, slot));
-    }
-
-    private synchronized void publish(ResidentAdapter adapter) {
-        if (closed) {
-            adapter.retire();
-            freeIfGarbage(adapter);
-            checkOpen();
+        if (weight == null || !Float.isFinite(weight)) {
+            throw new LoraConfigurationException(
+                    "Stack \""
+                            + stack
+                            + "\" gives \""
+                            + part
+                            + "\" the weight "
+                            + weight
+                            + "; it must be finite");
         }
-        adapters.put(adapter.name(), adapter);
-        residents.add(adapter);
     }
 
     /**
@@ -180,53 +234,447 @@ public final class AdapterStore implements AutoCloseable {
      *     part of a stack
      */
     public void unregister(String name) {
-        context.keepingBackend(() -> retire(name));
+        ManagedAdapter adapter;
+        synchronized (registering) {
+            if (stacks.remove(name) != null) {
+                return;
+            }
+            adapter = find(name);
+            stacks.forEach((stack, parts) -> checkNotIn(stack, parts, name));
+            adapters.remove(name);
+        }
+        retire(adapter);
     }
 
-    private synchronized void retire(String name) {
-        if (stacks.remove(name) != null) {
-            return;
+    private static void checkNotIn(String stack, Stack parts, String name) {
+        if (parts.names().contains(name)) {
+            throw new LoraConfigurationException(
+                    "Adapter \""
+                            + name
+                            + "\" is part of stack \""
+                            + stack
+                            + "\"; unregister the stack first");
         }
-        ResidentAdapter adapter = find(name);
-        stacks.forEach(
-                (stack, parts) -> {
-                    if (parts.containsKey(name)) {
-                        throw new LoraConfigurationException(
-                                "Adapter \""
-                                        + name
-                                        + "\" is part of stack \""
-                                        + stack
-                                        + "\"; unregister the stack first");
-                    }
-                });
-        adapters.remove(name);
+    }
+
+    private void retire(ManagedAdapter adapter) {
         adapter.retire();
-        freeIfGarbage(adapter);
+        host.remove(adapter);
+        failures.forget(adapter.id());
+        withdraw(adapter);
     }
 
     /**
-     * Leases an adapter, or every adapter of a stack.
+     * Leases an adapter, or every adapter of a stack, and waits for what has to be loaded.
      *
      * @param name the name of an adapter or a stack
      * @return the lease, to be closed by the caller
      * @throws LoraConfigurationException if there is neither of that name
+     * @throws ai.djl.lora.LoraException if it cannot be loaded, there is no room for it, or the
+     *     time that the options allow is over
      */
-    public synchronized AdapterLease acquire(String name) {
-        Map<String, Float> parts = stacks.get(name);
-        return parts == null ? lease(name, Map.of(name, 1f)) : lease(name, parts);
+    public AdapterLease acquire(String name) {
+        Stack parts = partsOf(name);
+        AdapterLease lease = tryLease(name, parts);
+        return lease != null ? lease : join(name, leaseAsync(name, parts, options.getAcquireTimeout()));
     }
 
-    private AdapterLease lease(String name, Map<String, Float> parts) {
-        List<ResidentAdapter> leased = parts.keySet().stream().map(this::find).toList();
-        int[] slots = leased.stream().mapToInt(ResidentAdapter::slot).toArray();
-        float[] weights = new float[slots.length];
-        int i = 0;
-        for (float weight : parts.values()) {
-            weights[i++] = weight;
+    /**
+     * Leases an adapter, or every adapter of a stack, when all of it is on the device.
+     *
+     * @param name the name of an adapter or a stack
+     * @param timeout how long the caller is ready to wait
+     * @return a future of the lease, to be closed by the caller; it fails with a {@link
+     *     ai.djl.lora.LoraException} as {@link #acquire(String)} does. A lease that comes after the
+     *     future was cancelled is given back
+     * @throws LoraConfigurationException if there is neither of that name
+     */
+    public CompletableFuture<AdapterLease> acquire(String name, Duration timeout) {
+        Stack parts = partsOf(name);
+        AdapterLease lease = tryLease(name, parts);
+        return lease != null
+                ? CompletableFuture.completedFuture(lease)
+                : leaseAsync(name, parts, timeout);
+    }
+
+    /**
+     * Runs something with an adapter leased.
+     *
+     * @param name the name of an adapter or a stack
+     * @param use what is run with the lease, which is closed afterwards
+     * @param <T> the type of the result
+     * @return the result
+     */
+    public <T> T withAdapter(String name, Function<AdapterLease, T> use) {
+        try (AdapterLease lease = acquire(name)) {
+            return use.apply(lease);
         }
-        AdapterMix mix = AdapterMix.stack(slots, weights);
-        leased.forEach(ResidentAdapter::lease);
-        return new AdapterLease(this, name, leased, mix);
+    }
+
+    private Stack partsOf(String name) {
+        checkOpen();
+        Stack stack = stacks.get(name);
+        return stack != null ? stack : Stack.of(name);
+    }
+
+    /** Returns the lease if every part is on the device, or null. */
+    private AdapterLease tryLease(String name, Stack stack) {
+        List<String> names = stack.names();
+        ManagedAdapter[] leased = new ManagedAdapter[names.size()];
+        for (int i = 0; i < leased.length; ++i) {
+            ManagedAdapter adapter = find(names.get(i));
+            if (!adapter.tryLease()) {
+                for (int j = 0; j < i; ++j) {
+                    release(leased[j]);
+                }
+                return null;
+            }
+            leased[i] = adapter;
+        }
+        for (ManagedAdapter adapter : leased) {
+            hit(adapter);
+        }
+        return newLease(name, stack, List.of(leased));
+    }
+
+    private void hit(ManagedAdapter adapter) {
+        adapter.use(ticker.getAsLong());
+        device.hit(adapter.deviceEntry());
+    }
+
+    private AdapterLease newLease(String name, Stack stack, List<ManagedAdapter> leased) {
+        int[] slots = new int[leased.size()];
+        for (int i = 0; i < slots.length; ++i) {
+            slots[i] = leased.get(i).slot();
+        }
+        return new AdapterLease(this, name, leased, AdapterMix.stack(slots, stack.weights()));
+    }
+
+    private CompletableFuture<AdapterLease> leaseAsync(String name, Stack stack, Duration timeout) {
+        List<CompletableFuture<ManagedAdapter>> waits = new ArrayList<>();
+        for (String part : stack.names()) {
+            waits.add(leased(find(part)));
+        }
+        CompletableFuture<AdapterLease> result = new CompletableFuture<>();
+        CompletableFuture.allOf(waits.toArray(new CompletableFuture<?>[0]))
+                .whenComplete(
+                        (done, failure) -> {
+                            List<ManagedAdapter> leased = new ArrayList<>();
+                            for (CompletableFuture<ManagedAdapter> wait : waits) {
+                                if (!wait.isCompletedExceptionally()) {
+                                    leased.add(wait.join());
+                                }
+                            }
+                            if (failure != null) {
+                                leased.forEach(this::release);
+                                result.completeExceptionally(unwrapped(failure));
+                                return;
+                            }
+                            AdapterLease lease = newLease(name, stack, leased);
+                            if (!result.complete(lease)) {
+                                lease.close();
+                            }
+                        });
+        CompletableFuture.delayedExecutor(timeout.toNanos(), TimeUnit.NANOSECONDS)
+                .execute(
+                        () -> {
+                            result.completeExceptionally(
+                                    new LoraOffloadException(
+                                            "Adapter \""
+                                                    + name
+                                                    + "\" was not on the device within "
+                                                    + timeout.toMillis()
+                                                    + " ms"));
+                            // those that wait for room are not to be loaded for nobody
+                            waits.forEach(wait -> wait.cancel(false));
+                        });
+        return result;
+    }
+
+    /** Returns a future that completes with the adapter on the device and leased. */
+    private CompletableFuture<ManagedAdapter> leased(ManagedAdapter adapter) {
+        synchronized (adapter) {
+            if (adapter.tryLease()) {
+                hit(adapter);
+                return CompletableFuture.completedFuture(adapter);
+            }
+            device.miss(adapter.deviceEntry());
+            adapter.use(ticker.getAsLong());
+            if (adapter.load() != null) {
+                return adapter.load().join();
+            }
+            Optional<LoraException> known = failures.reason(adapter.id());
+            if (known.isPresent()) {
+                return CompletableFuture.failedFuture(known.get());
+            }
+            Load load = new Load();
+            CompletableFuture<ManagedAdapter> waiter = load.join();
+            adapter.setLoad(load);
+            if (!queue.submit(() -> load(adapter))) {
+                adapter.setLoad(null);
+                return CompletableFuture.failedFuture(
+                        new LoraOffloadException(
+                                "Adapter \""
+                                        + adapter.name()
+                                        + "\" cannot be loaded now: "
+                                        + options.getLoadQueue()
+                                        + " loads are waiting"));
+            }
+            return waiter;
+        }
+    }
+
+    private AdapterLease join(String name, CompletableFuture<AdapterLease> future) {
+        try {
+            return future.get();
+        } catch (InterruptedException e) {
+            future.cancel(false);
+            Thread.currentThread().interrupt();
+            throw new LoraOffloadException(
+                    "The thread was interrupted while it waited for adapter \"" + name + '"', e);
+        } catch (ExecutionException e) {
+            throw unwrapped(e.getCause());
+        }
+    }
+
+    private static RuntimeException unwrapped(Throwable failure) {
+        Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+        // each caller has a trace of its own, and others share the cause
+        return cause instanceof LoraException known
+                ? known
+                : new LoraOffloadException("An adapter could not be loaded: " + cause, cause);
+    }
+
+    /** Loads an adapter, on a worker. */
+    private void load(ManagedAdapter adapter) {
+        try {
+            if (isAbandoned(adapter)) {
+                return;
+            }
+            HostCopy copy = host.get(adapter).orElse(null);
+            if (copy == null) {
+                long start = ticker.getAsLong();
+                copy = HostCopy.of(context, read(adapter));
+                long nanos = ticker.getAsLong() - start;
+                adapter.setDeviceEntry(
+                        new CacheEntry(adapter.id(), adapter.deviceEntry().bytes(), nanos, 0));
+                host.offer(adapter, copy, true);
+            }
+            place(adapter, copy);
+        } catch (LoraException e) {
+            failures.add(adapter.id(), e);
+            logger.warn("Adapter {} could not be loaded", adapter.name(), e);
+            fail(adapter, e);
+        } catch (RuntimeException | OutOfMemoryError e) {
+            LoraException known =
+                    new LoraOffloadException(
+                            "Adapter \"" + adapter.name() + "\" could not be loaded: " + e, e);
+            failures.add(adapter.id(), known);
+            logger.warn("Adapter {} could not be loaded", adapter.name(), e);
+            fail(adapter, known);
+        }
+    }
+
+    private void place(ManagedAdapter adapter, HostCopy copy) {
+        switch (put(adapter, copy, true)) {
+            case PLACED -> failures.forget(adapter.id());
+            case TOO_LARGE -> fail(adapter, tooLarge(adapter));
+            case NO_ROOM -> {
+                queue.park(() -> load(adapter));
+                if (residents.values().stream().anyMatch(ManagedAdapter::isIdle)) {
+                    // room was made before the load was parked, and nobody would tell
+                    queue.retryParked();
+                }
+            }
+        }
+    }
+
+    /** Returns whether nobody waits for a load any more, and ends it then. */
+    private boolean isAbandoned(ManagedAdapter adapter) {
+        synchronized (adapter) {
+            boolean abandoned =
+                    adapter.load().waiters().stream().allMatch(CompletableFuture::isDone);
+            if (abandoned) {
+                adapter.setLoad(null);
+            }
+            return abandoned;
+        }
+    }
+
+    private void fail(ManagedAdapter adapter, LoraException failure) {
+        List<CompletableFuture<ManagedAdapter>> waiters;
+        synchronized (adapter) {
+            waiters = adapter.load().waiters();
+            adapter.setLoad(null);
+        }
+        waiters.forEach(waiter -> waiter.completeExceptionally(failure));
+    }
+
+    private LoraMemoryException tooLarge(ManagedAdapter adapter) {
+        return new LoraMemoryException(
+                "Adapter \""
+                        + adapter.name()
+                        + "\" takes "
+                        + adapter.deviceEntry().bytes()
+                        + " bytes on the device; the tier's limit is "
+                        + options.getDevice().bytes());
+    }
+
+    private enum Placed {
+        PLACED,
+        NO_ROOM,
+        TOO_LARGE
+    }
+
+    /** Puts an adapter on the device and hands leases to those who wait for it. */
+    private Placed put(ManagedAdapter adapter, HostCopy copy, boolean evicting) {
+        Placed[] placed = new Placed[1];
+        List<CompletableFuture<ManagedAdapter>> waiters = new ArrayList<>();
+        context.keepingBackend(() -> placed[0] = putNow(adapter, copy, evicting, waiters));
+        for (CompletableFuture<ManagedAdapter> waiter : waiters) {
+            if (!waiter.complete(adapter)) {
+                release(adapter);
+            }
+        }
+        return placed[0];
+    }
+
+    private Placed putNow(
+            ManagedAdapter adapter,
+            HostCopy copy,
+            boolean evicting,
+            List<CompletableFuture<ManagedAdapter>> waiters) {
+        AdapterTable table = context.getTable();
+        CacheEntry known = adapter.deviceEntry();
+        CacheEntry entry =
+                new CacheEntry(
+                        adapter.id(),
+                        table.bytesOf(copy.packed()) + copy.extraBytes(),
+                        known.loadNanos(),
+                        known.priority());
+        adapter.setDeviceEntry(entry);
+        if (!device.couldHold(entry.bytes())) {
+            return Placed.TOO_LARGE;
+        }
+        Predicate<CacheEntry> mayLeave = evicting ? this::isIdle : other -> false;
+        if (!device.reserve(entry, mayLeave, this::free, true)) {
+            return Placed.NO_ROOM;
+        }
+        int slot;
+        try {
+            slot = putParts(table, copy);
+        } catch (RuntimeException | OutOfMemoryError e) {
+            device.remove(entry);
+            throw e;
+        }
+        synchronized (adapter) {
+            residents.put(adapter.id(), adapter);
+            if (adapter.load() != null) {
+                waiters.addAll(adapter.load().waiters());
+                adapter.setLoad(null);
+            }
+            adapter.publish(slot, waiters.size(), ticker.getAsLong());
+        }
+        return Placed.PLACED;
+    }
+
+    private int putParts(AdapterTable table, HostCopy copy) {
+        Optional<AdapterExtras> extras = ExtrasLoader.load(context, copy.extras());
+        try {
+            int slot = table.put(copy.packed());
+            extras.ifPresent(extra -> context.putExtras(slot, extra));
+            return slot;
+        } catch (RuntimeException | OutOfMemoryError e) {
+            extras.ifPresent(AdapterExtras::close);
+            throw e;
+        }
+    }
+
+    private boolean isIdle(CacheEntry entry) {
+        ManagedAdapter adapter = residents.get(entry.id());
+        return adapter != null && adapter.isIdle();
+    }
+
+    /* Called under the device tier's lock, and while the backend stays the same. */
+    private boolean free(CacheEntry entry) {
+        ManagedAdapter adapter = residents.get(entry.id());
+        if (adapter == null || !adapter.tryWithdraw(ticker.getAsLong())) {
+            return false;
+        }
+        residents.remove(entry.id());
+        if (!context.isClosed()) {
+            context.removeExtras(adapter.slot());
+            context.getTable().remove(adapter.slot());
+        }
+        return true;
+    }
+
+    /** Takes an adapter from the device if nobody uses it. */
+    private boolean withdraw(ManagedAdapter adapter) {
+        boolean[] gone = new boolean[1];
+        context.keepingBackend(() -> gone[0] = device.remove(adapter.deviceEntry(), this::free));
+        if (gone[0]) {
+            queue.retryParked();
+        }
+        return gone[0];
+    }
+
+    void release(List<ManagedAdapter> leased) {
+        leased.forEach(this::release);
+    }
+
+    private void release(ManagedAdapter adapter) {
+        if (adapter.release()) {
+            if (adapter.isRetired()) {
+                withdraw(adapter);
+            }
+            queue.retryParked();
+        }
+    }
+
+    /**
+     * Takes an adapter from the device; it stays registered.
+     *
+     * @param name the adapter's name
+     * @return whether it is gone, or was not there; false while somebody uses it
+     * @throws LoraConfigurationException if there is no adapter of that name
+     */
+    public boolean offload(String name) {
+        ManagedAdapter adapter = find(name);
+        return !adapter.isOnDevice() || withdraw(adapter);
+    }
+
+    /**
+     * Loads adapters that are expected to be asked for.
+     *
+     * @param names the adapters' names
+     * @return a future that completes when all are on the device, and fails if one cannot be loaded
+     * @throws LoraConfigurationException if there is no adapter of such a name
+     */
+    public CompletableFuture<Void> preload(Collection<String> names) {
+        List<CompletableFuture<Void>> loads =
+                names.stream()
+                        .map(name -> acquire(name, options.getLoadTimeout()).thenAccept(AdapterLease::close))
+                        .toList();
+        return CompletableFuture.allOf(loads.toArray(new CompletableFuture<?>[0]));
+    }
+
+    /**
+     * Takes adapters from the device that nobody has used for a time.
+     *
+     * @param age the time
+     * @return how many adapters are gone
+     */
+    public int cleanupUnused(Duration age) {
+        long now = ticker.getAsLong();
+        int gone = 0;
+        for (ManagedAdapter adapter : residents.values()) {
+            long idle = now - Math.max(adapter.lastUsed(), adapter.since());
+            if (adapter.isIdle() && idle >= age.toNanos() && withdraw(adapter)) {
+                ++gone;
+            }
+        }
+        return gone;
     }
 
     /**
@@ -234,7 +682,7 @@ public final class AdapterStore implements AutoCloseable {
      *
      * @return the names, sorted
      */
-    public synchronized Set<String> names() {
+    public Set<String> names() {
         return Collections.unmodifiableSet(new TreeSet<>(adapters.keySet()));
     }
 
@@ -243,7 +691,7 @@ public final class AdapterStore implements AutoCloseable {
      *
      * @return the names, sorted
      */
-    public synchronized Set<String> stackNames() {
+    public Set<String> stackNames() {
         return Collections.unmodifiableSet(new TreeSet<>(stacks.keySet()));
     }
 
@@ -254,8 +702,59 @@ public final class AdapterStore implements AutoCloseable {
      * @return the report
      * @throws LoraConfigurationException if there is no adapter of that name
      */
-    public synchronized LoadReport report(String name) {
+    public LoadReport report(String name) {
         return find(name).report();
+    }
+
+    /**
+     * Returns where an adapter is and how it is used.
+     *
+     * @param name the adapter's name
+     * @return its state at this moment
+     * @throws LoraConfigurationException if there is no adapter of that name
+     */
+    public AdapterState state(String name) {
+        ManagedAdapter adapter = find(name);
+        Optional<String> failure = failures.lastReason(adapter.id()).map(Throwable::getMessage);
+        boolean loading;
+        synchronized (adapter) {
+            loading = adapter.load() != null;
+        }
+        AdapterState.Place place;
+        if (adapter.isOnDevice()) {
+            place = AdapterState.Place.DEVICE;
+        } else if (loading) {
+            place = AdapterState.Place.LOADING;
+        } else if (failure.isPresent()) {
+            place = AdapterState.Place.FAILED;
+        } else {
+            place = host.holds(adapter) ? AdapterState.Place.HOST : AdapterState.Place.DISK;
+        }
+        return new AdapterState(
+                place,
+                adapter.revision(),
+                adapter.deviceEntry().bytes(),
+                adapter.leases(),
+                adapter.uses(),
+                failure);
+    }
+
+    /**
+     * Returns what the device tier holds and how it has done.
+     *
+     * @return the statistics
+     */
+    public TierStatistics deviceStatistics() {
+        return device.statistics();
+    }
+
+    /**
+     * Returns what the host tier holds and how it has done.
+     *
+     * @return the statistics
+     */
+    public TierStatistics hostStatistics() {
+        return host.tier().statistics();
     }
 
     /**
@@ -267,19 +766,19 @@ public final class AdapterStore implements AutoCloseable {
      */
     public LoraAdapter reload(AdapterLease lease) {
         lease.getSlot(); // refuses a closed lease, and one of a stack
-        return reload(lease.adapters().get(0));
+        return read(lease.adapters().get(0));
     }
 
-    private LoraAdapter reload(ResidentAdapter resident) {
-        LoraAdapter adapter = AdapterLoader.load(resident.source(), context.getModules());
-        if (!adapter.revision().equals(resident.revision())) {
+    private LoraAdapter read(ManagedAdapter managed) {
+        LoraAdapter adapter = reader.read(managed.source(), context);
+        if (!adapter.revision().equals(managed.revision())) {
             throw new LoraCompatibilityException(
                     "Adapter \""
-                            + resident.name()
+                            + managed.name()
                             + "\" was registered as revision "
-                            + resident.revision()
+                            + managed.revision()
                             + "; "
-                            + resident.source()
+                            + managed.source()
                             + " holds revision "
                             + adapter.revision()
                             + " now");
@@ -288,38 +787,40 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /** Fills another backend's table with what is resident, each adapter in its slot. */
-    private synchronized void putAll(AdapterTable table) {
-        for (ResidentAdapter resident : residents) {
-            table.put(resident.slot(), AdapterPacker.pack(context, reload(resident)));
+    private void putAll(AdapterTable table) {
+        for (ManagedAdapter adapter : residents.values()) {
+            HostCopy copy = host.peek(adapter).orElse(null);
+            if (copy == null) {
+                copy = HostCopy.of(context, read(adapter));
+            }
+            table.put(adapter.slot(), copy.packed());
+            CacheEntry known = adapter.deviceEntry();
+            long bytes = table.bytesOf(copy.packed()) + copy.extraBytes();
+            // another backend's copy may be larger; what is too much leaves when room is made
+            CacheEntry entry = new CacheEntry(known.id(), bytes, known.loadNanos(), known.priority());
+            adapter.setDeviceEntry(entry);
+            device.replace(entry);
         }
     }
 
     /** Takes every name away. What is still leased is freed when its last lease is closed. */
     @Override
     public void close() {
-        context.keepingBackend(
-                () -> {
-                    synchronized (this) {
-                        closed = true;
-                        stacks.clear();
-                        new ArrayList<>(adapters.keySet()).forEach(this::retire);
-                    }
-                });
+        List<ManagedAdapter> all;
+        synchronized (registering) {
+            closed = true;
+            stacks.clear();
+            all = List.copyOf(adapters.values());
+            adapters.clear();
+        }
+        all.forEach(this::retire);
+        queue.close();
     }
 
-    void release(List<ResidentAdapter> leased) {
-        context.keepingBackend(
-                () -> {
-                    synchronized (this) {
-                        leased.forEach(ResidentAdapter::release);
-                        leased.forEach(this::freeIfGarbage);
-                    }
-                });
-    }
-
-    private ResidentAdapter find(String name) {
-        ResidentAdapter adapter = adapters.get(name);
+    private ManagedAdapter find(String name) {
+        ManagedAdapter adapter = adapters.get(name);
         if (adapter == null) {
+            checkOpen();
             throw new LoraConfigurationException(
                     "Unknown adapter \"" + name + "\"; registered are " + known());
         }
@@ -330,16 +831,6 @@ public final class AdapterStore implements AutoCloseable {
         Set<String> names = new TreeSet<>(adapters.keySet());
         names.addAll(stacks.keySet());
         return names;
-    }
-
-    private void freeIfGarbage(ResidentAdapter adapter) {
-        if (adapter.isGarbage()) {
-            residents.remove(adapter);
-            if (!context.isClosed()) {
-                context.removeExtras(adapter.slot());
-                context.getTable().remove(adapter.slot());
-            }
-        }
     }
 
     private void checkOpen() {

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
@@ -140,6 +141,20 @@ public final class AdapterExtras implements AutoCloseable {
                 && prompt == null
                 && prefix.isEmpty()
                 && invocationTokens.length == 0;
+    }
+
+    /**
+     * Returns the memory that the arrays take.
+     *
+     * @param type the model's type, which is the arrays'
+     * @return the size in bytes
+     */
+    public long bytes(ElementType type) {
+        long elements = 0;
+        for (NDArray array : manager.getManagedArrays()) {
+            elements += array.getShape().size();
+        }
+        return elements * type.bytes();
     }
 
     /** Frees the arrays. */

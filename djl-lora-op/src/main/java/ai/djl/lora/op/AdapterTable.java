@@ -78,6 +78,15 @@ public interface AdapterTable extends AutoCloseable {
     }
 
     /**
+     * Returns the memory that an adapter will take in this table.
+     *
+     * @param adapter the adapter, packed for this table's modules
+     * @return the size in bytes, exactly what {@link #residentBytes} grows by when it is put
+     * @throws ai.djl.lora.LoraException if the adapter does not fit the table
+     */
+    long bytesOf(PackedAdapter adapter);
+
+    /**
      * Returns the memory that the adapters in this table take.
      *
      * @return the size in bytes

@@ -182,6 +182,13 @@ final class NativeAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public long bytesOf(PackedAdapter adapter) {
+        PackedAdapterChecks.fits(adapter, modules, type);
+        return NativeLayout.bytes(adapter, modules);
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public long residentBytes() {
         return bytesOfSlot.values().stream().mapToLong(Long::longValue).sum();
     }

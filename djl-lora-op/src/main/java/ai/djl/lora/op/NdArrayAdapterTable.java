@@ -134,6 +134,17 @@ final class NdArrayAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public long bytesOf(PackedAdapter adapter) {
+        PackedAdapterChecks.fits(adapter, modules, type);
+        long elements = adapter.data().length / type.bytes();
+        if (adapter.integers() != null) {
+            elements += adapter.integers().data().length;
+        }
+        return elements * Float.BYTES;
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public long residentBytes() {
         return residents.values().stream().mapToLong(resident -> resident.bytes).sum();
     }

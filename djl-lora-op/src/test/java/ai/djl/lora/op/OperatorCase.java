@@ -86,9 +86,11 @@ final class OperatorCase {
         try (AdapterTable table = backend.newTable(manager, modules, type)) {
             List<List<Part>> resident = new ArrayList<>();
             for (int i = 0; i < adapters.size(); ++i) {
-                PackedAdapter packed = pack(adapters.get(i), 1, type);
-                Assert.assertEquals(
-                        table.put(int8 ? Int8Packing.round(packed, modules) : packed), i);
+                PackedAdapter exact = pack(adapters.get(i), 1, type);
+                PackedAdapter packed = int8 ? Int8Packing.round(exact, modules) : exact;
+                long before = table.residentBytes();
+                Assert.assertEquals(table.put(packed), i);
+                Assert.assertEquals(table.residentBytes() - before, table.bytesOf(packed), name);
                 resident.add(
                         int8
                                 ? adapters.get(i).stream().map(Part::round).toList()
