@@ -1,0 +1,254 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.format;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.json.Message;
+import ai.djl.lora.json.StrictJson;
+import ai.djl.lora.safetensors.TensorInfo;
+import com.google.gson.JsonObject;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * An adapter as somebody gave it, in one form whatever its files are.
+ *
+ * <p>A source is a folder with {@code adapter_config.json} and {@code adapter_model.safetensors}
+ * (or {@code adapter_model.safetensors.index.json} and the shards that it names), or a single
+ * safetensors file whose alphas are tensors of it. Where PEFT would look for more than one of these
+ * in a folder, they are looked for in PEFT's order.
+ *
+ * <p>Tensors are known by the names that PEFT gives them, without {@code base_model.model.} in
+ * front and without an adapter's name inside: {@code <module>.lora_A.weight}, {@code
+ * <module>.ia3_l}, {@code prompt_embeddings}, {@code base_model.vera_A}. What was changed is in
+ * {@link #notes}. Opening reads what describes the tensors; their data is read when it is asked
+ * for. Instances may be used by several threads at once.
+ */
+public final class AdapterFiles implements AutoCloseable {
+
+    private static final String CONFIG = "adapter_config.json";
+    private static final String STEM = "adapter_model";
+    private static final String SAFETENSORS = ".safetensors";
+    private static final String INDEX = SAFETENSORS + ".index.json";
+    private static final int MAX_CONFIG = 16 << 20;
+
+    private final Path source;
+    private final AdapterDirectory directory;
+    private final TensorSource data;
+    private final NormalisedTensors tensors;
+    private final JsonObject config;
+
+    private AdapterFiles(Path source, AdapterDirectory directory, TensorSource data) {
+        this.source = source;
+        this.directory = directory;
+        this.data = data;
+        tensors = new NormalisedTensors(data);
+        config = readConfig();
+    }
+
+    /**
+     * Opens an adapter.
+     *
+     * @param source the folder or the file
+     * @param limits how much it may ask for
+     * @return the adapter, to be closed by the caller
+     * @throws LoraConfigurationException if a file is missing, cannot be read, is not what it must
+     *     be or asks for more than is allowed
+     */
+    public static AdapterFiles open(Path source, FormatLimits limits) {
+        String shown = Message.oneLine(source.toString());
+        if (Files.isDirectory(source)) {
+            return openDirectory(source, new AdapterDirectory(source), limits);
+        }
+        if (!Files.exists(source)) {
+            throw new LoraConfigurationException(shown + ": there is no such file or directory");
+        }
+        Path absolute = source.toAbsolutePath();
+        AdapterDirectory parent = new AdapterDirectory(absolute.getParent());
+        String name = absolute.getFileName().toString();
+        if (name.startsWith(STEM)) {
+            throw new LoraConfigurationException(
+                    shown + ": expected the adapter's folder, found one of its files");
+        }
+        parent.check(absolute);
+        if (name.endsWith(SAFETENSORS)) {
+            String stem = name.substring(0, name.length() - SAFETENSORS.length());
+            return open(source, parent, SafetensorsSource.open(parent, source, stem, limits));
+        }
+        throw new LoraConfigurationException(
+                shown + ": expected a folder or a safetensors file, found neither");
+    }
+
+    /**
+     * Returns what the adapter was opened by.
+     *
+     * @return the folder or the file
+     */
+    public Path source() {
+        return source;
+    }
+
+    /**
+     * Returns where the adapter's files lie.
+     *
+     * @return the folder; of a single file the one that it lies in
+     */
+    public Path directory() {
+        return directory.path();
+    }
+
+    /**
+     * Returns the adapter's configuration.
+     *
+     * @return a copy of {@code adapter_config.json}; where there is none, a LoRA configuration made
+     *     of the alphas and ranks that the file itself gives
+     */
+    public JsonObject config() {
+        return config.deepCopy();
+    }
+
+    /**
+     * Returns a file beside the weights, such as {@code tokenizer.json}.
+     *
+     * @param name the file's name, without any folder
+     * @return its path, empty where there is no such file
+     * @throws IllegalArgumentException if the name is no plain file name
+     * @throws LoraConfigurationException if the file is a link out of the folder, or no regular
+     *     file
+     */
+    public Optional<Path> file(String name) {
+        return directory.file(name);
+    }
+
+    /**
+     * Returns what the tensors are.
+     *
+     * @return the tensors by their normalised names, which are also those of the descriptions, in
+     *     the file's order, unmodifiable
+     */
+    public Map<String, TensorInfo> tensors() {
+        return tensors.tensors();
+    }
+
+    /**
+     * Reads a tensor into memory of its own.
+     *
+     * @param name the tensor's normalised name
+     * @return its bytes, little endian, rows behind one another
+     * @throws IllegalArgumentException if there is no such tensor
+     * @throws LoraConfigurationException if the tensor has 2 GiB or more, or the file has become
+     *     shorter since it was opened, or cannot be read
+     */
+    public byte[] read(String name) {
+        return data.read(original(name));
+    }
+
+    /**
+     * Hands a tensor's bytes on in pieces, in their order.
+     *
+     * @param name the tensor's normalised name
+     * @param chunks takes read-only, little-endian buffers of at most 1 MiB, each valid during its
+     *     call alone
+     * @throws IllegalArgumentException if there is no such tensor
+     * @throws LoraConfigurationException if the file has become shorter since it was opened, or
+     *     cannot be read
+     */
+    public void stream(String name, Consumer<ByteBuffer> chunks) {
+        data.stream(original(name), chunks);
+    }
+
+    /**
+     * Returns how the file itself calls a tensor, for messages.
+     *
+     * @param name the tensor's normalised name
+     * @return its name in the file
+     * @throws IllegalArgumentException if there is no such tensor
+     */
+    public String originalName(String name) {
+        return original(name).name();
+    }
+
+    /**
+     * Returns how the file's tensors differ from what PEFT writes.
+     *
+     * @return what was normalised, one line each
+     */
+    public List<String> notes() {
+        return tensors.notes();
+    }
+
+    /** Closes the files. */
+    @Override
+    public void close() {
+        data.close();
+    }
+
+    private static AdapterFiles openDirectory(
+            Path source, AdapterDirectory directory, FormatLimits limits) {
+        for (String name : List.of(STEM + SAFETENSORS, STEM + INDEX)) {
+            Optional<Path> file = directory.file(name);
+            if (file.isPresent()) {
+                return open(
+                        source,
+                        directory,
+                        SafetensorsSource.open(directory, file.get(), STEM, limits));
+            }
+        }
+        throw new LoraConfigurationException(
+                Message.oneLine(directory.path().toString())
+                        + ": expected "
+                        + STEM
+                        + SAFETENSORS
+                        + " or "
+                        + STEM
+                        + INDEX
+                        + ", found none of them");
+    }
+
+    private static AdapterFiles open(Path source, AdapterDirectory directory, TensorSource data) {
+        boolean opened = false;
+        try {
+            AdapterFiles files = new AdapterFiles(source, directory, data);
+            opened = true;
+            return files;
+        } finally {
+            if (!opened) {
+                data.close();
+            }
+        }
+    }
+
+    private JsonObject readConfig() {
+        AlphaTensors alphas = new AlphaTensors(data, tensors);
+        // a file that was given by itself has no configuration: the one beside it may be another's
+        Optional<Path> file = Files.isDirectory(source) ? directory.file(CONFIG) : Optional.empty();
+        if (file.isPresent()) {
+            JsonObject read = StrictJson.readObject(file.get(), MAX_CONFIG);
+            alphas.checkAgainst(read);
+            return read;
+        }
+        if (tensors.alphas().isEmpty()) {
+            throw new LoraConfigurationException(
+                    Message.oneLine(source.toString())
+                            + ": there is no "
+                            + CONFIG
+                            + ", and the file has no alphas to make one of");
+        }
+        return alphas.toConfig();
+    }
+
+    private TensorInfo original(String name) {
+        TensorInfo tensor = tensors.originals().get(name);
+        if (tensor == null) {
+            throw new IllegalArgumentException(
+                    Message.oneLine(source.toString()) + " has no tensor " + Message.quote(name));
+        }
+        return tensor;
+    }
+}
