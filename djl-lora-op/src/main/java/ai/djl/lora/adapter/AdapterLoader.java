@@ -8,6 +8,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.safetensors.SafetensorsFile;
 import ai.djl.lora.safetensors.TensorInfo;
 import ai.djl.lora.tensor.HostTensor;
@@ -40,11 +41,14 @@ public final class AdapterLoader {
     private final PeftConfig config;
     private final Map<String, LoraModule> modules = new LinkedHashMap<>();
     private final Map<String, Pair> pairs = new LinkedHashMap<>();
+    private final LoadingPolicy policy;
     private final List<String> errors = new ArrayList<>();
     private String adapterName;
     private int unplaced;
 
-    private AdapterLoader(Path directory, PeftConfig config, List<LoraModule> modules) {
+    private AdapterLoader(
+            Path directory, PeftConfig config, List<LoraModule> modules, LoadingPolicy policy) {
+        this.policy = policy;
         this.directory = directory;
         this.config = config;
         for (LoraModule module : modules) {
@@ -56,24 +60,54 @@ public final class AdapterLoader {
     }
 
     /**
-     * Loads an adapter and checks it against a model.
+     * Loads an adapter and checks it against a model, strictly: every tensor must be used and none
+     * may be missing.
      *
-     * @param directory the directory with {@code adapter_config.json} and {@code
-     *     adapter_model.safetensors}
-     * @param modules the model's modules
+     * @param source the adapter's folder or file; see {@link ai.djl.lora.format.AdapterFiles}
+     * @param layout what of the model adapters may change
      * @return the adapter, whose bytes were read once into memory of its own
      * @throws LoraConfigurationException if a file is missing or not what it must be
      * @throws LoraVariantException if the adapter is of a kind that is not supported
      * @throws LoraCompatibilityException if the adapter does not fit the model, with the report's
      *     summary as its message
      */
-    public static LoraAdapter load(Path directory, List<LoraModule> modules) {
-        if (!Files.isDirectory(directory)) {
+    public static LoraAdapter load(Path source, ModelLayout layout) {
+        return load(source, layout, LoadingPolicy.STRICT);
+    }
+
+    /**
+     * Loads an adapter and checks it against a model.
+     *
+     * @param source the adapter's folder or file; see {@link ai.djl.lora.format.AdapterFiles}
+     * @param layout what of the model adapters may change
+     * @param policy how strict to be
+     * @return the adapter, whose bytes were read once into memory of its own
+     * @throws LoraConfigurationException if a file is missing or not what it must be
+     * @throws LoraVariantException if the adapter is of a kind that is not supported
+     * @throws LoraCompatibilityException if the adapter does not fit the model, with the report's
+     *     summary as its message
+     */
+    public static LoraAdapter load(Path source, ModelLayout layout, LoadingPolicy policy) {
+        if (!Files.isDirectory(source)) {
             throw new LoraConfigurationException(
-                    Message.oneLine(directory.toString()) + ": there is no such directory");
+                    Message.oneLine(source.toString()) + ": there is no such directory");
         }
-        PeftConfig config = PeftConfig.read(directory);
-        return new AdapterLoader(directory, config, modules).load();
+        PeftConfig config = PeftConfig.read(source);
+        return new AdapterLoader(source, config, layout.linears(), policy).load();
+    }
+
+    /**
+     * Looks at an adapter without keeping its weights.
+     *
+     * @param source the adapter's folder or file
+     * @param layout what of the model adapters may change
+     * @param policy how strict to be
+     * @return what was found; an adapter that does not fit, or is of a kind that is not supported,
+     *     makes a report of {@link Compatibility#NONE}
+     * @throws LoraConfigurationException if a file is missing or not what it must be
+     */
+    public static LoadReport validate(Path source, ModelLayout layout, LoadingPolicy policy) {
+        return load(source, layout, policy).report();
     }
 
     private LoraAdapter load() {
@@ -247,22 +281,42 @@ public final class AdapterLoader {
     }
 
     private LoadReport report(List<String> found) {
-        List<String> applied = new ArrayList<>();
+        List<ModuleReport> applied = new ArrayList<>();
         List<String> missing = new ArrayList<>();
         for (String module : modules.keySet()) {
             Pair pair = pairs.get(module);
             if (pair != null && pair.a != null && pair.b != null) {
-                applied.add(module);
+                applied.add(
+                        new ModuleReport(
+                                module,
+                                config.rslora() ? "rsLoRA" : "LoRA",
+                                config.rankOf(module),
+                                config.scaleOf(module),
+                                pair.a.type().elementType().orElseThrow().label(),
+                                pair.a.size() + pair.b.size()));
             } else if (pair == null
                     && config.targetModules().isSpecified()
                     && config.targets(module)) {
                 missing.add(module);
             }
         }
-        List<String> ignored = config.targetModules().entriesWithout(modules.keySet());
-        List<String> warnings = new ArrayList<>(config.warnings());
-        warnings.addAll(found);
-        return new LoadReport(directory, applied, ignored, missing, errors, warnings);
+        List<Issue> issues = new ArrayList<>();
+        errors.forEach(e -> issues.add(new Issue(Severity.ERROR, Issues.TENSOR_SHAPE, e)));
+        for (String name : missing) {
+            issues.add(
+                    new Issue(
+                            policy.allowsMissing(name) ? Severity.WARNING : Severity.ERROR,
+                            Issues.MODULE_MISSING,
+                            "module " + Message.quote(name) + " has no tensors"));
+        }
+        config.warnings().forEach(w -> issues.add(new Issue(Severity.WARNING, "config", w)));
+        found.forEach(w -> issues.add(new Issue(Severity.WARNING, "config", w)));
+        return LoadReport.builder(directory)
+                .addModules(applied)
+                .addMissing(missing)
+                .addIssues(issues)
+                .optUsedTensors(2 * applied.size())
+                .build();
     }
 
     private static List<String> warnings(Map<String, LoraWeights> weights) {
