@@ -20,9 +20,10 @@ import java.util.function.Consumer;
  * An adapter as somebody gave it, in one form whatever its files are.
  *
  * <p>A source is a folder with {@code adapter_config.json} and {@code adapter_model.safetensors}
- * (or {@code adapter_model.safetensors.index.json} and the shards that it names), or a single
- * safetensors file whose alphas are tensors of it. Where PEFT would look for more than one of these
- * in a folder, they are looked for in PEFT's order.
+ * (or {@code adapter_model.safetensors.index.json} and the shards that it names, or {@code
+ * adapter_model.bin}, whose pickle is read without running it), or a single safetensors file whose
+ * alphas are tensors of it. Where PEFT would look for more than one of these in a folder, they are
+ * looked for in PEFT's order.
  *
  * <p>Tensors are known by the names that PEFT gives them, without {@code base_model.model.} in
  * front and without an adapter's name inside: {@code <module>.lora_A.weight}, {@code
@@ -36,6 +37,7 @@ public final class AdapterFiles implements AutoCloseable {
     private static final String STEM = "adapter_model";
     private static final String SAFETENSORS = ".safetensors";
     private static final String INDEX = SAFETENSORS + ".index.json";
+    private static final String PICKLE = ".bin";
     private static final int MAX_CONFIG = 16 << 20;
 
     private final Path source;
@@ -200,14 +202,21 @@ public final class AdapterFiles implements AutoCloseable {
                         SafetensorsSource.open(directory, file.get(), STEM, limits));
             }
         }
+        Optional<Path> pickle = directory.file(STEM + PICKLE);
+        if (pickle.isPresent()) {
+            return open(source, directory, TorchSource.open(pickle.get(), limits));
+        }
         throw new LoraConfigurationException(
                 Message.oneLine(directory.path().toString())
                         + ": expected "
                         + STEM
                         + SAFETENSORS
-                        + " or "
+                        + ", "
                         + STEM
                         + INDEX
+                        + " or "
+                        + STEM
+                        + PICKLE
                         + ", found none of them");
     }
 
