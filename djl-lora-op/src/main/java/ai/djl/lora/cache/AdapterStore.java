@@ -142,6 +142,10 @@ public final class AdapterStore implements AutoCloseable {
         }
     }
 
+    private static LoraAdapter load(Path source, LoraContext context) {
+        return AdapterLoader.load(source, context.getLayout());
+    }
+
     private void reserve(String name) {
         checkName(name, "An adapter's");
         synchronized (registering) {
