@@ -5,6 +5,7 @@ package ai.djl.lora.cache;
 
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.PackedAdapter;
 import java.nio.file.Path;
 
 /** Reads an adapter from its files and checks it against a model. */
@@ -20,4 +21,16 @@ interface AdapterReader {
      * @throws ai.djl.lora.LoraException if it cannot be read or does not fit
      */
     LoraAdapter read(Path source, LoraContext context);
+
+    /**
+     * Reads the packed block of an adapter that was checked before.
+     *
+     * @param source the adapter's folder or file
+     * @param image where in it the parts of the block lie
+     * @return the packed adapter
+     * @throws ai.djl.lora.LoraException if it cannot be read or has changed
+     */
+    default PackedAdapter read(Path source, DiskImage image) {
+        return image.read(source);
+    }
 }

@@ -16,12 +16,7 @@ import java.util.Optional;
  * @param failure why its last load failed
  */
 public record AdapterState(
-        Place place,
-        String revision,
-        long bytes,
-        int leases,
-        long uses,
-        Optional<String> failure) {
+        Place place, String revision, long bytes, int leases, long uses, Optional<String> failure) {
 
     /** A place where an adapter can be. */
     public enum Place {

@@ -18,6 +18,7 @@ import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.PackedAdapter;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -37,6 +38,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,9 +46,9 @@ import org.slf4j.LoggerFactory;
  * The adapters of one model: registered by name, read from their files into the host's memory and
  * from there onto the device when they are asked for, and reached through leases alone.
  *
- * <p>Each tier has limits of its own, which are never exceeded; what leaves when there is no room is
- * chosen by a strategy among what nobody uses. Acquiring an adapter that is on the device takes no
- * lock. One that is not is loaded by a worker, once, however many ask for it.
+ * <p>Each tier has limits of its own, which are never exceeded; what leaves when there is no room
+ * is chosen by a strategy among what nobody uses. Acquiring an adapter that is on the device takes
+ * no lock. One that is not is loaded by a worker, once, however many ask for it.
  *
  * <p>Files are checked whole when an adapter is registered. When they are read again they must hold
  * the same revision.
@@ -100,7 +102,9 @@ public final class AdapterStore implements AutoCloseable {
         this.ticker = ticker;
         EvictionStrategies strategies = options.getStrategies();
         device = new Tier(options.getDevice(), strategies.create(options.getDeviceStrategy()));
-        host = new HostTier(new Tier(options.getHost(), strategies.create(options.getHostStrategy())));
+        host =
+                new HostTier(
+                        new Tier(options.getHost(), strategies.create(options.getHostStrategy())));
         queue = new LoadQueue(options.getLoadWorkers(), options.getLoadQueue());
         failures = new FailedLoads(options.getRetryAfter(), options.getLongestRetry(), ticker);
         context.setResidents(this::putAll);
@@ -122,23 +126,91 @@ public final class AdapterStore implements AutoCloseable {
     public LoadReport register(String name, Path directory) {
         reserve(name);
         try {
-            long start = ticker.getAsLong();
-            LoraAdapter adapter = reader.read(directory, context);
-            HostCopy copy = HostCopy.of(context, adapter);
-            ManagedAdapter managed = new ManagedAdapter(name, adapter, name + '#' + ids.incrementAndGet());
-            managed.setDeviceEntry(new CacheEntry(managed.id(), copy.bytes(), ticker.getAsLong() - start, 0));
-            host.offer(managed, copy, false);
-            // an adapter too large for the device is refused now, and not at its first request
-            if (put(managed, copy, false) == Placed.TOO_LARGE) {
-                host.remove(managed);
-                throw tooLarge(managed);
-            }
-            publish(managed);
+            ManagedAdapter adapter = open(name, directory);
+            publish(adapter);
             return adapter.report();
         } finally {
             synchronized (registering) {
                 registering.remove(name);
             }
+        }
+    }
+
+    /**
+     * Puts another revision in the place of a registered adapter. Requests that come from now on
+     * get the new one; leases that are open keep the old one until they are closed. If the new one
+     * is refused the old one stays.
+     *
+     * @param name the adapter's name
+     * @param directory the new revision's folder
+     * @return what was applied
+     * @throws LoraConfigurationException if there is no adapter of that name, or a file is missing
+     *     or broken
+     * @throws ai.djl.lora.LoraException if the new revision does not fit the model, or is of a kind
+     *     that a stack with this adapter in it does not allow
+     */
+    public LoadReport replace(String name, Path directory) {
+        find(name);
+        ManagedAdapter next = open(name, directory);
+        ManagedAdapter before;
+        synchronized (registering) {
+            before = adapters.get(name);
+            boolean fits =
+                    next.isStackable()
+                            || stacks.values().stream()
+                                    .noneMatch(stack -> stack.names().contains(name));
+            if (before != null && fits) {
+                next.setPinned(before.isPinned());
+                adapters.put(name, next);
+            } else {
+                next.retire();
+            }
+        }
+        if (next.isRetired()) {
+            retire(next);
+            find(name);
+            throw new LoraVariantException(
+                    "Adapter \""
+                            + name
+                            + "\" is part of a stack; the new revision is "
+                            + next.variants()
+                            + ", and only plain low-rank products can be weighted and added");
+        }
+        retire(before);
+        return next.report();
+    }
+
+    /** Reads an adapter and keeps it as near to the device as there is free room. */
+    private ManagedAdapter open(String name, Path directory) {
+        long start = ticker.getAsLong();
+        LoraAdapter adapter = read(directory);
+        PackedAdapter packed = AdapterPacker.pack(context, adapter);
+        HostCopy copy = HostCopy.of(context, packed, adapter);
+        long nanos = ticker.getAsLong() - start;
+        ManagedAdapter managed =
+                new ManagedAdapter(name, adapter, name + '#' + ids.incrementAndGet());
+        managed.setDeviceEntry(new CacheEntry(managed.id(), copy.bytes(), nanos, 0));
+        DiskImage.of(adapter, packed, context.getModules()).ifPresent(managed::setImage);
+        host.offer(managed, copy, false);
+        // an adapter too large for the device is refused now, and not at its first request
+        if (put(managed, copy, false) == Placed.TOO_LARGE) {
+            host.remove(managed);
+            throw tooLarge(managed);
+        }
+        return managed;
+    }
+
+    /**
+     * Keeps an adapter on the device from its next use on, whatever the strategy says.
+     *
+     * @param name the adapter's name
+     * @param pinned whether it stays
+     * @throws LoraConfigurationException if there is no adapter of that name
+     */
+    public void setPinned(String name, boolean pinned) {
+        find(name).setPinned(pinned);
+        if (!pinned) {
+            queue.retryParked();
         }
     }
 
@@ -280,7 +352,9 @@ public final class AdapterStore implements AutoCloseable {
     public AdapterLease acquire(String name) {
         Stack parts = partsOf(name);
         AdapterLease lease = tryLease(name, parts);
-        return lease != null ? lease : join(name, leaseAsync(name, parts, options.getAcquireTimeout()));
+        return lease != null
+                ? lease
+                : join(name, leaseAsync(name, parts, options.getAcquireTimeout()));
     }
 
     /**
@@ -458,7 +532,7 @@ public final class AdapterStore implements AutoCloseable {
             HostCopy copy = host.get(adapter).orElse(null);
             if (copy == null) {
                 long start = ticker.getAsLong();
-                copy = HostCopy.of(context, read(adapter));
+                copy = copyFromDisk(adapter);
                 long nanos = ticker.getAsLong() - start;
                 adapter.setDeviceEntry(
                         new CacheEntry(adapter.id(), adapter.deviceEntry().bytes(), nanos, 0));
@@ -466,17 +540,20 @@ public final class AdapterStore implements AutoCloseable {
             }
             place(adapter, copy);
         } catch (LoraException e) {
-            failures.add(adapter.id(), e);
-            logger.warn("Adapter {} could not be loaded", adapter.name(), e);
-            fail(adapter, e);
+            quarantine(adapter, e);
         } catch (RuntimeException | OutOfMemoryError e) {
-            LoraException known =
+            quarantine(
+                    adapter,
                     new LoraOffloadException(
-                            "Adapter \"" + adapter.name() + "\" could not be loaded: " + e, e);
-            failures.add(adapter.id(), known);
-            logger.warn("Adapter {} could not be loaded", adapter.name(), e);
-            fail(adapter, known);
+                            "Adapter \"" + adapter.name() + "\" could not be loaded: " + e, e));
         }
+    }
+
+    private void quarantine(ManagedAdapter adapter, LoraException reason) {
+        if (failures.add(adapter.id(), reason)) {
+            logger.warn("Adapter {} could not be loaded: {}", adapter.name(), reason.getMessage());
+        }
+        fail(adapter, reason);
     }
 
     private void place(ManagedAdapter adapter, HostCopy copy) {
@@ -658,7 +735,10 @@ public final class AdapterStore implements AutoCloseable {
     public CompletableFuture<Void> preload(Collection<String> names) {
         List<CompletableFuture<Void>> loads =
                 names.stream()
-                        .map(name -> acquire(name, options.getLoadTimeout()).thenAccept(AdapterLease::close))
+                        .map(
+                                name ->
+                                        acquire(name, options.getLoadTimeout())
+                                                .thenAccept(AdapterLease::close))
                         .toList();
         return CompletableFuture.allOf(loads.toArray(new CompletableFuture<?>[0]));
     }
@@ -774,7 +854,7 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     private LoraAdapter read(ManagedAdapter managed) {
-        LoraAdapter adapter = reader.read(managed.source(), context);
+        LoraAdapter adapter = read(managed.source());
         if (!adapter.revision().equals(managed.revision())) {
             throw new LoraCompatibilityException(
                     "Adapter \""
@@ -790,18 +870,48 @@ public final class AdapterStore implements AutoCloseable {
         return adapter;
     }
 
+    private HostCopy copyFromDisk(ManagedAdapter adapter) {
+        DiskImage image = adapter.image();
+        if (image == null) {
+            return HostCopy.of(context, read(adapter));
+        }
+        return withMemory(
+                adapter.source(), () -> HostCopy.of(context, reader.read(adapter.source(), image)));
+    }
+
+    private LoraAdapter read(Path source) {
+        return withMemory(source, () -> reader.read(source, context));
+    }
+
+    /** Reads something; where memory is short, once more after copies have made room. */
+    private <T> T withMemory(Path source, Supplier<T> read) {
+        try {
+            return read.get();
+        } catch (OutOfMemoryError e) {
+            logger.warn("Memory is short: {}; adapters leave the host's", e.getMessage());
+            host.clear();
+        }
+        try {
+            return read.get();
+        } catch (OutOfMemoryError e) {
+            throw new LoraMemoryException(
+                    source + ": there is no memory to read the adapter: " + e.getMessage(), e);
+        }
+    }
+
     /** Fills another backend's table with what is resident, each adapter in its slot. */
     private void putAll(AdapterTable table) {
         for (ManagedAdapter adapter : residents.values()) {
             HostCopy copy = host.peek(adapter).orElse(null);
             if (copy == null) {
-                copy = HostCopy.of(context, read(adapter));
+                copy = copyFromDisk(adapter);
             }
             table.put(adapter.slot(), copy.packed());
             CacheEntry known = adapter.deviceEntry();
             long bytes = table.bytesOf(copy.packed()) + copy.extraBytes();
             // another backend's copy may be larger; what is too much leaves when room is made
-            CacheEntry entry = new CacheEntry(known.id(), bytes, known.loadNanos(), known.priority());
+            CacheEntry entry =
+                    new CacheEntry(known.id(), bytes, known.loadNanos(), known.priority());
             adapter.setDeviceEntry(entry);
             device.replace(entry);
         }

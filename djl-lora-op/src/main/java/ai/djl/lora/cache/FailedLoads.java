@@ -34,16 +34,20 @@ final class FailedLoads {
         this.ticker = ticker;
     }
 
-    void add(String id, LoraException reason) {
-        failures.compute(
-                id,
-                (key, before) -> {
-                    long wait =
-                            before == null
-                                    ? first.toNanos()
-                                    : Math.min(longest.toNanos(), 2 * before.wait);
-                    return new Failure(reason, wait, ticker.getAsLong() + wait);
-                });
+    /** Notes a failure. Returns whether it is the first since the adapter was loaded. */
+    boolean add(String id, LoraException reason) {
+        Failure added =
+                failures.compute(
+                        id,
+                        (key, before) -> {
+                            long pause =
+                                    before == null
+                                            ? first.toNanos()
+                                            : Math.min(longest.toNanos(), 2 * before.pause);
+                            int count = before == null ? 1 : before.count + 1;
+                            return new Failure(reason, count, pause, ticker.getAsLong() + pause);
+                        });
+        return added.count == 1;
     }
 
     /** Returns why an adapter is not tried now, or empty where it may be tried. */
@@ -63,5 +67,5 @@ final class FailedLoads {
         failures.remove(id);
     }
 
-    private record Failure(LoraException reason, long wait, long until) {}
+    private record Failure(LoraException reason, int count, long pause, long until) {}
 }

@@ -19,12 +19,23 @@ record HostCopy(PackedAdapter packed, AdapterChanges extras, long extraBytes) {
 
     /** Makes the copy of an adapter that was read. */
     static HostCopy of(LoraContext context, LoraAdapter adapter) {
+        return of(context, AdapterPacker.pack(context, adapter), adapter);
+    }
+
+    /** Makes the copy of an adapter that was read and packed. */
+    static HostCopy of(LoraContext context, PackedAdapter packed, LoraAdapter adapter) {
         AdapterChanges changes = adapter.changes();
         boolean plain = changes.isStackable();
         return new HostCopy(
-                AdapterPacker.pack(context, adapter),
+                AdapterPacker.rounded(context, packed),
                 plain ? AdapterChanges.builder().build() : changes,
                 0);
+    }
+
+    /** Makes the copy of an adapter that is read again, and is nothing but products. */
+    static HostCopy of(LoraContext context, PackedAdapter packed) {
+        return new HostCopy(
+                AdapterPacker.rounded(context, packed), AdapterChanges.builder().build(), 0);
     }
 
     /** Returns the size of the copy. */

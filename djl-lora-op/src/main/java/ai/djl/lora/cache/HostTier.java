@@ -73,13 +73,17 @@ final class HostTier {
         }
     }
 
+    /** Drops every copy. */
+    void clear() {
+        tier.shrink(Long.MAX_VALUE, entry -> true, entry -> copies.remove(entry.id()) != null);
+    }
+
     Tier tier() {
         return tier;
     }
 
     private static CacheEntry entry(ManagedAdapter adapter, HostCopy copy) {
         CacheEntry known = adapter.deviceEntry();
-        return new CacheEntry(
-                adapter.id(), copy.bytes(), known.loadNanos(), known.priority());
+        return new CacheEntry(adapter.id(), copy.bytes(), known.loadNanos(), known.priority());
     }
 }

@@ -11,11 +11,11 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * A registered adapter: where it came from, and while it is on the device its slot and the number of
- * its leases.
+ * A registered adapter: where it came from, and while it is on the device its slot and the number
+ * of its leases.
  *
- * <p>The count of leases is the lock of the slot: it is taken and given back without any other lock,
- * and the slot is freed only by whoever sets a count of 0 to {@link #ABSENT}.
+ * <p>The count of leases is the lock of the slot: it is taken and given back without any other
+ * lock, and the slot is freed only by whoever sets a count of 0 to {@link #ABSENT}.
  */
 final class ManagedAdapter {
 
@@ -33,8 +33,10 @@ final class ManagedAdapter {
     private volatile int slot;
     private volatile CacheEntry deviceEntry;
     private volatile boolean retired;
+    private volatile boolean pinned;
     private volatile long lastUsed;
     private volatile long since;
+    private volatile DiskImage image;
     private Load load;
 
     /**
@@ -99,6 +101,15 @@ final class ManagedAdapter {
         deviceEntry = entry;
     }
 
+    /** Returns where the parts of the block lie in the files, or null where that is not known. */
+    DiskImage image() {
+        return image;
+    }
+
+    void setImage(DiskImage image) {
+        this.image = image;
+    }
+
     /** Takes a lease if the adapter is on the device. */
     boolean tryLease() {
         int count = leases.get();
@@ -140,8 +151,17 @@ final class ManagedAdapter {
         return Math.max(0, leases.get());
     }
 
+    /** Returns whether the adapter is on the device and may leave it. */
     boolean isIdle() {
-        return leases.get() == 0;
+        return leases.get() == 0 && !pinned;
+    }
+
+    void setPinned(boolean pinned) {
+        this.pinned = pinned;
+    }
+
+    boolean isPinned() {
+        return pinned;
     }
 
     void retire() {

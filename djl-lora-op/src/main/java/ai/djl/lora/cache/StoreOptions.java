@@ -8,8 +8,8 @@ import ai.djl.lora.cache.policy.EvictionStrategies;
 import java.time.Duration;
 
 /**
- * How much an {@link AdapterStore} may hold, what leaves first, and how loads run. Immutable; checked
- * when it is built.
+ * How much an {@link AdapterStore} may hold, what leaves first, and how loads run. Immutable;
+ * checked when it is built.
  */
 public final class StoreOptions {
 
@@ -306,7 +306,8 @@ public final class StoreOptions {
 
         private static void check(String name, Duration value) {
             if (value.isNegative() || value.isZero()) {
-                throw new LoraConfigurationException(name + " is " + value + "; it must be above 0");
+                throw new LoraConfigurationException(
+                        name + " is " + value + "; it must be above 0");
             }
         }
     }

@@ -13,8 +13,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 
 /**
- * Counts what a tier holds and decides what leaves it. It touches no memory itself: whoever asks for
- * room frees what has to go.
+ * Counts what a tier holds and decides what leaves it. It touches no memory itself: whoever asks
+ * for room frees what has to go.
  *
  * <p>Everything but {@link #hit} takes the tier's lock.
  */
