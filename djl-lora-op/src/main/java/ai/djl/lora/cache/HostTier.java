@@ -53,10 +53,9 @@ final class HostTier {
      * @param evicting whether room may be made, as the strategy allows
      */
     void offer(ManagedAdapter adapter, HostCopy copy, boolean evicting) {
-        Predicate<CacheEntry> any = entry -> evicting;
-        Predicate<CacheEntry> free = entry -> copies.remove(entry.id()) != null;
+        Predicate<CacheEntry> mayLeave = entry -> evicting && isHeld(entry);
         if (!copies.containsKey(adapter.id())
-                && tier.reserve(entry(adapter, copy), any, free, false)) {
+                && tier.reserve(entry(adapter, copy), mayLeave, this::free, false)) {
             copies.put(adapter.id(), copy);
             if (adapter.isRetired()) {
                 // it may have been retired before the copy could be seen
@@ -67,15 +66,22 @@ final class HostTier {
 
     /** Drops an adapter's copy. */
     void remove(ManagedAdapter adapter) {
-        HostCopy copy = copies.remove(adapter.id());
-        if (copy != null) {
-            tier.remove(entry(adapter, copy));
-        }
+        tier.remove(adapter.deviceEntry(), this::free);
     }
 
     /** Drops every copy. */
     void clear() {
-        tier.shrink(Long.MAX_VALUE, entry -> true, entry -> copies.remove(entry.id()) != null);
+        tier.shrink(Long.MAX_VALUE, this::isHeld, this::free);
+    }
+
+    /* A place that is kept for a copy that is not there yet cannot be had. */
+    private boolean isHeld(CacheEntry entry) {
+        return copies.containsKey(entry.id());
+    }
+
+    /* Called under the tier's lock, so that what is counted and what is held stay the same. */
+    private boolean free(CacheEntry entry) {
+        return copies.remove(entry.id()) != null;
     }
 
     Tier tier() {
