@@ -357,10 +357,7 @@ public class BadInputTest {
     @Test
     public void testBackend() {
         assertRefused(run(concat(GENERATE, "--backend", "abacus")), "abacus", "cpu, pytorch");
-        assertRefused(
-                run(concat(GENERATE, "--backend", "pytorch", "--dtype", "bfloat16")),
-                "pytorch",
-                "bfloat16");
+        assertRefused(run(concat(GENERATE, "--adapter-dtype", "int4")), "int4", "model, int8");
     }
 
     private Execution run(String... args) {

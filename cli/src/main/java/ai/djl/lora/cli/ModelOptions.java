@@ -7,6 +7,7 @@ import ai.djl.Device;
 import ai.djl.MalformedModelException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.Criteria;
@@ -31,7 +32,8 @@ final class ModelOptions {
             defaultValue = "float32",
             converter = TypeConverter.class,
             description =
-                    "The type to compute in, float32 or bfloat16, whatever the files hold."
+                    "The type to compute in, float32, float16 or bfloat16, whatever the files"
+                            + " hold."
                             + " Default: float32.")
     private ElementType type;
 
@@ -39,10 +41,20 @@ final class ModelOptions {
             names = "--backend",
             paramLabel = "NAME",
             description =
-                    "What computes: cpu (the native operators, float32 and bfloat16) or pytorch"
-                            + " (plain NDArray operations, float32). Default: the first of them"
+                    "What computes: cpu (the native operators) or pytorch (plain NDArray"
+                            + " operations). Default: the first of them"
                             + " that works here; 'djl-lora doctor' tells which and why.")
     private String backend;
+
+    @Option(
+            names = "--adapter-dtype",
+            paramLabel = "TYPE",
+            defaultValue = "model",
+            description =
+                    "How adapters are held in memory: model (in the type of --dtype) or int8 (A"
+                            + " and B as 8-bit integers with a scale for each rank component)."
+                            + " Default: model.")
+    private String adapterType;
 
     /**
      * Returns the type to compute in.
@@ -51,6 +63,15 @@ final class ModelOptions {
      */
     ElementType type() {
         return type;
+    }
+
+    /**
+     * Returns whether numbers are rounded to fewer than float32's 24 bits.
+     *
+     * @return whether weights, activations or adapters are held in 16 bits or fewer
+     */
+    boolean rounds() {
+        return type != ElementType.FLOAT32 || !AdapterType.MODEL.label().equals(adapterType);
     }
 
     /**
@@ -71,7 +92,8 @@ final class ModelOptions {
                         // Both backends compute there, also where libtorch could use a GPU.
                         .optDevice(Device.cpu())
                         .optTranslator(new NoopTranslator())
-                        .optArgument("dtype", type.label());
+                        .optArgument("dtype", type.label())
+                        .optArgument("adapter_dtype", adapterType);
         if (backend != null) {
             criteria.optArgument("backend", backend);
         }

@@ -8,7 +8,6 @@ import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
 import ai.djl.lora.model.KvCache;
 import ai.djl.lora.op.BatchPlan;
-import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -81,7 +80,8 @@ final class VerifyCommand implements Callable<Integer> {
             paramLabel = "X",
             description =
                     "The largest absolute difference that passes. Default: 1e-4 in float32; in"
-                            + " bfloat16, whose rounding grows with the logits, an RMS error of 2 %%"
+                            + " the 16-bit types and with int8 adapters, whose rounding grows with"
+                            + " the logits, an RMS error of 2 %%"
                             + " of the logits' standard deviation instead.")
     private Double tolerance;
 
@@ -163,7 +163,7 @@ final class VerifyCommand implements Callable<Integer> {
                 100 * comparison.sameTopShare());
         boolean passes;
         String criterion;
-        if (tolerance == null && options.type() == ElementType.BFLOAT16) {
+        if (tolerance == null && options.rounds()) {
             passes = comparison.relativeRmsError() <= DEFAULT_RMS_TOLERANCE;
             criterion = "RMS error at most 2 % of the standard deviation";
         } else {

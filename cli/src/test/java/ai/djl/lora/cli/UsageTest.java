@@ -23,9 +23,9 @@ public class UsageTest {
             },
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},
             {
-                "generate --model m --dtype float16",
-                "djl-lora: Invalid value for option '--dtype': \"float16\" is neither float32"
-                        + " nor bfloat16"
+                "generate --model m --dtype float8",
+                "djl-lora: Invalid value for option '--dtype': Unknown data type \"float8\";"
+                        + " allowed are float32, float16, bfloat16"
                         + generate
             },
             {

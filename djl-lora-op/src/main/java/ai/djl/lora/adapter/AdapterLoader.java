@@ -85,7 +85,12 @@ public final class AdapterLoader {
             Map<String, LoraWeights> weights = read(file);
             LoadReport report = report(warnings(weights));
             refuseUnlessAccepted(report);
-            return new LoraAdapter(directory, config, weights, report);
+            AdapterChanges.Builder changes = AdapterChanges.builder();
+            String variant = config.rslora() ? "rsLoRA" : "LoRA";
+            weights.forEach(
+                    (module, part) ->
+                            changes.addLinear(module, LinearChange.ofProduct(variant, part)));
+            return new LoraAdapter(directory, config, changes.build(), report);
         }
     }
 

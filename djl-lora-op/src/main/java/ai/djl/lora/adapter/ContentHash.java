@@ -9,7 +9,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
-import java.util.Map;
 import java.util.TreeMap;
 
 /** Names an adapter's content, so that the same numbers have the same name. */
@@ -21,16 +20,17 @@ final class ContentHash {
     private ContentHash() {}
 
     /**
-     * Returns the hash of weights; see {@link LoraAdapter#revision}.
+     * Returns the hash of changes; see {@link LoraAdapter#revision}.
      *
-     * @param weights the weights by module
+     * @param changes what the adapter changes
      * @return SHA-256 in hexadecimal digits
      */
-    static String of(Map<String, LoraWeights> weights) {
+    static String of(AdapterChanges changes) {
         StringBuilder lines = new StringBuilder(SCHEME).append('\n');
-        new TreeMap<>(weights)
+        new TreeMap<>(changes.linears())
                 .forEach(
-                        (module, part) -> {
+                        (module, change) -> {
+                            LoraWeights part = change.product();
                             // a name's length keeps one with a line break from posing as two lines
                             lines.append(module.length()).append(' ').append(module);
                             lines.append(" scale ");

@@ -5,6 +5,7 @@ package ai.djl.lora.nn;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.adapter.LoraWeights;
+import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
@@ -68,9 +69,7 @@ public final class LoraLinear extends AbstractBlock {
                             + ")");
         }
         this.context = context;
-        this.module =
-                context.addModule(
-                        name, Math.toIntExact(shape.get(1)), Math.toIntExact(shape.get(0)));
+        this.module = context.addModule(name, weight, bias);
         this.weight = parameter("weight", Parameter.Type.WEIGHT, weight);
         this.bias = bias == null ? null : parameter("bias", Parameter.Type.BIAS, bias);
     }
@@ -137,6 +136,7 @@ public final class LoraLinear extends AbstractBlock {
         boolean alone =
                 plan == null
                         || plan.isBaseOnly()
+                        || layers[0].context.hasExtras(plan)
                         || Arrays.stream(layers).anyMatch(layer -> layer.merged != null);
         if (alone) {
             return Arrays.stream(layers)
@@ -162,11 +162,52 @@ public final class LoraLinear extends AbstractBlock {
             NDArray y = context.getOps().linear(x, adapter.weight);
             return b == null ? y : y.addi(b);
         }
-        NDArray base = context.getOps().linear(x, w);
         if (plan == null || plan.isBaseOnly()) {
+            NDArray base = context.getOps().linear(x, w);
             return b == null ? base : base.addi(b);
         }
-        return context.getTable().apply(module.index(), x, base, b, plan);
+        NDArray input = context.hasExtras(plan) ? scaledInput(x, plan) : x;
+        NDArray base = context.getOps().linear(input, w);
+        if (context.hasExtras(plan)) {
+            replaceBase(input, base, plan);
+        }
+        return context.getTable().apply(module.index(), input, base, b, plan);
+    }
+
+    /** Returns x with the rows scaled whose adapters scale this layer's input. */
+    private NDArray scaledInput(NDArray x, BatchPlan plan) {
+        TensorOps ops = context.getOps();
+        long[] starts = plan.segmentStarts();
+        NDArray result = x;
+        for (int s = 0; s < plan.segments(); ++s) {
+            AdapterExtras extras = context.extrasOf(plan.mix(s));
+            NDArray scale = extras == null ? null : extras.inputScale(module.index());
+            if (scale != null) {
+                if (result == x) {
+                    result = x.duplicate();
+                }
+                try (NDArray rows = ops.rows(result, starts[s], starts[s + 1])) {
+                    rows.muli(scale);
+                }
+            }
+        }
+        return result;
+    }
+
+    /** Puts other weights' products in the place of rows whose adapters replace this layer's. */
+    private void replaceBase(NDArray x, NDArray base, BatchPlan plan) {
+        TensorOps ops = context.getOps();
+        long[] starts = plan.segmentStarts();
+        for (int s = 0; s < plan.segments(); ++s) {
+            AdapterExtras extras = context.extrasOf(plan.mix(s));
+            NDArray other = extras == null ? null : extras.weight(module.index());
+            if (other != null) {
+                try (NDArray rows = ops.rows(x, starts[s], starts[s + 1]);
+                        NDArray product = ops.linear(rows, other)) {
+                    ops.copyRows(base, starts[s], product);
+                }
+            }
+        }
     }
 
     /**

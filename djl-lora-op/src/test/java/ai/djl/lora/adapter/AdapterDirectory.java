@@ -19,29 +19,29 @@ import java.util.Map;
 import java.util.Random;
 
 /** A small adapter on the disk, right until a test spoils it. */
-final class AdapterDirectory implements AutoCloseable {
+public final class AdapterDirectory implements AutoCloseable {
 
-    static final String Q = "model.layers.0.self_attn.q_proj";
-    static final String V = "model.layers.0.self_attn.v_proj";
-    static final String PREFIX = "base_model.model.";
+    public static final String Q = "model.layers.0.self_attn.q_proj";
+    public static final String V = "model.layers.0.self_attn.v_proj";
+    public static final String PREFIX = "base_model.model.";
 
     /** A model of one layer; its output layer is not adapted. */
-    static final List<LoraModule> MODULES =
+    public static final List<LoraModule> MODULES =
             List.of(
                     new LoraModule(0, Q, 6, 4),
                     new LoraModule(1, V, 6, 2),
                     new LoraModule(2, "model.layers.0.mlp.up_proj", 6, 10),
                     new LoraModule(3, "lm_head", 6, 12));
 
-    final JsonObject config =
+    public final JsonObject config =
             JsonParser.parseString(
                             "{\"peft_type\": \"LORA\", \"r\": 3, \"lora_alpha\": 6,"
                                     + " \"target_modules\": [\"q_proj\", \"v_proj\"]}")
                     .getAsJsonObject();
-    final Map<String, HostTensor> tensors = new LinkedHashMap<>();
+    public final Map<String, HostTensor> tensors = new LinkedHashMap<>();
     private final TempDirectory directory;
 
-    AdapterDirectory() throws IOException {
+    public AdapterDirectory() throws IOException {
         directory = new TempDirectory();
         put(PREFIX + Q + ".lora_A.weight", ElementType.FLOAT32, 3, 6);
         put(PREFIX + Q + ".lora_B.weight", ElementType.FLOAT32, 4, 3);
@@ -49,12 +49,12 @@ final class AdapterDirectory implements AutoCloseable {
         put(PREFIX + V + ".lora_B.weight", ElementType.FLOAT32, 2, 3);
     }
 
-    Path path() {
+    public Path path() {
         return directory.path();
     }
 
     /** Puts a tensor whose values follow from its number of elements. */
-    void put(String name, ElementType type, int rows, int columns) {
+    public void put(String name, ElementType type, int rows, int columns) {
         float[] values = new float[rows * columns];
         Random random = new Random(values.length);
         for (int i = 0; i < values.length; i++) {
@@ -64,7 +64,7 @@ final class AdapterDirectory implements AutoCloseable {
     }
 
     /** Sets a field of the configuration to JSON text, or removes it with null. */
-    AdapterDirectory with(String field, String json) {
+    public AdapterDirectory with(String field, String json) {
         if (json == null) {
             config.remove(field);
         } else {
@@ -74,12 +74,12 @@ final class AdapterDirectory implements AutoCloseable {
         return this;
     }
 
-    void write() throws IOException {
+    public void write() throws IOException {
         directory.write(PeftConfig.FILE_NAME, config.toString());
         SafetensorsWriter.write(path().resolve("adapter_model.safetensors"), tensors);
     }
 
-    LoraAdapter load() throws IOException {
+    public LoraAdapter load() throws IOException {
         write();
         return AdapterLoader.load(path(), MODULES);
     }

@@ -67,8 +67,8 @@ public class AdapterLoaderTest {
         LoraAdapter adapter = directory.load();
         assertEquals(adapter.source(), directory.path());
         assertEquals(adapter.config().rank(), 3);
-        assertEquals(List.copyOf(adapter.weights().keySet()), List.of(Q, V));
-        LoraWeights q = adapter.weights().get(Q);
+        assertEquals(List.copyOf(adapter.changes().linears().keySet()), List.of(Q, V));
+        LoraWeights q = adapter.changes().linears().get(Q).product();
         assertEquals(q.rank(), 3);
         assertEquals(q.scale(), 2f);
         assertSame(q.a().type(), type);
@@ -89,10 +89,10 @@ public class AdapterLoaderTest {
         directory.put(VA, ElementType.FLOAT32, 2, 6);
         directory.put(VB, ElementType.FLOAT32, 2, 2);
         LoraAdapter adapter = directory.load();
-        assertEquals(adapter.weights().get(Q).rank(), 3);
-        assertEquals(adapter.weights().get(Q).scale(), 0.25f);
-        assertEquals(adapter.weights().get(V).rank(), 2);
-        assertEquals(adapter.weights().get(V).scale(), 3f);
+        assertEquals(adapter.changes().linears().get(Q).product().rank(), 3);
+        assertEquals(adapter.changes().linears().get(Q).product().scale(), 0.25f);
+        assertEquals(adapter.changes().linears().get(V).product().rank(), 2);
+        assertEquals(adapter.changes().linears().get(V).product().scale(), 3f);
     }
 
     @DataProvider
@@ -116,7 +116,7 @@ public class AdapterLoaderTest {
         directory.tensors.putAll(renamed);
         LoraAdapter adapter = directory.load();
         assertEquals(adapter.revision(), revision);
-        assertEquals(adapter.weights().keySet(), Set.of(Q, V));
+        assertEquals(adapter.changes().linears().keySet(), Set.of(Q, V));
     }
 
     @Test

@@ -212,8 +212,8 @@ public class AdapterModesTest {
                 }
 
                 @Override
-                public TensorOps getTensorOps() {
-                    return plain.getTensorOps();
+                public TensorOps getTensorOps(ElementType type) {
+                    return plain.getTensorOps(type);
                 }
 
                 @Override

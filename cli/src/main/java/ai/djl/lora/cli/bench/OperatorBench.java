@@ -31,6 +31,7 @@ final class OperatorBench implements AutoCloseable {
     private static final int RANK = 16;
     private static final int DECODE_ROWS = 32;
     private static final int PREFILL_ROWS = 512;
+    private static final int GROUPED = 48;
 
     private final NDManager manager = NDManager.newBaseManager(null, "PyTorch");
     private final OperatorData data = new OperatorData(TYPE);
@@ -53,7 +54,7 @@ final class OperatorBench implements AutoCloseable {
      */
     OperatorBench(LoraBackend backend, long rotation, int rounds) {
         this.backend = backend;
-        this.ops = backend.getTensorOps();
+        this.ops = backend.getTensorOps(TYPE);
         this.rotation = rotation;
         this.rounds = rounds;
         this.machine = new MachineLimit(manager, data, rotation);
@@ -211,17 +212,22 @@ final class OperatorBench implements AutoCloseable {
     }
 
     private void grouped() {
-        OperatorCase one = square("qkv", 16, 16);
-        int modules = 48;
-        try (TableCandidate sgmv = new TableCandidate(backend, manager, data, one, modules);
+        grouped("grouped_speedup_over_three_calls", 16, 16);
+        grouped("grouped_speedup_one_row", 1, 1);
+        grouped("grouped_speedup_prefill", PREFILL_ROWS, 4);
+    }
+
+    private void grouped(String name, int tokens, int adapters) {
+        OperatorCase one = square("qkv", tokens, adapters);
+        try (TableCandidate sgmv = new TableCandidate(backend, manager, data, one, GROUPED);
                 NDArray second = data.tensor(manager, one.tokens(), one.out());
                 NDArray third = data.tensor(manager, one.tokens(), one.out())) {
             Interleaved times =
                     new Interleaved()
-                            .add("three", sgmv::applyAll)
+                            .add("three", () -> sgmv.applyEach(sgmv.y(), second, third))
                             .add("grouped", () -> sgmv.applyGroups(sgmv.y(), second, third))
                             .run(2 * rounds);
-            headlines.put("grouped_speedup_over_three_calls", times.ratio("three", "grouped"));
+            headlines.put(name, times.ratio("three", "grouped"));
         }
     }
 

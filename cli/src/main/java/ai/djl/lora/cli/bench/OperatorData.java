@@ -34,7 +34,8 @@ public final class OperatorData {
      */
     public OperatorData(ElementType type) {
         if (type == ElementType.FLOAT16) {
-            throw new IllegalArgumentException("type is " + type + "; no backend computes in it");
+            throw new IllegalArgumentException(
+                    "type is " + type + "; expected float32 or bfloat16");
         }
         LoraLibrary.load();
         this.type = type;

@@ -76,6 +76,15 @@ public final class TableCandidate implements OperatorCandidate {
         table.apply(module, x, y, null, plan);
     }
 
+    /**
+     * Applies every module by itself to the outputs in turn, as a model's projections have theirs.
+     */
+    void applyEach(NDArray... outputs) {
+        for (int m = 0; m < modules; ++m) {
+            table.apply(m, x, outputs[m % outputs.length], null, plan);
+        }
+    }
+
     /** Applies modules that share their input together, as many as there are outputs. */
     void applyGroups(NDArray... outputs) {
         int size = outputs.length;
