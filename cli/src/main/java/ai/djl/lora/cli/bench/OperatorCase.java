@@ -29,11 +29,6 @@ public record OperatorCase(
 
     private static final int MOST_MODULES = 1024;
 
-    /** Keeps the ranks from being changed. */
-    public OperatorCase {
-        ranks = List.copyOf(ranks);
-    }
-
     /**
      * Returns which rows use which adapter, rows of one adapter together.
      *
