@@ -271,21 +271,41 @@ public final class LoraContext implements AutoCloseable {
     }
 
     /**
-     * Returns whether any row of a step uses an adapter with extras.
+     * Finds the rows of a step whose adapters change more than the operator's part. Done once for a
+     * step, so that layers need not look for themselves.
      *
-     * @param plan the step's plan
-     * @return whether layers must look
+     * @param plan the step's plan; null for the base model alone
+     * @return the plan with the extras of its rows
+     * @throws IllegalArgumentException if an adapter with extras is weighted or part of a stack
      */
-    public boolean hasExtras(BatchPlan plan) {
-        if (extras.isEmpty()) {
-            return false;
+    public ResolvedPlan resolve(BatchPlan plan) {
+        if (plan == null || plan.isBaseOnly() || extras.isEmpty()) {
+            return new ResolvedPlan(plan, List.of());
         }
+        long[] starts = plan.sharedSegmentStarts();
+        List<ResolvedPlan.Part> parts = new ArrayList<>();
         for (int s = 0; s < plan.segments(); ++s) {
-            if (extrasOf(plan.mix(s)) != null) {
-                return true;
+            AdapterMix mix = plan.mix(s);
+            for (int i = 0; i < mix.size(); ++i) {
+                AdapterExtras extra = extras.get(mix.slot(i));
+                if (extra != null) {
+                    requireAlone(mix, i);
+                    parts.add(new ResolvedPlan.Part(starts[s], starts[s + 1], extra));
+                }
             }
         }
-        return false;
+        return new ResolvedPlan(plan, List.copyOf(parts));
+    }
+
+    /* What is replaced has no half; the operator refuses the same of its own vectors. */
+    private static void requireAlone(AdapterMix mix, int index) {
+        if (!mix.isPlain()) {
+            throw new IllegalArgumentException(
+                    "The adapter in slot "
+                            + mix.slot(index)
+                            + " changes more than linear layers' outputs; only adapters that do not"
+                            + " may be weighted or stacked");
+        }
     }
 
     /**
