@@ -15,16 +15,10 @@ import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.ModelLayout;
-import ai.djl.lora.op.TensorOps;
-import ai.djl.lora.tensor.ElementConverter;
-import ai.djl.lora.tensor.ElementType;
 import ai.djl.lora.tensor.HostTensor;
-import ai.djl.lora.tensor.NonFinite;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -34,13 +28,13 @@ import java.util.stream.IntStream;
 /** Makes what an adapter changes beside the operator's part into arrays of the model's type. */
 final class ExtrasLoader {
 
-    /** How many elements are converted at a time. */
-    private static final int CHUNK_ELEMENTS = 1 << 18;
+    private static final String EMBEDDING = "the embedding";
 
     private final LoraContext context;
     private final LoraAdapter adapter;
     private final AdapterChanges changes;
     private final NDManager manager;
+    private final ModelTensors tensors;
     private final AdapterExtras.Builder extras;
 
     private ExtrasLoader(LoraContext context, LoraAdapter adapter, NDManager manager) {
@@ -48,6 +42,7 @@ final class ExtrasLoader {
         this.adapter = adapter;
         this.changes = adapter.changes();
         this.manager = manager;
+        this.tensors = new ModelTensors(context, name());
         this.extras = AdapterExtras.builder(manager);
     }
 
@@ -83,7 +78,8 @@ final class ExtrasLoader {
             if (change != null && change.inputScale() != null) {
                 extras.addInputScale(module.index(), array(change.inputScale(), module.name()));
             }
-            if (change != null && change.weight() != null) {
+            NDArray base = context.getBaseWeight(module.index());
+            if (change != null && isOther(change.weight(), base)) {
                 extras.addWeight(module.index(), array(change.weight(), module.name()));
             }
         }
@@ -129,17 +125,25 @@ final class ExtrasLoader {
                 && change.weight() == null;
     }
 
+    /* PEFT saves the base's own weights beside adapters of the embedding and the output layer. */
+    private boolean isOther(HostTensor weight, NDArray base) {
+        return weight != null && !tensors.isEqual(weight, base);
+    }
+
     private void addEmbedding(EmbeddingChange change) {
         LoraWeights product = change.product();
+        boolean other = isOther(change.weight(), context.getEmbeddingTable());
         AdapterExtras.ReplacedRows replaced = change.rows() == null ? null : replaced(change);
-        extras.optEmbedding(
-                new AdapterExtras.Embedding(
-                        product == null ? null : array(transposed(product.a()), "the embedding"),
-                        product == null
-                                ? null
-                                : array(scaled(product.b(), product.scale()), "the embedding"),
-                        replaced,
-                        change.weight() == null ? null : array(change.weight(), "the embedding")));
+        if (product != null || other || replaced != null) {
+            extras.optEmbedding(
+                    new AdapterExtras.Embedding(
+                            product == null ? null : array(transposed(product.a()), EMBEDDING),
+                            product == null
+                                    ? null
+                                    : array(scaled(product.b(), product.scale()), EMBEDDING),
+                            replaced,
+                            other ? array(change.weight(), EMBEDDING) : null));
+        }
         if (replaced != null) {
             addTiedRows(replaced);
         }
@@ -162,9 +166,7 @@ final class ExtrasLoader {
         }
         return new AdapterExtras.ReplacedRows(
                 IntStream.of(order).map(i -> tokens[i]).toArray(),
-                array(
-                        new HostTensor(rows.type(), rows.shape(), sorted.array()),
-                        "the embedding's rows"));
+                array(new HostTensor(rows.type(), rows.shape(), sorted.array()), EMBEDDING));
     }
 
     /* An output layer with a weight of its own is not the embedding any more. */
@@ -222,51 +224,8 @@ final class ExtrasLoader {
         return HostTensor.of(values, tensor.shape());
     }
 
-    /* In pieces: a replaced table is large, and a direct buffer outlives its array. */
     private NDArray array(HostTensor tensor, String part) {
-        TensorOps ops = context.getOps();
-        ElementType type = context.getType();
-        Shape shape = new Shape(tensor.shape());
-        NDArray array = ops.zeros(manager, shape, type);
-        int rows = Math.toIntExact(shape.get(0));
-        int rowElements = tensor.elements() / Math.max(1, rows);
-        int step = Math.max(1, CHUNK_ELEMENTS / Math.max(1, rowElements));
-        ByteBuffer staging =
-                ByteBuffer.allocateDirect(
-                                Math.multiplyExact(
-                                        Math.min(step, rows) * rowElements, type.bytes()))
-                        .order(ByteOrder.LITTLE_ENDIAN);
-        for (int from = 0; from < rows; from += step) {
-            int to = Math.min(rows, from + step);
-            int start = from * rowElements;
-            int end = to * rowElements;
-            staging.clear();
-            ElementConverter.convert(slice(tensor, start, end), tensor.type(), staging, type);
-            staging.flip();
-            // what was loaded is finite, so an infinity is what the narrower type cannot hold
-            int index = NonFinite.indexOf(staging, type);
-            if (index >= 0) {
-                throw new LoraCompatibilityException(
-                        name()
-                                + ": what replaces "
-                                + part
-                                + " holds "
-                                + tensor.toFloats()[start + index]
-                                + ", which "
-                                + type
-                                + " cannot hold");
-            }
-            Shape chunk = new Shape(to - from).addAll(shape.slice(1));
-            try (NDArray piece = ops.fromBuffer(manager, staging, type, type, chunk)) {
-                ops.copyRows(array, from, piece);
-            }
-        }
-        return array;
-    }
-
-    private static ByteBuffer slice(HostTensor tensor, int from, int to) {
-        int bytes = tensor.type().bytes();
-        return ByteBuffer.wrap(tensor.data(), from * bytes, (to - from) * bytes);
+        return tensors.array(manager, tensor, part);
     }
 
     private String name() {

@@ -45,6 +45,7 @@ public final class LoraContext implements AutoCloseable {
     private volatile AdapterType adapterType = AdapterType.MODEL;
     private volatile LoraBackend backend;
     private ModelLayout.Embedding embedding;
+    private NDArray embeddingTable;
     private ModelLayout.Attention attention;
     private AdapterTable table;
     private boolean closed;
@@ -190,10 +191,12 @@ public final class LoraContext implements AutoCloseable {
      * Sets the embedding that adapters may change.
      *
      * @param embedding the embedding
+     * @param weight its table [vocabulary, hidden], of this context's type; stays the model's
      */
-    public synchronized void setEmbedding(ModelLayout.Embedding embedding) {
+    public synchronized void setEmbedding(ModelLayout.Embedding embedding, NDArray weight) {
         requireEmptyTable(embedding.name());
         this.embedding = embedding;
+        this.embeddingTable = weight;
     }
 
     /**
@@ -226,6 +229,16 @@ public final class LoraContext implements AutoCloseable {
      */
     public synchronized NDArray getBaseWeight(int module) {
         return weights.get(module);
+    }
+
+    /**
+     * Returns the base table of the embedding.
+     *
+     * @return [vocabulary, hidden], the model's own, or null if it has none that adapters may
+     *     change
+     */
+    public synchronized NDArray getEmbeddingTable() {
+        return embeddingTable;
     }
 
     /**

@@ -81,7 +81,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                         : weights.linear(LlamaWeights.OUTPUT);
         this.output = addChildBlock(LlamaWeights.OUTPUT, linear);
         this.rotary = new RotaryTable(config, context);
-        describe();
+        describe(table);
         this.adapters = new AdapterStore(context);
         beforeInitialize(new Shape(-1, -1));
     }
@@ -102,12 +102,13 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     }
 
     /** Tells what adapters may change beside linear layers and norms, which add themselves. */
-    private void describe() {
+    private void describe(NDArray table) {
         Optional<String> tied =
                 config.tieWordEmbeddings() ? Optional.of(LlamaWeights.OUTPUT) : Optional.empty();
         context.setEmbedding(
                 new ModelLayout.Embedding(
-                        LlamaWeights.EMBEDDING, config.vocabSize(), config.hiddenSize(), tied));
+                        LlamaWeights.EMBEDDING, config.vocabSize(), config.hiddenSize(), tied),
+                table);
         context.setAttention(
                 new ModelLayout.Attention(
                         config.numHiddenLayers(), config.numKeyValueHeads(), config.headDim()));
