@@ -166,8 +166,7 @@ public final class LoraLinear extends AbstractBlock {
     public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
         boolean alone =
                 plan.isBaseOnly()
-                        || plan.changesLinears()
-                        || Arrays.stream(layers).anyMatch(layer -> layer.merged != null);
+                        || Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan));
         if (alone) {
             return Arrays.stream(layers)
                     .map(layer -> layer.forward(x, plan))
@@ -185,6 +184,10 @@ public final class LoraLinear extends AbstractBlock {
         return context.getTable().applyGroup(modules, x, bases, biases, plan.plan());
     }
 
+    private boolean needsCare(ResolvedPlan plan) {
+        return merged != null || plan.changesLinear(module.index());
+    }
+
     private NDArray apply(NDArray x, NDArray w, NDArray b, ResolvedPlan plan) {
         Merged adapter = merged;
         if (adapter != null) {
@@ -198,7 +201,7 @@ public final class LoraLinear extends AbstractBlock {
         }
         NDArray input = x;
         NDArray base;
-        if (plan.changesLinears()) {
+        if (plan.changesLinear(module.index())) {
             input = scaledInput(x, plan);
             base = context.getOps().linear(input, w);
             replaceBase(input, base, plan);

@@ -82,12 +82,15 @@ public final class AdapterExtras implements AutoCloseable {
     }
 
     /**
-     * Returns whether the input or the weight of any linear layer is another one.
+     * Returns whether the input or the weight of a linear layer is another one.
      *
-     * @return whether linear layers must look
+     * @param module the layer's index
+     * @return whether the layer must look
      */
-    public boolean changesLinears() {
-        return !inputScales.isEmpty() || !weights.isEmpty() || !weightRows.isEmpty();
+    public boolean changesLinear(int module) {
+        return inputScales.containsKey(module)
+                || weights.containsKey(module)
+                || weightRows.containsKey(module);
     }
 
     /**

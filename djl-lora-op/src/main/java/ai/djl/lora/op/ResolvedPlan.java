@@ -15,12 +15,10 @@ public final class ResolvedPlan {
 
     private final BatchPlan plan;
     private final List<Part> parts;
-    private final boolean changesLinears;
 
     ResolvedPlan(BatchPlan plan, List<Part> parts) {
         this.plan = plan;
         this.parts = parts;
-        this.changesLinears = parts.stream().anyMatch(part -> part.extras.changesLinears());
     }
 
     /**
@@ -53,10 +51,16 @@ public final class ResolvedPlan {
     /**
      * Returns whether any row's adapter changes the input or the weight of a linear layer.
      *
-     * @return whether linear layers must look at the parts
+     * @param module the layer's index
+     * @return whether the layer must look at the parts
      */
-    public boolean changesLinears() {
-        return changesLinears;
+    public boolean changesLinear(int module) {
+        for (Part part : parts) {
+            if (part.extras.changesLinear(module)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**

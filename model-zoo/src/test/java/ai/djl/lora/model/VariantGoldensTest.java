@@ -41,8 +41,11 @@ public class VariantGoldensTest {
     /** Logits are about 5; float32 sums of other orders differ by far less than this. */
     private static final double TOLERANCE = 1e-4;
 
-    /** bfloat16 keeps 8 bits, 0.4 %; a few layers' roundings add up to less than this. */
-    private static final double BF16_TOLERANCE = 0.02;
+    /**
+     * These models amplify roundings: transformers and PEFT in bfloat16 are off by 1.6 % to 3.1 %
+     * themselves, 2.1 % (llama) and 2.0 % (qwen2) without an adapter.
+     */
+    private static final double BF16_TOLERANCE = 0.03;
 
     /** The adapters that are refused, and a part of what the refusal says. */
     private static final Map<String, String> REFUSED =
@@ -50,6 +53,8 @@ public class VariantGoldensTest {
                     "pissa-unconverted", "init_lora_weights",
                     "olora-unconverted", "init_lora_weights",
                     "vera-noproj", "save_projection",
+                    "lokr-full", "it is no low-rank product",
+                    "target-parameters", "target_parameters",
                     "dora-embedding", "use_dora",
                     "trainable-tokens-both", "trainable_token_indices");
 
@@ -162,13 +167,17 @@ public class VariantGoldensTest {
                     ++sum[3];
                 }
             }
+            Map<String, Double> errors = new HashMap<>();
             sums.forEach(
                     (name, sum) -> {
                         double mean = sum[1] / sum[3];
                         double error = Math.sqrt(sum[0] / (sum[2] - sum[3] * mean * mean));
                         logger.info("cpu bfloat16 {} {}: {}", architecture, name, error);
-                        assertTrue(error <= BF16_TOLERANCE, name + ": RMS error " + error);
+                        errors.put(name, error);
                     });
+            errors.forEach(
+                    (name, error) ->
+                            assertTrue(error <= BF16_TOLERANCE, name + ": RMS error " + error));
         }
     }
 
