@@ -3,9 +3,6 @@
  */
 package ai.djl.lora.adapter;
 
-import static org.testng.Assert.assertEquals;
-import static org.testng.Assert.assertTrue;
-
 import ai.djl.lora.op.ModelLayout;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -22,7 +19,8 @@ public class VariantGoldensTest {
     public Object[][] adapters() throws IOException {
         List<Object[]> found = new ArrayList<>();
         for (String model : List.of("llama", "qwen2")) {
-            ModelLayout layout = GoldenModels.layout(GoldenModels.VARIANTS.resolve(model + "/base"));
+            ModelLayout layout =
+                    GoldenModels.layout(GoldenModels.VARIANTS.resolve(model + "/base"));
             try (Stream<Path> folders =
                     Files.list(GoldenModels.VARIANTS.resolve(model + "/adapters"))) {
                 folders.sorted().forEach(folder -> found.add(new Object[] {folder, layout}));
@@ -34,6 +32,9 @@ public class VariantGoldensTest {
     @Test(dataProvider = "adapters")
     public void loads(Path folder, ModelLayout layout) {
         LoadReport report = AdapterLoader.validate(folder, layout, LoadingPolicy.STRICT);
-        System.out.println(report + " " + report.modules().stream().map(ModuleReport::variant).distinct().toList());
+        System.out.println(
+                report
+                        + " "
+                        + report.modules().stream().map(ModuleReport::variant).distinct().toList());
     }
 }
