@@ -97,7 +97,7 @@ final class LlamaWeights implements AutoCloseable {
     }
 
     RmsNorm norm(String name) {
-        return new RmsNorm(context, array(name + ".weight"), config.rmsNormEps());
+        return new RmsNorm(context, name, array(name + ".weight"), config.rmsNormEps());
     }
 
     NDArray array(String name) {
