@@ -4,6 +4,7 @@
 package ai.djl.lora.format;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.json.StrictJson;
 import ai.djl.lora.safetensors.TensorInfo;
@@ -15,14 +16,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 
 /**
  * An adapter as somebody gave it, in one form whatever its files are.
  *
  * <p>A source is a folder with {@code adapter_config.json} and {@code adapter_model.safetensors}
- * (or {@code adapter_model.safetensors.index.json} and the shards that it names), or a single
- * safetensors file whose alphas are tensors of it. Where PEFT would look for more than one of these
- * in a folder, they are looked for in PEFT's order.
+ * (or {@code adapter_model.safetensors.index.json} and the shards that it names, or {@code
+ * adapter_model.bin}, whose pickle is read without running it), a single safetensors file whose
+ * alphas are tensors of it, or a GGUF file that llama.cpp's converter wrote. Where PEFT would look
+ * for more than one of these in a folder, they are looked for in PEFT's order.
  *
  * <p>Tensors are known by the names that PEFT gives them, without {@code base_model.model.} in
  * front and without an adapter's name inside: {@code <module>.lora_A.weight}, {@code
@@ -36,6 +39,7 @@ public final class AdapterFiles implements AutoCloseable {
     private static final String STEM = "adapter_model";
     private static final String SAFETENSORS = ".safetensors";
     private static final String INDEX = SAFETENSORS + ".index.json";
+    private static final String PICKLE = ".bin";
     private static final int MAX_CONFIG = 16 << 20;
 
     private final Path source;
@@ -43,13 +47,21 @@ public final class AdapterFiles implements AutoCloseable {
     private final TensorSource data;
     private final NormalisedTensors tensors;
     private final JsonObject config;
+    private final List<String> notes;
 
-    private AdapterFiles(Path source, AdapterDirectory directory, TensorSource data) {
+    private AdapterFiles(
+            Path source,
+            AdapterDirectory directory,
+            TensorSource data,
+            NormalisedTensors tensors,
+            JsonObject config,
+            List<String> notes) {
         this.source = source;
         this.directory = directory;
         this.data = data;
-        tensors = new NormalisedTensors(data);
-        config = readConfig();
+        this.tensors = tensors;
+        this.config = config;
+        this.notes = List.copyOf(notes);
     }
 
     /**
@@ -60,29 +72,25 @@ public final class AdapterFiles implements AutoCloseable {
      * @return the adapter, to be closed by the caller
      * @throws LoraConfigurationException if a file is missing, cannot be read, is not what it must
      *     be or asks for more than is allowed
+     * @throws LoraVariantException if a GGUF file holds something other than a LoRA adapter
      */
     public static AdapterFiles open(Path source, FormatLimits limits) {
-        String shown = Message.oneLine(source.toString());
-        if (Files.isDirectory(source)) {
-            return openDirectory(source, new AdapterDirectory(source), limits);
-        }
-        if (!Files.exists(source)) {
-            throw new LoraConfigurationException(shown + ": there is no such file or directory");
-        }
-        Path absolute = source.toAbsolutePath();
-        AdapterDirectory parent = new AdapterDirectory(absolute.getParent());
-        String name = absolute.getFileName().toString();
-        if (name.startsWith(STEM)) {
-            throw new LoraConfigurationException(
-                    shown + ": expected the adapter's folder, found one of its files");
-        }
-        parent.check(absolute);
-        if (name.endsWith(SAFETENSORS)) {
-            String stem = name.substring(0, name.length() - SAFETENSORS.length());
-            return open(source, parent, SafetensorsSource.open(parent, source, stem, limits));
-        }
-        throw new LoraConfigurationException(
-                shown + ": expected a folder or a safetensors file, found neither");
+        return open(source, limits, Optional.empty());
+    }
+
+    /**
+     * Opens an adapter with what is known of its base model.
+     *
+     * @param source the folder or the file
+     * @param limits how much it may ask for
+     * @param hints what some formats leave to the base model to say; others do not look at it
+     * @return the adapter, to be closed by the caller
+     * @throws LoraConfigurationException if a file is missing, cannot be read, is not what it must
+     *     be or asks for more than is allowed
+     * @throws LoraVariantException if a GGUF file holds something other than a LoRA adapter
+     */
+    public static AdapterFiles open(Path source, FormatLimits limits, FormatHints hints) {
+        return open(source, limits, Optional.of(hints));
     }
 
     /**
@@ -180,7 +188,7 @@ public final class AdapterFiles implements AutoCloseable {
      * @return what was normalised, one line each
      */
     public List<String> notes() {
-        return tensors.notes();
+        return notes;
     }
 
     /** Closes the files. */
@@ -189,32 +197,81 @@ public final class AdapterFiles implements AutoCloseable {
         data.close();
     }
 
+    private static AdapterFiles open(
+            Path source, FormatLimits limits, Optional<FormatHints> hints) {
+        if (Files.isDirectory(source)) {
+            return openDirectory(source, new AdapterDirectory(source), limits);
+        }
+        String shown = Message.oneLine(source.toString());
+        if (!Files.exists(source)) {
+            throw new LoraConfigurationException(shown + ": there is no such file or directory");
+        }
+        Path absolute = source.toAbsolutePath();
+        AdapterDirectory parent = new AdapterDirectory(absolute.getParent());
+        parent.check(absolute);
+        String name = absolute.getFileName().toString();
+        if (name.startsWith(STEM)) {
+            throw new LoraConfigurationException(
+                    shown + ": expected the adapter's folder, found one of its files");
+        }
+        if (name.endsWith(SAFETENSORS)) {
+            String stem = name.substring(0, name.length() - SAFETENSORS.length());
+            // the configuration beside a file that was given by itself may be another's
+            return open(
+                    source,
+                    parent,
+                    SafetensorsSource.open(parent, source, stem, limits),
+                    Optional.empty());
+        }
+        if (magic(source) == GgufFile.MAGIC) {
+            return openGguf(source, parent, GgufSource.open(source, limits, hints));
+        }
+        throw new LoraConfigurationException(
+                shown + ": expected a folder, a safetensors file or a GGUF file, found neither");
+    }
+
     private static AdapterFiles openDirectory(
             Path source, AdapterDirectory directory, FormatLimits limits) {
+        Optional<Path> config = directory.file(CONFIG);
         for (String name : List.of(STEM + SAFETENSORS, STEM + INDEX)) {
             Optional<Path> file = directory.file(name);
             if (file.isPresent()) {
-                return open(
-                        source,
-                        directory,
-                        SafetensorsSource.open(directory, file.get(), STEM, limits));
+                SafetensorsSource data =
+                        SafetensorsSource.open(directory, file.get(), STEM, limits);
+                return open(source, directory, data, config);
             }
+        }
+        Optional<Path> pickle = directory.file(STEM + PICKLE);
+        if (pickle.isPresent()) {
+            return open(source, directory, TorchSource.open(pickle.get(), limits), config);
         }
         throw new LoraConfigurationException(
                 Message.oneLine(directory.path().toString())
                         + ": expected "
                         + STEM
                         + SAFETENSORS
-                        + " or "
+                        + ", "
                         + STEM
                         + INDEX
+                        + " or "
+                        + STEM
+                        + PICKLE
                         + ", found none of them");
     }
 
-    private static AdapterFiles open(Path source, AdapterDirectory directory, TensorSource data) {
+    private static AdapterFiles open(
+            Path source, AdapterDirectory directory, TensorSource data, Optional<Path> config) {
         boolean opened = false;
         try {
-            AdapterFiles files = new AdapterFiles(source, directory, data);
+            NormalisedTensors tensors = new NormalisedTensors(data, UnaryOperator.identity());
+            AdapterFiles files =
+                    new AdapterFiles(
+                            source,
+                            directory,
+                            data,
+                            tensors,
+                            readConfig(data, tensors, config),
+                            tensors.notes());
             opened = true;
             return files;
         } finally {
@@ -224,23 +281,45 @@ public final class AdapterFiles implements AutoCloseable {
         }
     }
 
-    private JsonObject readConfig() {
+    private static AdapterFiles openGguf(Path source, AdapterDirectory directory, GgufSource data) {
+        boolean opened = false;
+        try {
+            NormalisedTensors tensors = new NormalisedTensors(data, data::peftName);
+            AdapterFiles files =
+                    new AdapterFiles(
+                            source, directory, data, tensors, data.toConfig(tensors), data.notes());
+            opened = true;
+            return files;
+        } finally {
+            if (!opened) {
+                data.close();
+            }
+        }
+    }
+
+    private static JsonObject readConfig(
+            TensorSource data, NormalisedTensors tensors, Optional<Path> config) {
         AlphaTensors alphas = new AlphaTensors(data, tensors);
-        // a file that was given by itself has no configuration: the one beside it may be another's
-        Optional<Path> file = Files.isDirectory(source) ? directory.file(CONFIG) : Optional.empty();
-        if (file.isPresent()) {
-            JsonObject read = StrictJson.readObject(file.get(), MAX_CONFIG);
+        if (config.isPresent()) {
+            JsonObject read = StrictJson.readObject(config.get(), MAX_CONFIG);
             alphas.checkAgainst(read);
             return read;
         }
         if (tensors.alphas().isEmpty()) {
             throw new LoraConfigurationException(
-                    Message.oneLine(source.toString())
+                    Message.oneLine(data.path().toString())
                             + ": there is no "
                             + CONFIG
                             + ", and the file has no alphas to make one of");
         }
         return alphas.toConfig();
+    }
+
+    /** Returns a file's first four bytes as a number, 0 where there are fewer. */
+    private static int magic(Path file) {
+        try (DataChannel data = DataChannel.open(file)) {
+            return data.size() < Integer.BYTES ? 0 : new ByteReader(data, 0, 4).i32();
+        }
     }
 
     private TensorInfo original(String name) {

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 
 /**
  * The tensors of a source by the names that PEFT gives them, less {@code base_model.model.}.
@@ -26,7 +27,8 @@ final class NormalisedTensors {
     /** The last part of the name of a scalar with a module's alpha, in files of kohya's kind. */
     private static final String ALPHA = ".alpha";
 
-    private static final String LORA_A = ".lora_A.weight";
+    /** What the first matrix of a linear layer and of an embedding is called. */
+    private static final List<String> FIRST = List.of(".lora_A.weight", ".lora_embedding_A");
 
     /** How kohya's names of modules begin: {@code lora_unet_}, {@code lora_te1_}. */
     private static final String KOHYA = "lora_";
@@ -41,13 +43,14 @@ final class NormalisedTensors {
      * Constructs a new {@code NormalisedTensors} instance.
      *
      * @param source what holds the tensors
+     * @param names what PEFT or a trainer calls a tensor, by its name in the source
      */
-    NormalisedTensors(TensorSource source) {
+    NormalisedTensors(TensorSource source, UnaryOperator<String> names) {
         file = Message.oneLine(source.path().toString());
         Set<PeftName.Change> changes = EnumSet.noneOf(PeftName.Change.class);
         Adapters adapters = new Adapters();
         for (TensorInfo tensor : source.tensors().values()) {
-            PeftName name = PeftName.of(tensor.name());
+            PeftName name = PeftName.of(names.apply(tensor.name()));
             refuseUnderscores(tensor.name(), name);
             adapters.add(tensor, name);
             changes.addAll(name.changes());
@@ -85,8 +88,10 @@ final class NormalisedTensors {
         Map<String, TensorInfo> found = new LinkedHashMap<>();
         tensors.forEach(
                 (name, tensor) -> {
-                    if (name.endsWith(LORA_A)) {
-                        found.put(name.substring(0, name.length() - LORA_A.length()), tensor);
+                    for (String end : FIRST) {
+                        if (name.endsWith(end)) {
+                            found.put(name.substring(0, name.length() - end.length()), tensor);
+                        }
                     }
                 });
         return found;
