@@ -24,8 +24,8 @@ import java.util.function.UnaryOperator;
  * <p>A source is a folder with {@code adapter_config.json} and {@code adapter_model.safetensors}
  * (or {@code adapter_model.safetensors.index.json} and the shards that it names, or {@code
  * adapter_model.bin}, whose pickle is read without running it), a single safetensors file whose
- * alphas are tensors of it, or a GGUF file that llama.cpp's converter wrote. Where PEFT would look
- * for more than one of these in a folder, they are looked for in PEFT's order.
+ * alphas are tensors of it, a GGUF file that llama.cpp's converter wrote, or a {@link PackedFile}.
+ * Where PEFT would look for more than one of these in a folder, they are looked for in PEFT's order.
  *
  * <p>Tensors are known by the names that PEFT gives them, without {@code base_model.model.} in
  * front and without an adapter's name inside: {@code <module>.lora_A.weight}, {@code
@@ -223,11 +223,17 @@ public final class AdapterFiles implements AutoCloseable {
                     SafetensorsSource.open(parent, source, stem, limits),
                     Optional.empty());
         }
-        if (magic(source) == GgufFile.MAGIC) {
+        int magic = magic(source);
+        if (magic == GgufFile.MAGIC) {
             return openGguf(source, parent, GgufSource.open(source, limits, hints));
         }
+        if (magic == (int) PackedFile.MAGIC) {
+            return openPacked(source, parent, PackedFile.open(source, limits));
+        }
         throw new LoraConfigurationException(
-                shown + ": expected a folder, a safetensors file or a GGUF file, found neither");
+                shown
+                        + ": expected a folder, a safetensors file, a GGUF file or a packed file of"
+                        + " djl-lora, found none of them");
     }
 
     private static AdapterFiles openDirectory(
@@ -288,6 +294,24 @@ public final class AdapterFiles implements AutoCloseable {
             AdapterFiles files =
                     new AdapterFiles(
                             source, directory, data, tensors, data.toConfig(tensors), data.notes());
+            opened = true;
+            return files;
+        } finally {
+            if (!opened) {
+                data.close();
+            }
+        }
+    }
+
+    private static AdapterFiles openPacked(
+            Path source, AdapterDirectory directory, PackedFile data) {
+        boolean opened = false;
+        try {
+            NormalisedTensors tensors = new NormalisedTensors(data, UnaryOperator.identity());
+            new AlphaTensors(data, tensors).checkAgainst(data.config());
+            // the names were normalised when the file was written
+            AdapterFiles files =
+                    new AdapterFiles(source, directory, data, tensors, data.config(), List.of());
             opened = true;
             return files;
         } finally {
