@@ -32,6 +32,7 @@ public final class LoadingPolicy {
     private final int maxTensors;
     private final FormatLimits limits;
     private final List<ValidationRule> rules;
+    private final VariantRegistry variants;
     private final Optional<Path> baseDirectory;
     private final Optional<String> baseModel;
 
@@ -45,6 +46,7 @@ public final class LoadingPolicy {
         maxTensors = builder.maxTensors;
         limits = builder.limits;
         rules = List.copyOf(builder.rules);
+        variants = builder.variants == null ? VariantRegistry.discover() : builder.variants;
         baseDirectory = Optional.ofNullable(builder.baseDirectory);
         baseModel = Optional.ofNullable(builder.baseModel);
     }
@@ -142,6 +144,15 @@ public final class LoadingPolicy {
     }
 
     /**
+     * Returns the variants that can be loaded.
+     *
+     * @return the registry
+     */
+    public VariantRegistry variants() {
+        return variants;
+    }
+
+    /**
      * Returns where the base model lies, whose tokenizer is compared with the adapter's.
      *
      * @return the folder, or empty
@@ -171,6 +182,7 @@ public final class LoadingPolicy {
         private int maxExpandedRank = 256;
         private int maxTensors = Integer.MAX_VALUE;
         private FormatLimits limits = FormatLimits.DEFAULTS;
+        private VariantRegistry variants;
         private Path baseDirectory;
         private String baseModel;
 
@@ -281,6 +293,17 @@ public final class LoadingPolicy {
          */
         public Builder addRule(ValidationRule rule) {
             rules.add(rule);
+            return this;
+        }
+
+        /**
+         * Sets the variants that can be loaded.
+         *
+         * @param variants the registry, by default {@link VariantRegistry#discover}
+         * @return this builder
+         */
+        public Builder optVariants(VariantRegistry variants) {
+            this.variants = variants;
             return this;
         }
 

@@ -23,6 +23,7 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.zip.CRC32C;
 
@@ -69,7 +70,7 @@ final class PackedWriter implements AutoCloseable {
     }
 
     private void write(AdapterFiles files, LoadReport report) throws IOException {
-        TreeMap<String, TensorInfo> tensors = new TreeMap<>(files.tensors());
+        SortedMap<String, TensorInfo> tensors = new TreeMap<>(files.tensors());
         byte[] header =
                 GSON.toJson(header(files, report, tensors)).getBytes(StandardCharsets.UTF_8);
         ByteBuffer head =
@@ -98,7 +99,7 @@ final class PackedWriter implements AutoCloseable {
     }
 
     private static JsonObject header(
-            AdapterFiles files, LoadReport report, TreeMap<String, TensorInfo> tensors) {
+            AdapterFiles files, LoadReport report, SortedMap<String, TensorInfo> tensors) {
         JsonObject header = new JsonObject();
         header.addProperty("revision", report.revision().orElseThrow());
         header.add("config", files.config());

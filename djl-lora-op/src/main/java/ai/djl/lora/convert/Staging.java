@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.stream.Stream;
 
 /**
@@ -45,7 +46,7 @@ final class Staging implements AutoCloseable {
             throw fail(target, "there is something that is no file, which is not replaced");
         }
         checkFree(target, replace);
-        return new Staging(target, Files.createTempFile(folder, ".djl-lora-", ".tmp"), replace);
+        return new Staging(target, Files.createFile(folder.resolve(newName())), replace);
     }
 
     /**
@@ -75,7 +76,7 @@ final class Staging implements AutoCloseable {
             }
             checkFree(target, replace);
         }
-        return new Staging(target, Files.createTempDirectory(folder, ".djl-lora-"), replace);
+        return new Staging(target, Files.createDirectory(folder.resolve(newName())), replace);
     }
 
     /** Returns where to write. */
@@ -94,11 +95,10 @@ final class Staging implements AutoCloseable {
             Files.move(temporary, target);
             return;
         }
-        Path folder = target.toAbsolutePath().getParent();
-        Path old = Files.createTempDirectory(folder, ".djl-lora-").resolve("old");
+        Path old = target.resolveSibling(newName());
         Files.move(target, old);
         Files.move(temporary, target);
-        delete(old.getParent());
+        delete(old);
     }
 
     /** Deletes what was not put in its place. */
@@ -107,6 +107,11 @@ final class Staging implements AutoCloseable {
         if (Files.exists(temporary)) {
             delete(temporary);
         }
+    }
+
+    /* Java's own temporary files would be readable by their owner alone, and stay so. */
+    private static String newName() {
+        return ".djl-lora-" + UUID.randomUUID() + ".tmp";
     }
 
     private static Path checkParent(Path target) {
@@ -119,7 +124,7 @@ final class Staging implements AutoCloseable {
 
     private static void checkFree(Path target, boolean replace) {
         if (!replace && Files.exists(target)) {
-            throw fail(target, "is there already, and is replaced on demand alone");
+            throw fail(target, "is there already and was not to be replaced");
         }
     }
 

@@ -19,13 +19,14 @@ import java.util.Optional;
  * are links to {@code ../../blobs}. Any other link is refused, since whoever made the folder may
  * not be allowed to read what the link names.
  */
-final class AdapterDirectory {
+final class AdapterDirectory implements AutoCloseable {
 
     private static final String SNAPSHOTS = "snapshots";
     private static final String BLOBS = "blobs";
 
     private final Path path;
     private final Path real;
+    private final Optional<ExtractedArchive> extracted;
 
     /**
      * Constructs a new {@code AdapterDirectory} instance.
@@ -33,7 +34,21 @@ final class AdapterDirectory {
      * @param path an existing directory
      */
     AdapterDirectory(Path path) {
+        this(path, Optional.empty());
+    }
+
+    /**
+     * Constructs a new {@code AdapterDirectory} instance, which owns the files of an archive.
+     *
+     * @param extracted the files, deleted when this is closed
+     */
+    AdapterDirectory(ExtractedArchive extracted) {
+        this(extracted.directory(), Optional.of(extracted));
+    }
+
+    private AdapterDirectory(Path path, Optional<ExtractedArchive> extracted) {
         this.path = path;
+        this.extracted = extracted;
         try {
             real = path.toRealPath();
         } catch (IOException e) {
@@ -88,6 +103,12 @@ final class AdapterDirectory {
             throw new LoraConfigurationException(
                     shown + ": the file is a link that leads out of the adapter's folder");
         }
+    }
+
+    /** Deletes the folder where it was extracted from an archive. */
+    @Override
+    public void close() {
+        extracted.ifPresent(ExtractedArchive::close);
     }
 
     private boolean isBlob(Path target) {

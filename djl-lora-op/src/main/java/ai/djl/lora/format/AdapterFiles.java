@@ -23,9 +23,10 @@ import java.util.function.UnaryOperator;
  *
  * <p>A source is a folder with {@code adapter_config.json} and {@code adapter_model.safetensors}
  * (or {@code adapter_model.safetensors.index.json} and the shards that it names, or {@code
- * adapter_model.bin}, whose pickle is read without running it), a single safetensors file whose
- * alphas are tensors of it, a GGUF file that llama.cpp's converter wrote, or a {@link PackedFile}.
- * Where PEFT would look for more than one of these in a folder, they are looked for in PEFT's order.
+ * adapter_model.bin}, whose pickle is read without running it), a zip or tar archive of such a
+ * folder, with its files at the top or in one folder, a single safetensors file whose alphas are
+ * tensors of it, a GGUF file that llama.cpp's converter wrote, or a {@link PackedFile}. Where PEFT
+ * would look for more than one of these in a folder, they are looked for in PEFT's order.
  *
  * <p>Tensors are known by the names that PEFT gives them, without {@code base_model.model.} in
  * front and without an adapter's name inside: {@code <module>.lora_A.weight}, {@code
@@ -105,7 +106,8 @@ public final class AdapterFiles implements AutoCloseable {
     /**
      * Returns where the adapter's files lie.
      *
-     * @return the folder; of a single file the one that it lies in
+     * @return the folder; of an archive the one that it was extracted to, which closing deletes; of
+     *     a single file the one that it lies in
      */
     public Path directory() {
         return directory.path();
@@ -191,10 +193,11 @@ public final class AdapterFiles implements AutoCloseable {
         return notes;
     }
 
-    /** Closes the files. */
+    /** Closes the files, and deletes those that were extracted from an archive. */
     @Override
     public void close() {
         data.close();
+        directory.close();
     }
 
     private static AdapterFiles open(
@@ -223,17 +226,40 @@ public final class AdapterFiles implements AutoCloseable {
                     SafetensorsSource.open(parent, source, stem, limits),
                     Optional.empty());
         }
-        int magic = magic(source);
-        if (magic == GgufFile.MAGIC) {
-            return openGguf(source, parent, GgufSource.open(source, limits, hints));
+        try (DataChannel file = DataChannel.open(source)) {
+            Archives kind = Archives.of(file);
+            if (kind != Archives.NONE) {
+                return openArchive(source, ExtractedArchive.extract(file, kind, limits), limits);
+            }
+            int magic = file.size() < 4 ? 0 : new ByteReader(file, 0, 4).i32();
+            if (magic == (int) PackedFile.MAGIC) {
+                return openPacked(source, parent, PackedFile.open(source, limits));
+            }
+            if (magic != GgufFile.MAGIC) {
+                throw file.fail(
+                        "expected a folder, a zip or tar archive of one, a safetensors file, a GGUF"
+                                + " file or a packed adapter, found none of them");
+            }
         }
-        if (magic == (int) PackedFile.MAGIC) {
-            return openPacked(source, parent, PackedFile.open(source, limits));
+        return openGguf(source, parent, GgufSource.open(source, limits, hints));
+    }
+
+    private static AdapterFiles openArchive(
+            Path source, ExtractedArchive extracted, FormatLimits limits) {
+        boolean opened = false;
+        try {
+            AdapterFiles files = openDirectory(source, new AdapterDirectory(extracted), limits);
+            opened = true;
+            return files;
+        } catch (LoraConfigurationException e) {
+            // the message names a file of the copy, which is gone when it is read
+            throw new LoraConfigurationException(
+                    Message.oneLine(source.toString()) + ": " + e.getMessage(), e);
+        } finally {
+            if (!opened) {
+                extracted.close();
+            }
         }
-        throw new LoraConfigurationException(
-                shown
-                        + ": expected a folder, a safetensors file, a GGUF file or a packed file of"
-                        + " djl-lora, found none of them");
     }
 
     private static AdapterFiles openDirectory(
@@ -337,13 +363,6 @@ public final class AdapterFiles implements AutoCloseable {
                             + ", and the file has no alphas to make one of");
         }
         return alphas.toConfig();
-    }
-
-    /** Returns a file's first four bytes as a number, 0 where there are fewer. */
-    private static int magic(Path file) {
-        try (DataChannel data = DataChannel.open(file)) {
-            return data.size() < Integer.BYTES ? 0 : new ByteReader(data, 0, 4).i32();
-        }
     }
 
     private TensorInfo original(String name) {

@@ -6,6 +6,7 @@ package ai.djl.lora.format;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.Message;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -113,6 +114,36 @@ final class DataChannel implements AutoCloseable {
             ByteBuffer chunk = ByteBuffer.wrap(data, done, Math.min(CHUNK, data.length - done));
             chunks.accept(chunk.slice().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN));
         }
+    }
+
+    /**
+     * Returns a part of the file as a stream, for a decompressor to read.
+     *
+     * @param offset where the part begins
+     * @param length how many bytes it has
+     */
+    InputStream newInputStream(long offset, long length) {
+        return new InputStream() {
+
+            private long next = offset;
+
+            @Override
+            public int read() {
+                byte[] single = new byte[1];
+                return read(single, 0, 1) < 0 ? -1 : single[0] & 0xff;
+            }
+
+            @Override
+            public int read(byte[] target, int start, int count) {
+                int size = (int) Math.min(count, offset + length - next);
+                if (size == 0) {
+                    return count == 0 ? 0 : -1;
+                }
+                readFully(next, ByteBuffer.wrap(target, start, size));
+                next += size;
+                return size;
+            }
+        };
     }
 
     /** Fills a buffer up to its limit. */
