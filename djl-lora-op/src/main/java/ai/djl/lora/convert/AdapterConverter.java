@@ -67,8 +67,9 @@ public final class AdapterConverter {
                         form == Form.PACKED
                                 ? Staging.file(target, replace)
                                 : Staging.folder(target, replace, PeftFolder.CONFIG)) {
+            files.verify();
             ModelLayout used = layout.orElseGet(() -> InferredLayout.of(files));
-            LoadReport report = AdapterLoader.validate(source, used, policy);
+            LoadReport report = AdapterLoader.validate(files, used, policy);
             if (!report.isAccepted()) {
                 throw new LoraCompatibilityException(report.toString());
             }

@@ -37,6 +37,7 @@ public final class InferredLayout {
     private String embedding;
     private int vocabulary = Integer.MAX_VALUE;
     private int hidden = 1;
+    private String tiedTo;
     private ModelLayout.Attention attention;
 
     private InferredLayout(Map<String, TensorInfo> tensors, JsonObject config) {
@@ -71,7 +72,10 @@ public final class InferredLayout {
                         .map(
                                 name ->
                                         new ModelLayout.Embedding(
-                                                name, vocabulary, hidden, Optional.empty())),
+                                                name,
+                                                vocabulary,
+                                                hidden,
+                                                Optional.ofNullable(tiedTo))),
                 Optional.ofNullable(attention));
     }
 
@@ -174,6 +178,8 @@ public final class InferredLayout {
             embedding = module;
             hidden = side(rows, 1);
         } else {
+            // PEFT saves rows of the output layer where it shares the embedding's weights
+            tiedTo = module;
             Sides sides = sides(module);
             sides.in = side(rows, 1);
             sides.out = Integer.MAX_VALUE;

@@ -117,11 +117,10 @@ final class SafetensorsOutput implements AutoCloseable {
             entry.add("data_offsets", offsets);
             header.add(tensor.name(), entry);
         }
-        StringBuilder json = new StringBuilder(header.toString());
-        while (json.toString().getBytes(StandardCharsets.UTF_8).length % Long.BYTES != 0) {
-            json.append(' ');
-        }
-        byte[] text = json.toString().getBytes(StandardCharsets.UTF_8);
+        byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
+        // the data begins at a multiple of the widest element
+        byte[] text = Arrays.copyOf(json, (json.length + Long.BYTES - 1) & -Long.BYTES);
+        Arrays.fill(text, json.length, text.length, (byte) ' ');
         ByteBuffer head =
                 ByteBuffer.allocate(Long.BYTES + text.length).order(ByteOrder.LITTLE_ENDIAN);
         writeFully(head.putLong(text.length).put(text).flip());

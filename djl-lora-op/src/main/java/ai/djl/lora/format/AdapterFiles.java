@@ -193,6 +193,29 @@ public final class AdapterFiles implements AutoCloseable {
         return notes;
     }
 
+    /**
+     * Returns the revision that the adapter's file states; only a packed file does.
+     *
+     * @return 64 hexadecimal digits, or empty
+     */
+    public Optional<String> statedRevision() {
+        return data instanceof PackedFile packed
+                ? Optional.of(packed.revision())
+                : Optional.empty();
+    }
+
+    /**
+     * Checks what the adapter's file states of itself as a whole, beyond what reading its tensors
+     * checks: the SHA-256 of a packed file. Other forms state nothing.
+     *
+     * @throws LoraConfigurationException if the file is not what was written
+     */
+    public void verify() {
+        if (data instanceof PackedFile packed) {
+            packed.verify();
+        }
+    }
+
     /** Closes the files, and deletes those that were extracted from an archive. */
     @Override
     public void close() {

@@ -64,8 +64,9 @@ final class InspectCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         try (AdapterFiles files = AdapterFiles.open(adapter, FormatLimits.DEFAULTS)) {
+            files.verify();
             ModelLayout layout = InferredLayout.of(files);
-            LoadReport report = AdapterLoader.validate(adapter, layout, LoadingPolicy.STRICT);
+            LoadReport report = AdapterLoader.validate(files, layout, LoadingPolicy.STRICT);
             if (json) {
                 JsonPrinter.print(out, toJson(files, report));
             } else {
