@@ -6,8 +6,11 @@ package ai.djl.lora.adapter;
 import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraVariantException;
+import ai.djl.lora.adapter.TokenizerComparison.Relation;
 import ai.djl.lora.format.AdapterFiles;
+import ai.djl.lora.format.FormatHints;
 import ai.djl.lora.json.Message;
+import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.safetensors.TensorInfo;
 import java.nio.file.Path;
@@ -19,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -85,7 +89,7 @@ public final class AdapterLoader {
      *     the report's summary as its message
      */
     public static LoraAdapter load(Path source, ModelLayout layout, LoadingPolicy policy) {
-        try (AdapterFiles files = AdapterFiles.open(source, policy.limits())) {
+        try (AdapterFiles files = open(source, layout, policy)) {
             return load(files, layout, policy);
         }
     }
@@ -118,7 +122,7 @@ public final class AdapterLoader {
      * @throws LoraConfigurationException if a file is missing or not what it must be
      */
     public static LoadReport validate(Path source, ModelLayout layout, LoadingPolicy policy) {
-        try (AdapterFiles files = AdapterFiles.open(source, policy.limits())) {
+        try (AdapterFiles files = open(source, layout, policy)) {
             return validate(files, layout, policy);
         } catch (LoraVariantException e) {
             return unsupported(source, e);
@@ -149,6 +153,26 @@ public final class AdapterLoader {
             return LoadReport.builder(source)
                     .addIssues(List.of(new Issue(Severity.ERROR, Issues.VARIANT, e.getMessage())))
                     .build();
+    }
+
+    private static AdapterFiles open(Path source, ModelLayout layout, LoadingPolicy policy) {
+        return hints(layout)
+                .map(hints -> AdapterFiles.open(source, policy.limits(), hints))
+                .orElseGet(() -> AdapterFiles.open(source, policy.limits()));
+    }
+
+    /** Returns the numbers of heads, as far as the layout shows them. */
+    private static Optional<FormatHints> hints(ModelLayout layout) {
+        ModelLayout.Attention attention = layout.attention().orElse(null);
+        if (attention == null) {
+            return Optional.empty();
+        }
+        return layout.linears().stream()
+                .filter(linear -> linear.name().endsWith(".q_proj"))
+                .findFirst()
+                .map(LoraModule::outFeatures)
+                .filter(out -> out % (attention.headDim() * attention.keyValueHeads()) == 0)
+                .map(out -> new FormatHints(out / attention.headDim(), attention.keyValueHeads()));
     }
 
     private LoraAdapter load() {
@@ -182,10 +206,31 @@ public final class AdapterLoader {
         checkScales();
         BaseFiles base = new BaseFiles(files, policy);
         issues.addAll(base.checkName(config));
-        tokenizer = base.compare().orElse(null);
+        compareTokenizer(base);
         ValidationSubject subject =
                 new ValidationSubject(config, placement.layout(), files.tensors(), report());
         policy.rules().forEach(rule -> issues.addAll(rule.check(subject)));
+    }
+
+    private void compareTokenizer(BaseFiles base) {
+        try {
+            tokenizer = base.compare().orElse(null);
+        } catch (LoraConfigurationException e) {
+            // the weights do not depend on it
+            addIssue(Severity.WARNING, "tokenizer", e.getMessage());
+        }
+        if (tokenizer != null && tokenizer.addedTokens() == Relation.DIFFERENT) {
+            addIssue(
+                    Severity.WARNING,
+                    "tokenizer",
+                    "the adapter's folder has other added tokens than the base model");
+        }
+        if (tokenizer != null && tokenizer.chatTemplate() == Relation.DIFFERENT) {
+            addIssue(
+                    Severity.INFO,
+                    "tokenizer",
+                    "the adapter's folder has another chat template than the base model");
+        }
     }
 
     private void checkCaps() {

@@ -4,6 +4,7 @@
 package ai.djl.lora.adapter;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.adapter.TokenizerComparison.Relation;
 import ai.djl.lora.format.AdapterFiles;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.json.StrictJson;
@@ -22,7 +23,7 @@ import java.util.TreeMap;
 /** Compares what lies beside an adapter's weights with the base model's files. */
 final class BaseFiles {
 
-    private static final int MAX_BYTES = 64 << 20;
+    private static final int MAX_BYTES = 16 << 20;
     private static final String TOKENIZER = "tokenizer.json";
     private static final String ADDED_TOKENS = "added_tokens.json";
     private static final String TEMPLATE = "chat_template.jinja";
@@ -62,7 +63,8 @@ final class BaseFiles {
                 .ifPresent(
                         directory -> {
                             names.add(directory.toAbsolutePath().normalize().toString());
-                            file(directory, "config.json")
+                            find(directory, "config.json")
+                                    .map(BaseFiles::json)
                                     .flatMap(json -> text(json, "_name_or_path"))
                                     .ifPresent(names::add);
                         });
@@ -70,86 +72,73 @@ final class BaseFiles {
     }
 
     private static String lastPart(String name) {
-        String trimmed = name.replaceAll("[/\\\\]+$", "");
-        return trimmed.substring(Math.max(trimmed.lastIndexOf('/'), trimmed.lastIndexOf('\\')) + 1)
-                .toLowerCase(Locale.ROOT);
+        String[] parts = name.replace('\\', '/').split("/");
+        return (parts.length == 0 ? "" : parts[parts.length - 1]).toLowerCase(Locale.ROOT);
     }
 
-    /** Returns how tokenizers, added tokens and chat templates relate, if there is anything. */
+    /**
+     * Returns how tokenizers, added tokens and chat templates relate.
+     *
+     * @return the comparison; empty where there is nothing to compare
+     * @throws LoraConfigurationException if a file is not what it must be
+     */
     Optional<TokenizerComparison> compare() {
-        if (policy.baseDirectory().isEmpty()) {
+        // what lies beside a single file may be anybody's
+        boolean single = files.directory().equals(files.source().toAbsolutePath().getParent());
+        if (policy.baseDirectory().isEmpty() || single) {
             return Optional.empty();
         }
         Path base = policy.baseDirectory().get();
-        Optional<JsonObject> own = own(TOKENIZER);
-        Optional<JsonObject> theirs = file(base, TOKENIZER);
+        Optional<TokenizerFile> own = files.file(TOKENIZER).map(TokenizerFile::read);
+        Optional<TokenizerFile> theirs = find(base, TOKENIZER).map(TokenizerFile::read);
         TokenizerComparison comparison =
                 new TokenizerComparison(
-                        relation(own, theirs),
+                        relation(own.map(TokenizerFile::hash), theirs.map(TokenizerFile::hash)),
                         relation(
-                                addedTokens(own, own(ADDED_TOKENS)),
-                                addedTokens(theirs, file(base, ADDED_TOKENS))),
+                                addedTokens(own, files.file(ADDED_TOKENS)),
+                                addedTokens(theirs, find(base, ADDED_TOKENS))),
                         relation(
-                                template(files.file(TEMPLATE), own(TOKENIZER_CONFIG)),
-                                template(
-                                        Optional.of(base.resolve(TEMPLATE)).filter(Files::exists),
-                                        file(base, TOKENIZER_CONFIG))));
+                                template(files.file(TEMPLATE), files.file(TOKENIZER_CONFIG)),
+                                template(find(base, TEMPLATE), find(base, TOKENIZER_CONFIG))));
         boolean nothing =
-                comparison.tokenizer() == TokenizerComparison.Relation.ABSENT
-                        && comparison.addedTokens() == TokenizerComparison.Relation.ABSENT
-                        && comparison.chatTemplate() == TokenizerComparison.Relation.ABSENT;
+                comparison.tokenizer() == Relation.ABSENT
+                        && comparison.addedTokens() == Relation.ABSENT
+                        && comparison.chatTemplate() == Relation.ABSENT;
         return nothing ? Optional.empty() : Optional.of(comparison);
     }
 
-    private static <T> TokenizerComparison.Relation relation(Optional<T> own, Optional<T> theirs) {
+    private static <T> Relation relation(Optional<T> own, Optional<T> theirs) {
         if (own.isEmpty()) {
-            return TokenizerComparison.Relation.ABSENT;
+            return Relation.ABSENT;
         }
         if (theirs.isEmpty()) {
-            return TokenizerComparison.Relation.ONLY_ADAPTER;
+            return Relation.ONLY_ADAPTER;
         }
-        return own.equals(theirs)
-                ? TokenizerComparison.Relation.SAME
-                : TokenizerComparison.Relation.DIFFERENT;
+        return own.equals(theirs) ? Relation.SAME : Relation.DIFFERENT;
     }
 
-    /** Returns the numbers of the tokens that were added to the vocabulary, by their text. */
+    /**
+     * Returns the numbers of the added tokens, which older tokenizers keep in a file of their own.
+     */
     private static Optional<Map<String, String>> addedTokens(
-            Optional<JsonObject> tokenizer, Optional<JsonObject> list) {
-        if (tokenizer.isEmpty() && list.isEmpty()) {
-            return Optional.empty();
+            Optional<TokenizerFile> tokenizer, Optional<Path> list) {
+        if (tokenizer.isPresent()) {
+            return tokenizer.map(TokenizerFile::addedTokens);
         }
-        Map<String, String> tokens = new TreeMap<>();
-        tokenizer
-                .map(json -> json.get("added_tokens"))
-                .filter(JsonElement::isJsonArray)
-                .ifPresent(
-                        array -> {
-                            for (JsonElement element : array.getAsJsonArray()) {
-                                if (element.isJsonObject()) {
-                                    JsonObject token = element.getAsJsonObject();
-                                    tokens.put(
-                                            String.valueOf(token.get("content")),
-                                            String.valueOf(token.get("id")));
-                                }
-                            }
-                        });
-        if (tokens.isEmpty()) {
-            list.ifPresent(
-                    json ->
-                            json.asMap()
-                                    .forEach(
-                                            (text, id) ->
-                                                    tokens.put('"' + text + '"', id.toString())));
-        }
-        return Optional.of(tokens);
+        return list.map(
+                file -> {
+                    Map<String, String> tokens = new TreeMap<>();
+                    json(file).asMap().forEach((text, id) -> tokens.put(text, id.toString()));
+                    return tokens;
+                });
     }
 
-    private static Optional<String> template(Optional<Path> file, Optional<JsonObject> config) {
+    private static Optional<String> template(Optional<Path> file, Optional<Path> config) {
         if (file.isPresent()) {
             return Optional.of(readText(file.get()));
         }
-        return config.map(json -> json.get("chat_template"))
+        return config.map(BaseFiles::json)
+                .map(json -> json.get("chat_template"))
                 .filter(element -> !element.isJsonNull())
                 .map(
                         element ->
@@ -185,14 +174,11 @@ final class BaseFiles {
                 : Optional.empty();
     }
 
-    private Optional<JsonObject> own(String name) {
-        return files.file(name).map(file -> StrictJson.readObject(file, MAX_BYTES));
+    private static JsonObject json(Path file) {
+        return StrictJson.readObject(file, MAX_BYTES);
     }
 
-    private static Optional<JsonObject> file(Path directory, String name) {
-        Path file = directory.resolve(name);
-        return Files.exists(file)
-                ? Optional.of(StrictJson.readObject(file, MAX_BYTES))
-                : Optional.empty();
+    private static Optional<Path> find(Path directory, String name) {
+        return Optional.of(directory.resolve(name)).filter(Files::exists);
     }
 }

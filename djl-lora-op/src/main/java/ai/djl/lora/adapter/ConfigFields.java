@@ -36,7 +36,7 @@ public final class ConfigFields {
      * @param file the file, for messages
      * @param json its content
      */
-    ConfigFields(String file, JsonObject json) {
+    public ConfigFields(String file, JsonObject json) {
         this.file = file;
         this.json = json;
     }

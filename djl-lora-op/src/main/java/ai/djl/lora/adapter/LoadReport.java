@@ -267,7 +267,7 @@ public final class LoadReport {
     }
 
     /**
-     * Returns the report on one line, with at most a handful of names of each kind.
+     * Returns the report on one line, with at most a handful of errors and warnings.
      *
      * @return the summary
      */
@@ -275,11 +275,9 @@ public final class LoadReport {
     public String toString() {
         StringBuilder line = new StringBuilder(Message.oneLine(source.toString()));
         line.append(isAccepted() ? ": accepted" : ": refused");
-        append(line, "errors", messages(Severity.ERROR), "; ");
+        append(line, "errors", messages(Severity.ERROR));
         line.append(", applied to ").append(modules.size()).append(" modules");
-        append(line, "missing", missing, ", ");
-        append(line, "ignored", ignored, ", ");
-        append(line, "warnings", messages(Severity.WARNING), "; ");
+        append(line, "warnings", messages(Severity.WARNING));
         return line.toString();
     }
 
@@ -346,8 +344,7 @@ public final class LoadReport {
         return json;
     }
 
-    private static void append(
-            StringBuilder line, String kind, List<String> entries, String separator) {
+    private static void append(StringBuilder line, String kind, List<String> entries) {
         if (entries.isEmpty()) {
             return;
         }
@@ -356,9 +353,9 @@ public final class LoadReport {
                 entries.stream()
                         .limit(SHOWN)
                         .map(Message::oneLine)
-                        .collect(Collectors.joining(separator)));
+                        .collect(Collectors.joining("; ")));
         if (entries.size() > SHOWN) {
-            line.append(separator).append("and ").append(entries.size() - SHOWN).append(" more");
+            line.append("; and ").append(entries.size() - SHOWN).append(" more");
         }
         line.append(')');
     }

@@ -61,8 +61,9 @@ public final class TargetModules {
      *
      * @param fields the configuration
      * @return the choice
+     * @throws LoraConfigurationException if a field is not what it must be
      */
-    static TargetModules read(ConfigFields fields) {
+    public static TargetModules read(ConfigFields fields) {
         Optional<JsonElement> target = fields.value("target_modules");
         Predicate<String> excluded = readExcluded(fields).or(readSaved(fields));
         Optional<Predicate<String>> layers = readLayers(fields);

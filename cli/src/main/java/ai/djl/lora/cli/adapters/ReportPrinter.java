@@ -76,7 +76,7 @@ final class ReportPrinter {
     }
 
     /**
-     * Returns a number as briefly as six digits allow.
+     * Returns a number with the digits of a float.
      *
      * @param value the number
      * @return its text
@@ -85,6 +85,6 @@ final class ReportPrinter {
         if (value == Math.rint(value) && Math.abs(value) < 1e9) {
             return String.valueOf((long) value);
         }
-        return String.format(Locale.ROOT, "%.6g", value);
+        return String.valueOf((float) value);
     }
 }
