@@ -150,9 +150,9 @@ public final class AdapterLoader {
     }
 
     private static LoadReport unsupported(Path source, LoraVariantException e) {
-            return LoadReport.builder(source)
-                    .addIssues(List.of(new Issue(Severity.ERROR, Issues.VARIANT, e.getMessage())))
-                    .build();
+        return LoadReport.builder(source)
+                .addIssues(List.of(new Issue(Severity.ERROR, Issues.VARIANT, e.getMessage())))
+                .build();
     }
 
     private static AdapterFiles open(Path source, ModelLayout layout, LoadingPolicy policy) {

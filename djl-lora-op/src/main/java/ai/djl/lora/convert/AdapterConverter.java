@@ -65,8 +65,8 @@ public final class AdapterConverter {
         try (AdapterFiles files = open();
                 Staging staging =
                         form == Form.PACKED
-                                ? Staging.file(target, replace)
-                                : Staging.folder(target, replace, PeftFolder.CONFIG)) {
+                                ? Staging.file(target, replace, source)
+                                : Staging.folder(target, replace, PeftFolder.CONFIG, source)) {
             files.verify();
             ModelLayout used = layout.orElseGet(() -> InferredLayout.of(files));
             LoadReport report = AdapterLoader.validate(files, used, policy);

@@ -44,8 +44,7 @@ public record AdapterDiff(
 
     private static final String PREFIX = "prefix";
 
-    private static final EmbeddingChange NONE =
-            new EmbeddingChange(null, new int[0], null, null);
+    private static final EmbeddingChange NONE = new EmbeddingChange(null, new int[0], null, null);
 
     /**
      * Compares two adapters.

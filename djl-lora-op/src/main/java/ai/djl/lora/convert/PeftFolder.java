@@ -15,7 +15,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Writes an adapter as PEFT does: {@code adapter_config.json}, {@code adapter_model.safetensors}. */
+/**
+ * Writes an adapter as PEFT does: {@code adapter_config.json}, {@code adapter_model.safetensors}.
+ */
 final class PeftFolder {
 
     /** The configuration's file, by which such a folder is known. */

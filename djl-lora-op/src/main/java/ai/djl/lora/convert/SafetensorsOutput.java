@@ -78,7 +78,8 @@ final class SafetensorsOutput implements AutoCloseable {
     /** Writes the next bytes of the tensor that was begun. */
     void write(ByteBuffer data) throws IOException {
         if (data.remaining() > left) {
-            throw new IllegalStateException(data.remaining() + " bytes where " + left + " are left");
+            throw new IllegalStateException(
+                    data.remaining() + " bytes where " + left + " are left");
         }
         left -= data.remaining();
         writeFully(data);

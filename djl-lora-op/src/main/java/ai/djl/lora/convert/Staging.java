@@ -37,11 +37,12 @@ final class Staging implements AutoCloseable {
      *
      * @param target where it is to appear
      * @param replace whether to replace a file that is there
+     * @param source what is read while the file is made
      * @return the staging, whose {@link #path} is an empty file
      * @throws LoraConfigurationException if something is there that is not to be replaced
      */
-    static Staging file(Path target, boolean replace) throws IOException {
-        Path folder = checkParent(target);
+    static Staging file(Path target, boolean replace, Path source) throws IOException {
+        Path folder = checkParent(target, source);
         if (Files.exists(target) && !Files.isRegularFile(target)) {
             throw fail(target, "there is something that is no file, which is not replaced");
         }
@@ -55,11 +56,13 @@ final class Staging implements AutoCloseable {
      * @param target where it is to appear
      * @param replace whether to replace a folder that is there
      * @param mark the file by which such a folder is known
+     * @param source what is read while the folder is made
      * @return the staging, whose {@link #path} is an empty folder
      * @throws LoraConfigurationException if something is there that is not to be replaced
      */
-    static Staging folder(Path target, boolean replace, String mark) throws IOException {
-        Path folder = checkParent(target);
+    static Staging folder(Path target, boolean replace, String mark, Path source)
+            throws IOException {
+        Path folder = checkParent(target, source);
         if (Files.exists(target)) {
             Optional<Path> foreign = Optional.empty();
             if (Files.isDirectory(target)) {
@@ -114,7 +117,10 @@ final class Staging implements AutoCloseable {
         return ".djl-lora-" + UUID.randomUUID() + ".tmp";
     }
 
-    private static Path checkParent(Path target) {
+    private static Path checkParent(Path target, Path source) throws IOException {
+        if (Files.exists(target) && Files.isSameFile(target, source)) {
+            throw fail(target, "cannot be both read and written");
+        }
         Path folder = target.toAbsolutePath().getParent();
         if (folder == null || !Files.isDirectory(folder)) {
             throw fail(target, "there is no folder " + folder + " to write it into");

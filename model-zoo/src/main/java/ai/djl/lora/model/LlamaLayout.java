@@ -75,6 +75,29 @@ public final class LlamaLayout {
         return of(config);
     }
 
+    /**
+     * Returns which layers without a bias could have one.
+     *
+     * @param config the model's configuration
+     * @return for each such layer the field of {@code config.json} that gives biases to it and to
+     *     others
+     */
+    public static Map<String, String> biasFields(LlamaConfig config) {
+        String type = config.modelType();
+        boolean attention =
+                ("llama".equals(type) || "qwen3".equals(type)) && !config.queryKeyValueBias();
+        boolean mlp = "llama".equals(type) && !config.mlpBias();
+        Map<String, String> fields = new LinkedHashMap<>();
+        for (LoraModule linear : new LlamaLayout(config).linears) {
+            if (attention && linear.name().contains(".self_attn.")) {
+                fields.put(linear.name(), "attention_bias");
+            } else if (mlp && linear.name().contains(".mlp.")) {
+                fields.put(linear.name(), "mlp_bias");
+            }
+        }
+        return fields;
+    }
+
     private void addLayer(String prefix, int hidden) {
         int queries = config.numAttentionHeads() * config.headDim();
         int keys = config.numKeyValueHeads() * config.headDim();

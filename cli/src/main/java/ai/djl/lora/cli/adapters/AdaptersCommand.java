@@ -10,7 +10,13 @@ import picocli.CommandLine.Option;
 @Command(
         name = "adapters",
         description = "Looks at adapters, checks them against a model, and converts them.",
-        subcommands = {ValidateCommand.class, InspectCommand.class, DiffCommand.class, ConvertCommand.class},
+        subcommands = {
+            ValidateCommand.class,
+            InspectCommand.class,
+            DiffCommand.class,
+            ConvertCommand.class,
+            MergeCommand.class
+        },
         synopsisSubcommandLabel = "COMMAND")
 public final class AdaptersCommand {
 

@@ -97,8 +97,7 @@ final class ConvertCommand implements Callable<Integer> {
             layout = Optional.of(LlamaLayout.read(folder));
             hints =
                     Optional.of(
-                            new FormatHints(
-                                    config.numAttentionHeads(), config.numKeyValueHeads()));
+                            new FormatHints(config.numAttentionHeads(), config.numKeyValueHeads()));
         }
         if (form == null) {
             form = target.toString().endsWith(PACKED_SUFFIX) ? Form.PACKED : Form.PEFT;
