@@ -210,7 +210,7 @@ public final class AdapterFiles implements AutoCloseable {
             throw new LoraConfigurationException(shown + ": there is no such file or directory");
         }
         Path absolute = source.toAbsolutePath();
-        AdapterDirectory parent = new AdapterDirectory(absolute.resolveSibling(".").normalize());
+        AdapterDirectory parent = AdapterDirectory.of(absolute);
         parent.check(absolute);
         String name = String.valueOf(absolute.getFileName());
         if (name.startsWith(STEM)) {
