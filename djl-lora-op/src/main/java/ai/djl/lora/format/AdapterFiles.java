@@ -233,9 +233,9 @@ public final class AdapterFiles implements AutoCloseable {
             throw new LoraConfigurationException(shown + ": there is no such file or directory");
         }
         Path absolute = source.toAbsolutePath();
-        AdapterDirectory parent = new AdapterDirectory(absolute.getParent());
+        AdapterDirectory parent = AdapterDirectory.of(absolute);
         parent.check(absolute);
-        String name = absolute.getFileName().toString();
+        String name = String.valueOf(absolute.getFileName());
         if (name.startsWith(STEM)) {
             throw new LoraConfigurationException(
                     shown + ": expected the adapter's folder, found one of its files");
