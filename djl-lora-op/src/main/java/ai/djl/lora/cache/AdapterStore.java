@@ -69,7 +69,7 @@ public final class AdapterStore implements AutoCloseable {
         try {
             LoraAdapter adapter = AdapterLoader.load(directory, context.getLayout());
             PackedAdapter packed = AdapterPacker.pack(context, adapter);
-            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter.changes());
+            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter);
             context.keepingBackend(() -> publish(name, adapter, packed, extras));
             return adapter.report();
         } finally {
