@@ -131,8 +131,8 @@ public class BrokenAdaptersTest {
         config(
                 "there is no adapter_config.json",
                 d -> d.delete(PeftConfig.FILE_NAME),
-                "my-adapter/adapter_model.safetensors: there is no adapter_config.json, and the file has no alphas to make"
-                        + " one of");
+                "my-adapter/adapter_model.safetensors: there is no adapter_config.json, and the"
+                        + " file has no alphas to make one of");
         config(
                 "there are no weights",
                 d -> d.delete(WEIGHTS),
