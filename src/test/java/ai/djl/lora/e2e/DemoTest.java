@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.testng.Assert;
+import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
 /** The demo as a user starts it. */
@@ -44,12 +45,27 @@ public class DemoTest {
         Assert.assertTrue(run.out().contains("backend pytorch, float32"), run.out());
     }
 
-    @Test
-    public void testBfloat16() {
-        if (LoraLibrary.isAvailable()) {
-            assertTable(Execution.inProcess("demo", "--dtype", "bfloat16").assertExitCode(0).out());
+    @DataProvider
+    public Object[][] types() {
+        return new Object[][] {
+            {new String[] {"--dtype", "bfloat16"}},
+            {new String[] {"--dtype", "float16"}},
+            {new String[] {"--dtype", "bfloat16", "--backend", "pytorch"}},
+            {new String[] {"--dtype", "bfloat16", "--adapter-dtype", "int8"}},
+            {new String[] {"--adapter-dtype", "int8"}},
+            {new String[] {"--adapter-dtype", "int8", "--backend", "pytorch"}},
+        };
+    }
+
+    @Test(dataProvider = "types")
+    public void testTypes(String[] options) {
+        List<String> args = new ArrayList<>(List.of("demo"));
+        args.addAll(List.of(options));
+        Execution run = Execution.inProcess(args.toArray());
+        if (LoraLibrary.isAvailable() || !args.contains("--dtype")) {
+            assertTable(run.assertExitCode(0).out());
         } else {
-            Execution run = Execution.inProcess("demo", "--dtype", "bfloat16").assertExitCode(2);
+            run.assertExitCode(2);
             Assert.assertEquals(run.err().lines().count(), 1, run.err());
         }
     }

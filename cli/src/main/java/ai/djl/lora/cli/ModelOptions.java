@@ -7,6 +7,7 @@ import ai.djl.Device;
 import ai.djl.MalformedModelException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.Criteria;
@@ -20,7 +21,7 @@ import java.util.regex.Pattern;
 import picocli.CommandLine.Option;
 
 /** The options of every command that runs a model: in which type, and by which backend. */
-final class ModelOptions {
+public final class ModelOptions {
 
     // One letter and a colon is a drive, not a scheme.
     private static final Pattern URL = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]+:.*");
@@ -31,7 +32,8 @@ final class ModelOptions {
             defaultValue = "float32",
             converter = TypeConverter.class,
             description =
-                    "The type to compute in, float32 or bfloat16, whatever the files hold."
+                    "The type to compute in, float32, float16 or bfloat16, whatever the files"
+                            + " hold."
                             + " Default: float32.")
     private ElementType type;
 
@@ -39,18 +41,37 @@ final class ModelOptions {
             names = "--backend",
             paramLabel = "NAME",
             description =
-                    "What computes: cpu (the native operators, float32 and bfloat16) or pytorch"
-                            + " (plain NDArray operations, float32). Default: the first of them"
+                    "What computes: cpu (the native operators) or pytorch (plain NDArray"
+                            + " operations). Default: the first of them"
                             + " that works here; 'djl-lora doctor' tells which and why.")
     private String backend;
+
+    @Option(
+            names = "--adapter-dtype",
+            paramLabel = "TYPE",
+            defaultValue = "model",
+            description =
+                    "How adapters are held in memory: model (in the type of --dtype) or int8 (A"
+                            + " and B as 8-bit integers with a scale for each rank component)."
+                            + " Default: model.")
+    private String adapterType;
 
     /**
      * Returns the type to compute in.
      *
      * @return the type
      */
-    ElementType type() {
+    public ElementType type() {
         return type;
+    }
+
+    /**
+     * Returns whether numbers are rounded to fewer than float32's 24 bits.
+     *
+     * @return whether weights, activations or adapters are held in 16 bits or fewer
+     */
+    public boolean rounds() {
+        return type != ElementType.FLOAT32 || !AdapterType.MODEL.label().equals(adapterType);
     }
 
     /**
@@ -62,7 +83,7 @@ final class ModelOptions {
      * @throws ModelNotFoundException if there is no such model
      * @throws MalformedModelException if its files are not a model
      */
-    ZooModel<NDList, NDList> open(String model)
+    public ZooModel<NDList, NDList> open(String model)
             throws IOException, ModelNotFoundException, MalformedModelException {
         Criteria.Builder<NDList, NDList> criteria =
                 Criteria.builder()
@@ -71,7 +92,8 @@ final class ModelOptions {
                         // Both backends compute there, also where libtorch could use a GPU.
                         .optDevice(Device.cpu())
                         .optTranslator(new NoopTranslator())
-                        .optArgument("dtype", type.label());
+                        .optArgument("dtype", type.label())
+                        .optArgument("adapter_dtype", adapterType);
         if (backend != null) {
             criteria.optArgument("backend", backend);
         }
@@ -87,7 +109,14 @@ final class ModelOptions {
         return criteria.build().loadModel();
     }
 
-    private static Path folder(String model) {
+    /**
+     * Returns a model's folder.
+     *
+     * @param model the path as it was given
+     * @return the folder, which has a {@code config.json}
+     * @throws LoraConfigurationException if there is no such folder, or no such file in it
+     */
+    public static Path folder(String model) {
         Path directory = Path.of(model);
         if (!Files.isDirectory(directory)) {
             throw new LoraConfigurationException(
@@ -111,7 +140,7 @@ final class ModelOptions {
      * @param model the model
      * @return its block
      */
-    static CausalLanguageModel blockOf(ZooModel<?, ?> model) {
+    public static CausalLanguageModel blockOf(ZooModel<?, ?> model) {
         return (CausalLanguageModel) model.getBlock();
     }
 }

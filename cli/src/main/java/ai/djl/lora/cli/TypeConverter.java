@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.cli;
 
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.tensor.ElementType;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -13,11 +14,10 @@ final class TypeConverter implements ITypeConverter<ElementType> {
     /** {@inheritDoc} */
     @Override
     public ElementType convert(String value) {
-        for (ElementType type : new ElementType[] {ElementType.FLOAT32, ElementType.BFLOAT16}) {
-            if (type.label().equals(value)) {
-                return type;
-            }
+        try {
+            return ElementType.ofLabel(value);
+        } catch (LoraConfigurationException e) {
+            throw new TypeConversionException(e.getMessage());
         }
-        throw new TypeConversionException("\"" + value + "\" is neither float32 nor bfloat16");
     }
 }

@@ -18,14 +18,14 @@ public class UsageTest {
         return new Object[][] {
             {
                 "",
-                "djl-lora: Missing command; expected one of demo, generate, verify, doctor, bench"
-                        + " (see 'djl-lora --help')"
+                "djl-lora: Missing command; expected one of demo, generate, verify, doctor, bench,"
+                        + " adapters (see 'djl-lora --help')"
             },
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},
             {
-                "generate --model m --dtype float16",
-                "djl-lora: Invalid value for option '--dtype': \"float16\" is neither float32"
-                        + " nor bfloat16"
+                "generate --model m --dtype float8",
+                "djl-lora: Invalid value for option '--dtype': Unknown data type \"float8\";"
+                        + " allowed are float32, float16, bfloat16"
                         + generate
             },
             {

@@ -5,9 +5,11 @@ package ai.djl.lora.cache;
 
 import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoraAdapter;
+import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.LoraContext;
@@ -19,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -64,13 +67,10 @@ public final class AdapterStore implements AutoCloseable {
     public LoadReport register(String name, Path directory) {
         reserve(name);
         try {
-            LoraAdapter adapter = AdapterLoader.load(directory, context.getModules());
-            PackedAdapter packed = adapter.pack(context.getModules(), context.getType());
-            context.keepingBackend(
-                    () -> {
-                        int slot = context.getTable().put(packed);
-                        publish(new ResidentAdapter(name, adapter, slot));
-                    });
+            LoraAdapter adapter = AdapterLoader.load(directory, context.getLayout());
+            PackedAdapter packed = AdapterPacker.pack(context, adapter);
+            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter);
+            context.keepingBackend(() -> publish(name, adapter, packed, extras));
             return adapter.report();
         } finally {
             synchronized (this) {
@@ -107,6 +107,7 @@ public final class AdapterStore implements AutoCloseable {
      * @param parts the weights of registered adapters, by name; at least one
      * @throws LoraConfigurationException if the name is blank or taken, there are no parts, a part
      *     is not registered or a weight is not finite
+     * @throws LoraVariantException if a part is more than low-rank products, such as DoRA or IA3
      */
     public synchronized void registerStack(String name, Map<String, Float> parts) {
         if (name == null || name.isBlank()) {
@@ -119,7 +120,17 @@ public final class AdapterStore implements AutoCloseable {
         }
         parts.forEach(
                 (part, weight) -> {
-                    find(part);
+                    if (!find(part).isStackable()) {
+                        throw new LoraVariantException(
+                                "Stack \""
+                                        + name
+                                        + "\" has \""
+                                        + part
+                                        + "\" in it, which is "
+                                        + find(part).variants()
+                                        + "; only plain low-rank products can be weighted and"
+                                        + " added");
+                    }
                     if (weight == null || !Float.isFinite(weight)) {
                         throw new LoraConfigurationException(
                                 "Stack \""
@@ -132,6 +143,22 @@ public final class AdapterStore implements AutoCloseable {
                     }
                 });
         stacks.put(name, new LinkedHashMap<>(parts));
+    }
+
+    private void publish(
+            String name,
+            LoraAdapter adapter,
+            PackedAdapter packed,
+            Optional<AdapterExtras> extras) {
+        int slot;
+        try {
+            slot = context.getTable().put(packed);
+        } catch (RuntimeException e) {
+            extras.ifPresent(AdapterExtras::close);
+            throw e;
+        }
+        extras.ifPresent(extra -> context.putExtras(slot, extra));
+        publish(new ResidentAdapter(name, adapter, slot));
     }
 
     private synchronized void publish(ResidentAdapter adapter) {
@@ -244,7 +271,7 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     private LoraAdapter reload(ResidentAdapter resident) {
-        LoraAdapter adapter = AdapterLoader.load(resident.source(), context.getModules());
+        LoraAdapter adapter = AdapterLoader.load(resident.source(), context.getLayout());
         if (!adapter.revision().equals(resident.revision())) {
             throw new LoraCompatibilityException(
                     "Adapter \""
@@ -263,8 +290,7 @@ public final class AdapterStore implements AutoCloseable {
     /** Fills another backend's table with what is resident, each adapter in its slot. */
     private synchronized void putAll(AdapterTable table) {
         for (ResidentAdapter resident : residents) {
-            PackedAdapter packed = reload(resident).pack(context.getModules(), context.getType());
-            table.put(resident.slot(), packed);
+            table.put(resident.slot(), AdapterPacker.pack(context, reload(resident)));
         }
     }
 
@@ -310,6 +336,7 @@ public final class AdapterStore implements AutoCloseable {
         if (adapter.isGarbage()) {
             residents.remove(adapter);
             if (!context.isClosed()) {
+                context.removeExtras(adapter.slot());
                 context.getTable().remove(adapter.slot());
             }
         }

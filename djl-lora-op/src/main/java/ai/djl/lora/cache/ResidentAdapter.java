@@ -15,6 +15,8 @@ final class ResidentAdapter {
     private final String revision;
     private final int slot;
     private final LoadReport report;
+    private final boolean stackable;
+    private final String variants;
     private int leases;
     private boolean retired;
 
@@ -24,6 +26,8 @@ final class ResidentAdapter {
         this.revision = adapter.revision();
         this.slot = slot;
         this.report = adapter.report();
+        this.stackable = adapter.changes().isStackable();
+        this.variants = adapter.changes().variants();
     }
 
     String name() {
@@ -44,6 +48,16 @@ final class ResidentAdapter {
 
     LoadReport report() {
         return report;
+    }
+
+    /** Returns whether the adapter can be weighted and added to others. */
+    boolean isStackable() {
+        return stackable;
+    }
+
+    /** Returns the methods by which the adapter was trained, for messages. */
+    String variants() {
+        return variants;
     }
 
     void lease() {

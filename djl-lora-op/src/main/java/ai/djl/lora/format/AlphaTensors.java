@@ -72,7 +72,7 @@ final class AlphaTensors {
      */
     void checkAgainst(JsonObject config) {
         JsonElement pattern = config.get("alpha_pattern");
-        if (pattern instanceof JsonObject object && object.size() > 0) {
+        if (!alphas.isEmpty() && pattern instanceof JsonObject object && object.size() > 0) {
             throw new LoraConfigurationException(
                     file
                             + ": alphas are tensors of the file, but adapter_config.json has an"

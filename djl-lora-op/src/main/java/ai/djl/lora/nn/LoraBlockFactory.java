@@ -7,6 +7,7 @@ import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
+import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraContext;
@@ -22,7 +23,10 @@ import java.util.Map;
  *
  * <ul>
  *   <li>{@code backend}: the backend's name; the best one by default
- *   <li>{@code dtype}: {@code float32}, {@code bfloat16} or {@code auto}, which is the default
+ *   <li>{@code dtype}: {@code float32}, {@code float16}, {@code bfloat16} or {@code auto}, which is
+ *       the default
+ *   <li>{@code adapter_dtype}: how resident adapters are held, {@code model} (the default: in the
+ *       model's type) or {@code int8}
  *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
  * </ul>
  */
@@ -33,6 +37,9 @@ public abstract class LoraBlockFactory implements BlockFactory {
 
     /** The argument that names the type of weights and activations. */
     public static final String DTYPE = "dtype";
+
+    /** The argument that names how resident adapters are held. */
+    public static final String ADAPTER_DTYPE = "adapter_dtype";
 
     /** The argument that lists the adapters to register. */
     public static final String ADAPTERS = "adapters";
@@ -85,6 +92,10 @@ public abstract class LoraBlockFactory implements BlockFactory {
                         ? preferredType(modelPath, backend)
                         : ElementType.ofLabel(dtype);
         LoraContext context = new LoraContext(backends, type, model.getNDManager());
+        String adapterType = text(arguments, ADAPTER_DTYPE);
+        if (adapterType != null) {
+            context.setAdapterType(AdapterType.ofLabel(adapterType));
+        }
         model.getNDManager()
                 .attachInternal("lora-context-" + System.identityHashCode(context), context);
         AdaptedBlock block = newBlock(modelPath, context, arguments);

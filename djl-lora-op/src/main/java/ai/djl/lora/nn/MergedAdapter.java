@@ -4,8 +4,9 @@
 package ai.djl.lora.nn;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraVariantException;
+import ai.djl.lora.adapter.LinearChange;
 import ai.djl.lora.adapter.LoraAdapter;
-import ai.djl.lora.adapter.LoraWeights;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.nn.Block;
 import ai.djl.util.Pair;
@@ -43,6 +44,7 @@ public final class MergedAdapter implements AutoCloseable {
      * @param name the name of a registered adapter
      * @return the merged adapter; closing it unmerges
      * @throws LoraConfigurationException if there is no adapter of that name, or another is merged
+     * @throws LoraVariantException if it is more than low-rank products
      * @throws ai.djl.lora.LoraException if its files cannot be read again or have changed
      */
     public static MergedAdapter merge(AdaptedBlock model, String name) {
@@ -50,14 +52,22 @@ public final class MergedAdapter implements AutoCloseable {
         try {
             LoraAdapter adapter = model.getAdapters().reload(lease);
             List<LoraLinear> layers = layersOf(model);
-            Set<String> left = new HashSet<>(adapter.weights().keySet());
+            if (!adapter.changes().isStackable()) {
+                throw new LoraVariantException(
+                        "Adapter \""
+                                + name
+                                + "\" is "
+                                + adapter.changes().variants()
+                                + "; only plain low-rank products can be merged");
+            }
+            Map<String, LinearChange> changes = adapter.changes().linears();
+            Set<String> left = new HashSet<>(changes.keySet());
             layers.forEach(layer -> left.remove(layer.getModule().name()));
             if (!left.isEmpty()) {
                 throw new LoraConfigurationException(
                         "Adapter \"" + name + "\" cannot be merged: no layer holds " + left);
             }
-            model.getLoraContext()
-                    .runAlone(() -> mergeAll(layers, lease.getSlot(), adapter.weights()));
+            model.getLoraContext().runAlone(() -> mergeAll(layers, lease.getSlot(), changes));
             return new MergedAdapter(model, lease, layers);
         } catch (RuntimeException e) {
             lease.close();
@@ -66,7 +76,7 @@ public final class MergedAdapter implements AutoCloseable {
     }
 
     private static void mergeAll(
-            List<LoraLinear> layers, int slot, Map<String, LoraWeights> weights) {
+            List<LoraLinear> layers, int slot, Map<String, LinearChange> changes) {
         for (LoraLinear layer : layers) {
             if (layer.isMerged()) {
                 throw new LoraConfigurationException(
@@ -76,7 +86,8 @@ public final class MergedAdapter implements AutoCloseable {
         List<LoraLinear> done = new ArrayList<>();
         try {
             for (LoraLinear layer : layers) {
-                layer.merge(slot, weights.get(layer.getModule().name()));
+                LinearChange change = changes.get(layer.getModule().name());
+                layer.merge(slot, change == null ? null : change.product());
                 done.add(layer);
             }
         } catch (RuntimeException e) {

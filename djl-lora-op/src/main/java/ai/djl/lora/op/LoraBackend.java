@@ -28,12 +28,14 @@ public interface LoraBackend {
     /**
      * Returns the tensor operations of this backend.
      *
+     * @param type the type of the weights and activations, {@link #supports supported}
      * @return the operations
      */
-    TensorOps getTensorOps();
+    TensorOps getTensorOps(ElementType type);
 
     /**
-     * Returns the memory that an adapter will take on this backend, before it is loaded.
+     * Returns the memory that an adapter's A and B will take on this backend, before it is loaded;
+     * scales of outputs and biases come on top.
      *
      * @param modules the model's modules
      * @param ranks the adapter's rank for each module, by index; 0 for one that it leaves as it is

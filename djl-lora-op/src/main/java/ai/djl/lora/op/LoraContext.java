@@ -8,10 +8,16 @@ import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.LoraFallbackException;
 import ai.djl.lora.tensor.ElementType;
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
@@ -30,9 +36,17 @@ public final class LoraContext implements AutoCloseable {
     private final ElementType type;
     private final NDManager manager;
     private final List<LoraModule> modules = new ArrayList<>();
+    private final Map<Integer, NDArray> weights = new HashMap<>();
+    private final Map<Integer, NDArray> biases = new HashMap<>();
+    private final Map<String, Integer> norms = new LinkedHashMap<>();
+    private final Map<Integer, AdapterExtras> extras = new ConcurrentHashMap<>();
     private final ReadWriteLock steps = new ReentrantReadWriteLock();
     private Consumer<AdapterTable> residents = table -> {};
+    private volatile AdapterType adapterType = AdapterType.MODEL;
     private volatile LoraBackend backend;
+    private ModelLayout.Embedding embedding;
+    private NDArray embeddingTable;
+    private ModelLayout.Attention attention;
     private AdapterTable table;
     private boolean closed;
 
@@ -88,7 +102,7 @@ public final class LoraContext implements AutoCloseable {
      * @return the operations
      */
     public TensorOps getOps() {
-        return backend.getTensorOps();
+        return backend.getTensorOps(type);
     }
 
     /**
@@ -101,6 +115,24 @@ public final class LoraContext implements AutoCloseable {
     }
 
     /**
+     * Returns how resident adapters are held.
+     *
+     * @return the type
+     */
+    public AdapterType getAdapterType() {
+        return adapterType;
+    }
+
+    /**
+     * Sets how adapters are held that become resident from now on.
+     *
+     * @param adapterType the type; by default the model's own
+     */
+    public void setAdapterType(AdapterType adapterType) {
+        this.adapterType = adapterType;
+    }
+
+    /**
      * Returns the manager of the model's weights.
      *
      * @return the manager
@@ -110,28 +142,183 @@ public final class LoraContext implements AutoCloseable {
     }
 
     /**
-     * Adds a layer that adapters may change.
+     * Adds a linear layer that adapters may change.
      *
      * @param name the layer's path in the checkpoint, without {@code .weight}
-     * @param inFeatures the number of inputs
-     * @param outFeatures the number of outputs
+     * @param weight [out, in], of this context's type; stays the layer's
+     * @param bias [out], or null
      * @return the module
      */
-    public synchronized LoraModule addModule(String name, int inFeatures, int outFeatures) {
-        if (table != null) {
-            throw new IllegalStateException(
-                    "Module " + name + " comes too late: the adapter table is in use");
-        }
-        if (inFeatures < 1 || outFeatures < 1) {
+    public synchronized LoraModule addModule(String name, NDArray weight, NDArray bias) {
+        requireEmptyTable(name);
+        int out = Math.toIntExact(weight.getShape().get(0));
+        int in = Math.toIntExact(weight.getShape().get(1));
+        if (in < 1 || out < 1) {
             throw new IllegalArgumentException(
-                    "Module " + name + " has shape [" + outFeatures + ", " + inFeatures + "]");
+                    "Module " + name + " has shape [" + out + ", " + in + "]");
         }
         if (modules.stream().anyMatch(module -> module.name().equals(name))) {
             throw new IllegalArgumentException("Module " + name + " is there already");
         }
-        LoraModule module = new LoraModule(modules.size(), name, inFeatures, outFeatures);
+        LoraModule module = new LoraModule(modules.size(), name, in, out);
         modules.add(module);
+        weights.put(module.index(), weight);
+        if (bias != null) {
+            biases.put(module.index(), bias);
+        }
         return module;
+    }
+
+    private void requireEmptyTable(String name) {
+        if (table != null) {
+            throw new IllegalStateException(
+                    "Module " + name + " comes too late: the adapter table is in use");
+        }
+    }
+
+    /**
+     * Adds a norm that adapters may replace.
+     *
+     * @param name the norm's path in the checkpoint, without {@code .weight}
+     * @param size the number of its weights
+     */
+    public synchronized void addNorm(String name, int size) {
+        requireEmptyTable(name);
+        norms.put(name, size);
+    }
+
+    /**
+     * Sets the embedding that adapters may change.
+     *
+     * @param embedding the embedding
+     * @param weight its table [vocabulary, hidden], of this context's type; stays the model's
+     */
+    public synchronized void setEmbedding(ModelLayout.Embedding embedding, NDArray weight) {
+        requireEmptyTable(embedding.name());
+        this.embedding = embedding;
+        this.embeddingTable = weight;
+    }
+
+    /**
+     * Sets the shape of the keys and values that adapters may put before a sequence.
+     *
+     * @param attention the shape
+     */
+    public synchronized void setAttention(ModelLayout.Attention attention) {
+        this.attention = attention;
+    }
+
+    /**
+     * Returns what of the model adapters may change.
+     *
+     * @return the layout
+     */
+    public synchronized ModelLayout getLayout() {
+        return new ModelLayout(
+                List.copyOf(modules),
+                Collections.unmodifiableMap(new LinkedHashMap<>(norms)),
+                Optional.ofNullable(embedding),
+                Optional.ofNullable(attention));
+    }
+
+    /**
+     * Returns the base weight of a layer.
+     *
+     * @param module the layer's index
+     * @return [out, in], the layer's own
+     */
+    public synchronized NDArray getBaseWeight(int module) {
+        return weights.get(module);
+    }
+
+    /**
+     * Returns the base table of the embedding.
+     *
+     * @return [vocabulary, hidden], the model's own, or null if it has none that adapters may
+     *     change
+     */
+    public synchronized NDArray getEmbeddingTable() {
+        return embeddingTable;
+    }
+
+    /**
+     * Returns the base bias of a layer.
+     *
+     * @param module the layer's index
+     * @return [out], the layer's own, or null
+     */
+    public synchronized NDArray getBaseBias(int module) {
+        return biases.get(module);
+    }
+
+    /**
+     * Keeps what the adapter in a slot changes beside the operator's part.
+     *
+     * @param slot the adapter's slot in the table
+     * @param extra the extras, owned by this context from now on
+     */
+    public void putExtras(int slot, AdapterExtras extra) {
+        extras.put(slot, extra);
+    }
+
+    /**
+     * Frees the extras of a slot, if it has any.
+     *
+     * @param slot the slot
+     */
+    public void removeExtras(int slot) {
+        AdapterExtras extra = extras.remove(slot);
+        if (extra != null) {
+            extra.close();
+        }
+    }
+
+    /**
+     * Returns what the adapter of a row changes beside the operator's part.
+     *
+     * @param mix what the row uses
+     * @return the extras, or null; always null for stacks, whose parts have none
+     */
+    public AdapterExtras extrasOf(AdapterMix mix) {
+        return mix.size() == 1 && !extras.isEmpty() ? extras.get(mix.slot(0)) : null;
+    }
+
+    /**
+     * Finds the rows of a step whose adapters change more than the operator's part. Done once for a
+     * step, so that layers need not look for themselves.
+     *
+     * @param plan the step's plan; null for the base model alone
+     * @return the plan with the extras of its rows
+     * @throws IllegalArgumentException if an adapter with extras is weighted or part of a stack
+     */
+    public ResolvedPlan resolve(BatchPlan plan) {
+        if (plan == null || plan.isBaseOnly() || extras.isEmpty()) {
+            return new ResolvedPlan(plan, List.of());
+        }
+        long[] starts = plan.sharedSegmentStarts();
+        List<ResolvedPlan.Part> parts = new ArrayList<>();
+        for (int s = 0; s < plan.segments(); ++s) {
+            AdapterMix mix = plan.mix(s);
+            for (int i = 0; i < mix.size(); ++i) {
+                AdapterExtras extra = extras.get(mix.slot(i));
+                if (extra != null) {
+                    requireAlone(mix, i);
+                    parts.add(new ResolvedPlan.Part(starts[s], starts[s + 1], extra));
+                }
+            }
+        }
+        return new ResolvedPlan(plan, List.copyOf(parts));
+    }
+
+    /* What is replaced has no half; the operator refuses the same of its own vectors. */
+    private static void requireAlone(AdapterMix mix, int index) {
+        if (!mix.isPlain()) {
+            throw new IllegalArgumentException(
+                    "The adapter in slot "
+                            + mix.slot(index)
+                            + " changes more than linear layers' outputs; only adapters that do not"
+                            + " may be weighted or stacked");
+        }
     }
 
     /**
@@ -257,26 +444,41 @@ public final class LoraContext implements AutoCloseable {
 
     /* Whoever calls this runs alone, so that nobody but a first getTable() looks at the table. */
     private void moveTo(LoraBackend next) {
-        AdapterTable old = openTable();
-        if (old != null) {
-            AdapterTable filled = next.newTable(manager, modules, type);
-            try {
-                residents.accept(filled);
-            } catch (RuntimeException e) {
-                filled.close();
-                throw new LoraFallbackException(
-                        "Backend "
-                                + next.getName()
-                                + " cannot take over the resident adapters: "
-                                + e.getMessage(),
-                        e);
-            }
-            synchronized (this) {
-                table = filled;
-            }
-            old.close();
-        }
+        LoraBackend before = backend;
+        boolean moved = false;
+        // at once: packing an adapter takes tensor operations, in which the old backend may fail
         backend = next;
+        try {
+            moveTable(next);
+            moved = true;
+        } finally {
+            if (!moved) {
+                backend = before;
+            }
+        }
+    }
+
+    private void moveTable(LoraBackend next) {
+        AdapterTable old = openTable();
+        if (old == null) {
+            return;
+        }
+        AdapterTable filled = next.newTable(manager, modules, type);
+        try {
+            residents.accept(filled);
+        } catch (RuntimeException e) {
+            filled.close();
+            throw new LoraFallbackException(
+                    "Backend "
+                            + next.getName()
+                            + " cannot take over the resident adapters: "
+                            + e.getMessage(),
+                    e);
+        }
+        synchronized (this) {
+            table = filled;
+        }
+        old.close();
     }
 
     private synchronized AdapterTable openTable() {
@@ -296,6 +498,7 @@ public final class LoraContext implements AutoCloseable {
     @Override
     public synchronized void close() {
         closed = true;
+        List.copyOf(extras.keySet()).forEach(this::removeExtras);
         if (table != null) {
             table.close();
             table = null;

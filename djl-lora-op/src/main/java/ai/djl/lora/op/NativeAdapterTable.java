@@ -22,8 +22,6 @@ final class NativeAdapterTable implements AdapterTable {
     /** The fields of a module's row in the native layout; see native-op's {@code table_put}. */
     private static final int LAYOUT_FIELDS = 5;
 
-    private static final long ABSENT = -1;
-
     private final List<LoraModule> modules;
     private final ElementType type;
     private final NDManager manager;
@@ -74,27 +72,41 @@ final class NativeAdapterTable implements AdapterTable {
         checkOpen();
         PackedAdapterChecks.fits(adapter, modules, type);
         long[] layout = new long[modules.size() * LAYOUT_FIELDS];
-        Arrays.fill(layout, ABSENT);
         float[] scales = new float[modules.size()];
         for (int m = 0; m < modules.size(); ++m) {
             PackedAdapter.Entry entry = adapter.entries()[m];
-            layout[m * LAYOUT_FIELDS] = entry == null ? 0 : entry.rank();
+            int field = m * LAYOUT_FIELDS;
+            Arrays.fill(layout, field + 1, field + LAYOUT_FIELDS, PackedAdapter.ABSENT);
             if (entry != null) {
-                layout[m * LAYOUT_FIELDS + 1] = entry.offsetA();
-                layout[m * LAYOUT_FIELDS + 2] = entry.offsetB();
+                layout[field] = entry.rank();
+                layout[field + 1] = entry.offsetA();
+                layout[field + 2] = entry.offsetB();
+                layout[field + 3] = entry.offsetOutScale();
+                layout[field + 4] = entry.offsetBias();
                 scales[m] = entry.scale();
             }
         }
-        byte[] data = adapter.data();
-        long elements = data.length / type.bytes();
-        try (NDArray block =
-                NativeTensorOps.wrap(
-                        manager, LoraNative.empty(type.code(), new long[] {elements}))) {
-            long handle = NativeTensorOps.handle(block);
-            LoraNative.copyFromBytes(handle, 0, data, 0, data.length);
-            LoraNative.tablePut(table, slot, handle, layout, scales);
+        try (NDManager scratch = manager.newSubManager()) {
+            long block = upload(scratch, type.code(), type.bytes(), adapter.data());
+            PackedAdapter.Int8Components integers = adapter.integers();
+            if (integers == null) {
+                LoraNative.tablePut(table, slot, block, layout, scales);
+            } else {
+                long rounded = upload(scratch, LoraNative.INT8, 1, integers.data());
+                LoraNative.tablePutInt8(
+                        table, slot, rounded, integers.scales(), block, layout, scales);
+            }
         }
         bytesOfSlot.put(slot, LoraNative.tableBytes(table, slot));
+    }
+
+    private static long upload(NDManager manager, int code, int elementBytes, byte[] data) {
+        long[] shape = {data.length / elementBytes};
+        long handle =
+                NativeTensorOps.handle(
+                        NativeTensorOps.wrap(manager, LoraNative.empty(code, shape)));
+        LoraNative.copyFromBytes(handle, 0, data, 0, data.length);
+        return handle;
     }
 
     /** {@inheritDoc} */

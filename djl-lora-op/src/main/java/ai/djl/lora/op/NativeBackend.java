@@ -36,7 +36,7 @@ final class NativeBackend implements LoraBackend {
 
     /** {@inheritDoc} */
     @Override
-    public TensorOps getTensorOps() {
+    public TensorOps getTensorOps(ElementType type) {
         return ops;
     }
 

@@ -18,7 +18,7 @@ final class NativeBackendProvider implements BackendProvider {
     /** {@inheritDoc} */
     @Override
     public String getDescription() {
-        return "native operators, float32 and bfloat16";
+        return "native operators, float32, float16 and bfloat16";
     }
 
     /** {@inheritDoc} */

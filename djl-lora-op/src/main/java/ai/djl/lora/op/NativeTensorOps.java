@@ -20,7 +20,7 @@ final class NativeTensorOps implements TensorOps {
     /** {@inheritDoc} */
     @Override
     public boolean supports(ElementType type) {
-        return type == ElementType.FLOAT32 || type == ElementType.BFLOAT16;
+        return true;
     }
 
     /** {@inheritDoc} */

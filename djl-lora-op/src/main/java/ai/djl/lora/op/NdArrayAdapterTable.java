@@ -11,21 +11,34 @@ import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** The adapters of the {@code pytorch} backend: each a float32 array with views of its parts. */
+/**
+ * The adapters of the {@code pytorch} backend: each a float32 array with views of its parts. In a
+ * model of a 16-bit type inputs are widened and the result is rounded once.
+ */
 final class NdArrayAdapterTable implements AdapterTable {
 
     private final NdArrayTensorOps ops;
+    private final TensorOps modelOps;
+    private final ElementType type;
     private final List<LoraModule> modules;
     private final NDManager manager;
     private final SlotAllocator slots = new SlotAllocator();
     private final Map<Integer, Resident> residents = new ConcurrentHashMap<>();
 
-    NdArrayAdapterTable(NdArrayTensorOps ops, NDManager parent, List<LoraModule> modules) {
+    NdArrayAdapterTable(
+            NdArrayTensorOps ops,
+            TensorOps modelOps,
+            ElementType type,
+            NDManager parent,
+            List<LoraModule> modules) {
         this.ops = ops;
+        this.modelOps = modelOps;
+        this.type = type;
         this.modules = List.copyOf(modules);
         this.manager = parent.newSubManager();
         manager.setName("adapters");
@@ -34,7 +47,7 @@ final class NdArrayAdapterTable implements AdapterTable {
     /** {@inheritDoc} */
     @Override
     public int put(PackedAdapter adapter) {
-        PackedAdapterChecks.fits(adapter, modules, ElementType.FLOAT32);
+        PackedAdapterChecks.fits(adapter, modules, type);
         Resident resident = new Resident(adapter);
         int slot = slots.take();
         residents.put(slot, resident);
@@ -44,7 +57,7 @@ final class NdArrayAdapterTable implements AdapterTable {
     /** {@inheritDoc} */
     @Override
     public void put(int slot, PackedAdapter adapter) {
-        PackedAdapterChecks.fits(adapter, modules, ElementType.FLOAT32);
+        PackedAdapterChecks.fits(adapter, modules, type);
         if (!slots.take(slot)) {
             throw new LoraBackendException("Slot " + slot + " of the adapter table is taken");
         }
@@ -66,24 +79,57 @@ final class NdArrayAdapterTable implements AdapterTable {
     @Override
     public NDArray apply(int module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
         TensorChecks.sgmv(modules.get(module), x, base, bias, plan);
+        if (type == ElementType.FLOAT32) {
+            applyParts(module, x, base, bias, plan);
+            return base;
+        }
+        try (NDManager scratch = manager.newSubManager()) {
+            NDArray y = widen(base, scratch);
+            applyParts(
+                    module, widen(x, scratch), y, bias == null ? null : widen(bias, scratch), plan);
+            NDArray rounded = modelOps.toType(y, type);
+            rounded.attach(scratch);
+            modelOps.copyRows(base, 0, rounded);
+        }
+        return base;
+    }
+
+    private NDArray widen(NDArray array, NDManager scratch) {
+        NDArray wide = modelOps.toType(array, ElementType.FLOAT32);
+        wide.attach(scratch);
+        return wide;
+    }
+
+    /** Changes y, float32, which is the base product at first. */
+    private void applyParts(int module, NDArray x, NDArray y, NDArray bias, BatchPlan plan) {
         long[] starts = plan.segmentStarts();
         for (int s = 0; s < plan.segments(); ++s) {
             AdapterMix mix = plan.mix(s);
+            if (mix.size() == 0 && bias == null) {
+                continue;
+            }
+            NDArray rows = ops.rows(y, starts[s], starts[s + 1]);
+            NDArray added = bias;
             for (int i = 0; i < mix.size(); ++i) {
-                Resident resident = residents.get(mix.slot(i));
-                if (resident == null) {
-                    throw new LoraBackendException(
-                            "Slot " + mix.slot(i) + " of the adapter table is empty");
-                }
-                Part part = resident.parts[module];
+                Part part = part(mix.slot(i), module);
                 if (part != null) {
-                    NDArray rows = ops.rows(x, starts[s], starts[s + 1]);
-                    NDArray down = rows.matMul(part.a).mul(part.scale * mix.weight(i));
-                    ops.rows(base, starts[s], starts[s + 1]).addi(down.matMul(part.b));
+                    part.requireAddable(modules.get(module), mix, i);
+                    part.apply(ops.rows(x, starts[s], starts[s + 1]), rows, mix.weight(i));
+                    added = part.bias == null ? bias : part.bias;
                 }
             }
+            if (added != null) {
+                rows.addi(added);
+            }
         }
-        return bias == null ? base : base.addi(bias);
+    }
+
+    private Part part(int slot, int module) {
+        Resident resident = residents.get(slot);
+        if (resident == null) {
+            throw new LoraBackendException("Slot " + slot + " of the adapter table is empty");
+        }
+        return resident.parts[module];
     }
 
     /** {@inheritDoc} */
@@ -100,9 +146,33 @@ final class NdArrayAdapterTable implements AdapterTable {
     }
 
     /**
-     * A module's matrices, transposed for multiplication from the left: [in, rank], [rank, out].
+     * A module's matrices, transposed for multiplication from the left: [in, rank], [rank, out];
+     * and its vectors [out]. Null where there is none.
      */
-    private record Part(NDArray a, NDArray b, float scale) {}
+    private record Part(NDArray a, NDArray b, float scale, NDArray outScale, NDArray bias) {
+
+        void requireAddable(LoraModule module, AdapterMix mix, int index) {
+            if (!mix.isPlain() && (outScale != null || bias != null)) {
+                throw new IllegalArgumentException(
+                        "Slot "
+                                + mix.slot(index)
+                                + " has "
+                                + (outScale != null ? "an outScale (DoRA or IA3)" : "a bias")
+                                + " in module "
+                                + module
+                                + "; only adapters without may be weighted or stacked");
+            }
+        }
+
+        void apply(NDArray x, NDArray y, float weight) {
+            if (a != null) {
+                y.addi(x.matMul(a).mul(scale * weight).matMul(b));
+            }
+            if (outScale != null) {
+                y.muli(outScale);
+            }
+        }
+    }
 
     /** One adapter and the arrays that it owns. */
     private final class Resident implements AutoCloseable {
@@ -112,23 +182,68 @@ final class NdArrayAdapterTable implements AdapterTable {
         private final long bytes;
 
         Resident(PackedAdapter adapter) {
-            bytes = adapter.data().length;
-            long elements = bytes / Float.BYTES;
-            ByteBuffer data = ByteBuffer.wrap(adapter.data()).order(ByteOrder.LITTLE_ENDIAN);
-            NDArray block = ops.upload(owner, data, ElementType.FLOAT32, new Shape(elements));
+            NDArray block = upload(adapter.data(), adapter.type());
+            PackedAdapter.Int8Components integers = adapter.integers();
+            NDArray matrices = integers == null ? block : upload(integers.data());
+            bytes =
+                    Float.BYTES
+                            * (integers == null ? block.size() : block.size() + matrices.size());
+            int component = 0;
             for (LoraModule module : modules) {
                 PackedAdapter.Entry entry = adapter.entries()[module.index()];
-                if (entry != null) {
-                    NDArray a = matrix(block, entry.offsetA(), entry.rank(), module.inFeatures());
-                    NDArray b = matrix(block, entry.offsetB(), module.outFeatures(), entry.rank());
-                    parts[module.index()] = new Part(a, b, entry.scale());
+                if (entry == null) {
+                    continue;
                 }
+                int rank = entry.rank();
+                int out = module.outFeatures();
+                NDArray a = matrix(matrices, entry.offsetA(), rank, module.inFeatures());
+                NDArray b = matrix(matrices, entry.offsetB(), out, rank);
+                if (integers != null && rank > 0) {
+                    a.muli(scales(integers, component, rank));
+                    b.muli(scales(integers, component + rank, rank).expandDims(1));
+                }
+                component += 2 * rank;
+                parts[module.index()] =
+                        new Part(
+                                a,
+                                b,
+                                entry.scale(),
+                                vector(block, entry.offsetOutScale(), out),
+                                vector(block, entry.offsetBias(), out));
             }
         }
 
+        private NDArray upload(byte[] data, ElementType stored) {
+            ByteBuffer elements = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+            return ops.upload(owner, elements, stored, new Shape(data.length / stored.bytes()));
+        }
+
+        private NDArray upload(byte[] integers) {
+            ByteBuffer wide =
+                    ByteBuffer.allocate(Math.multiplyExact(integers.length, Float.BYTES))
+                            .order(ByteOrder.LITTLE_ENDIAN);
+            for (byte value : integers) {
+                wide.putFloat(value);
+            }
+            return upload(wide.array(), ElementType.FLOAT32);
+        }
+
+        private NDArray scales(PackedAdapter.Int8Components integers, int from, int count) {
+            return owner.create(Arrays.copyOfRange(integers.scales(), from, from + count));
+        }
+
         private NDArray matrix(NDArray block, long offset, long rows, long columns) {
-            NDArray part = block.get(new NDIndex().addSliceDim(offset, offset + rows * columns));
-            return part.reshape(rows, columns).transpose();
+            return offset < 0
+                    ? null
+                    : slice(block, offset, rows * columns).reshape(rows, columns).transpose();
+        }
+
+        private NDArray vector(NDArray block, long offset, long size) {
+            return offset < 0 ? null : slice(block, offset, size);
+        }
+
+        private NDArray slice(NDArray block, long offset, long size) {
+            return block.get(new NDIndex().addSliceDim(offset, offset + size));
         }
 
         @Override

@@ -17,7 +17,7 @@ final class NdArrayBackendProvider implements BackendProvider {
     /** {@inheritDoc} */
     @Override
     public String getDescription() {
-        return "plain NDArray operations, float32";
+        return "plain NDArray operations, in float32";
     }
 
     /** {@inheritDoc} */

@@ -38,19 +38,24 @@ final class PackedAdapterChecks {
                             + " modules; the model has "
                             + modules.size());
         }
-        long elements = adapter.data().length / type.bytes();
+        long vectors = adapter.data().length / type.bytes();
+        long matrices = adapter.integers() == null ? vectors : adapter.integers().data().length;
+        int components = 0;
         for (LoraModule module : modules) {
             PackedAdapter.Entry entry = adapter.entries()[module.index()];
             if (entry == null) {
                 continue;
             }
-            long sizeA = (long) entry.rank() * module.inFeatures();
-            long sizeB = (long) entry.rank() * module.outFeatures();
-            if (entry.rank() < 1
-                    || entry.offsetA() < 0
-                    || entry.offsetA() + sizeA > elements
-                    || entry.offsetB() < 0
-                    || entry.offsetB() + sizeB > elements
+            components += 2 * Math.max(0, entry.rank());
+            long rank = entry.rank();
+            boolean product =
+                    rank > 0
+                            ? lies(entry.offsetA(), rank * module.inFeatures(), matrices)
+                                    && lies(entry.offsetB(), rank * module.outFeatures(), matrices)
+                            : rank == 0 && hasVector(entry);
+            if (!product
+                    || !liesOrAbsent(entry.offsetOutScale(), module.outFeatures(), vectors)
+                    || !liesOrAbsent(entry.offsetBias(), module.outFeatures(), vectors)
                     || !Float.isFinite(entry.scale())) {
                 throw new LoraCompatibilityException(
                         "Module "
@@ -58,9 +63,31 @@ final class PackedAdapterChecks {
                                 + ": "
                                 + entry
                                 + " does not lie within the adapter's "
-                                + elements
-                                + " elements");
+                                + matrices
+                                + " elements"
+                                + (adapter.integers() == null ? "" : " and " + vectors));
             }
         }
+        if (adapter.integers() != null && adapter.integers().scales().length != components) {
+            throw new LoraCompatibilityException(
+                    "The adapter has "
+                            + adapter.integers().scales().length
+                            + " scales of rank components; its ranks take "
+                            + components);
+        }
+    }
+
+    private static boolean hasVector(PackedAdapter.Entry entry) {
+        return entry.offsetA() == PackedAdapter.ABSENT
+                && entry.offsetB() == PackedAdapter.ABSENT
+                && (entry.offsetOutScale() >= 0 || entry.offsetBias() >= 0);
+    }
+
+    private static boolean liesOrAbsent(long offset, long size, long elements) {
+        return offset == PackedAdapter.ABSENT || lies(offset, size, elements);
+    }
+
+    private static boolean lies(long offset, long size, long elements) {
+        return offset >= 0 && offset + size <= elements;
     }
 }

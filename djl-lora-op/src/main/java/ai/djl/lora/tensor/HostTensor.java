@@ -53,6 +53,20 @@ public final class HostTensor {
     }
 
     /**
+     * Returns a float32 tensor.
+     *
+     * @param values the elements, rows behind one another
+     * @param shape the dimensions
+     * @return the tensor, with a copy of the values
+     * @throws IllegalArgumentException if the shape and the number of values disagree
+     */
+    public static HostTensor of(float[] values, long... shape) {
+        byte[] data = new byte[Math.multiplyExact(values.length, Float.BYTES)];
+        ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(values);
+        return new HostTensor(ElementType.FLOAT32, shape, data);
+    }
+
+    /**
      * Returns the type of the elements.
      *
      * @return the type
@@ -68,6 +82,15 @@ public final class HostTensor {
      */
     public long[] shape() {
         return shape.clone();
+    }
+
+    /**
+     * Returns the number of elements.
+     *
+     * @return the product of the dimensions
+     */
+    public int elements() {
+        return data.length / type.bytes();
     }
 
     /**

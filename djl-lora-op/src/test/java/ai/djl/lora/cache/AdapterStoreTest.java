@@ -92,7 +92,10 @@ public class AdapterStoreTest {
     public void failedRegistrationLeavesNothing(LoraBackend backend, ElementType type) {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 LoraContext context = new LoraContext(backend, type, manager)) {
-            context.addModule("model.layers.0.self_attn.q_proj", 3, 3);
+            context.addModule(
+                    "model.layers.0.self_attn.q_proj",
+                    context.getOps().zeros(manager, new Shape(3, 3), type),
+                    null);
             try (AdapterStore store = new AdapterStore(context)) {
                 Assert.assertThrows(
                         LoraCompatibilityException.class, () -> store.register("a", ADAPTER));
@@ -240,7 +243,14 @@ public class AdapterStoreTest {
                 if (tensor.name().endsWith("_proj.weight")) {
                     String name =
                             tensor.name().substring(0, tensor.name().length() - ".weight".length());
-                    context.addModule(name, (int) tensor.shape()[1], (int) tensor.shape()[0]);
+                    context.addModule(
+                            name,
+                            context.getOps()
+                                    .zeros(
+                                            context.getManager(),
+                                            new Shape(tensor.shape()),
+                                            context.getType()),
+                            null);
                 }
             }
         }

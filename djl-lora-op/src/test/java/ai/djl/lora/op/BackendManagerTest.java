@@ -166,8 +166,8 @@ public class BackendManagerTest {
                 }
 
                 @Override
-                public TensorOps getTensorOps() {
-                    return plain.getTensorOps();
+                public TensorOps getTensorOps(ElementType type) {
+                    return plain.getTensorOps(type);
                 }
 
                 @Override

@@ -42,6 +42,8 @@ public final class LlamaBlockFactory extends LoraBlockFactory {
                 LlamaConfig.read(modelPath)
                         .storedType()
                         .orElseGet(() -> LlamaWeights.storedType(modelPath));
-        return backend.supports(stored) ? stored : ElementType.FLOAT32;
+        // libtorch multiplies float16 slowly on CPUs, and activations may leave its range
+        boolean asStored = stored != ElementType.FLOAT16 && backend.supports(stored);
+        return asStored ? stored : ElementType.FLOAT32;
     }
 }

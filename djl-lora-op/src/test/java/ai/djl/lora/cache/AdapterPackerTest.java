@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.adapter;
+package ai.djl.lora.cache;
 
 import static ai.djl.lora.adapter.AdapterDirectory.MODULES;
 import static ai.djl.lora.adapter.AdapterDirectory.PREFIX;
@@ -14,6 +14,8 @@ import static org.testng.Assert.assertTrue;
 import static org.testng.Assert.expectThrows;
 
 import ai.djl.lora.LoraCompatibilityException;
+import ai.djl.lora.adapter.AdapterDirectory;
+import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.PackedAdapter;
 import ai.djl.lora.safetensors.SafetensorsWriter;
@@ -28,7 +30,7 @@ import org.testng.annotations.BeforeMethod;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
-public class LoraAdapterTest {
+public class AdapterPackerTest {
 
     private AdapterDirectory directory;
 
@@ -62,7 +64,7 @@ public class LoraAdapterTest {
         modules.set(0, new LoraModule(2, "model.layers.0.mlp.up_proj", 6, 10));
         modules.set(2, new LoraModule(0, Q, 6, 4));
 
-        PackedAdapter packed = directory.load().pack(modules, type);
+        PackedAdapter packed = pack(directory.load(), modules, type);
 
         assertSame(packed.type(), type);
         int elements = 3 * 6 + 4 * 3 + 2 * 6 + 2 * 2;
@@ -103,8 +105,8 @@ public class LoraAdapterTest {
                             SafetensorsWriter.tensor(
                                     type, tensor.shape()[0], tensor.shape()[1], tensor.toFloats()));
             LoraAdapter adapter = directory.load();
-            PackedAdapter packed = adapter.pack(MODULES, type);
-            byte[] b = adapter.weights().get(V).b().data();
+            PackedAdapter packed = pack(adapter, MODULES, type);
+            byte[] b = adapter.changes().linears().get(V).product().b().data();
             int offset = (int) packed.entries()[1].offsetB() * type.bytes();
             assertEquals(Arrays.copyOfRange(packed.data(), offset, offset + b.length), b);
         }
@@ -118,11 +120,11 @@ public class LoraAdapterTest {
                 PREFIX + Q + ".lora_B.weight",
                 SafetensorsWriter.tensor(ElementType.FLOAT32, 4, 3, values));
         LoraAdapter adapter = directory.load();
-        adapter.pack(MODULES, ElementType.BFLOAT16);
+        pack(adapter, MODULES, ElementType.BFLOAT16);
         assertEquals(
                 expectThrows(
                                 LoraCompatibilityException.class,
-                                () -> adapter.pack(MODULES, ElementType.FLOAT16))
+                                () -> pack(adapter, MODULES, ElementType.FLOAT16))
                         .getMessage(),
                 directory.path()
                         + ": B of module \""
@@ -136,7 +138,7 @@ public class LoraAdapterTest {
         assertEquals(
                 expectThrows(
                                 LoraCompatibilityException.class,
-                                () -> adapter.pack(MODULES.subList(0, 1), ElementType.FLOAT32))
+                                () -> pack(adapter, MODULES.subList(0, 1), ElementType.FLOAT32))
                         .getMessage(),
                 directory.path()
                         + ": the adapter changes module \""
@@ -147,7 +149,7 @@ public class LoraAdapterTest {
         assertEquals(
                 expectThrows(
                                 LoraCompatibilityException.class,
-                                () -> adapter.pack(wider, ElementType.FLOAT32))
+                                () -> pack(adapter, wider, ElementType.FLOAT32))
                         .getMessage(),
                 directory.path()
                         + ": the adapter was loaded for \""
@@ -159,6 +161,11 @@ public class LoraAdapterTest {
         misnumbered.set(0, new LoraModule(4, Q, 6, 4));
         expectThrows(
                 IllegalArgumentException.class,
-                () -> adapter.pack(misnumbered, ElementType.FLOAT32));
+                () -> pack(adapter, misnumbered, ElementType.FLOAT32));
+    }
+
+    private static PackedAdapter pack(
+            LoraAdapter adapter, List<LoraModule> modules, ElementType type) {
+        return new AdapterPacker(adapter, modules, type, new OutputVectors(null)).pack();
     }
 }
