@@ -165,8 +165,7 @@ public final class LoraLinear extends AbstractBlock {
      */
     public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
         boolean alone =
-                plan.isBaseOnly()
-                        || Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan));
+                plan.isBaseOnly() || Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan));
         if (alone) {
             return Arrays.stream(layers)
                     .map(layer -> layer.forward(x, plan))

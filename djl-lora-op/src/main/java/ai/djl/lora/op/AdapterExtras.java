@@ -204,7 +204,12 @@ public final class AdapterExtras implements AutoCloseable {
      * @return whether the operator's part is all
      */
     public boolean isEmpty() {
-        return !changesLinears() && norms.isEmpty() && embedding == null && !actsOnSequences();
+        return inputScales.isEmpty()
+                && weights.isEmpty()
+                && weightRows.isEmpty()
+                && norms.isEmpty()
+                && embedding == null
+                && !actsOnSequences();
     }
 
     /** Frees the arrays. */

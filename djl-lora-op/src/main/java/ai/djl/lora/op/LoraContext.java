@@ -444,26 +444,41 @@ public final class LoraContext implements AutoCloseable {
 
     /* Whoever calls this runs alone, so that nobody but a first getTable() looks at the table. */
     private void moveTo(LoraBackend next) {
-        AdapterTable old = openTable();
-        if (old != null) {
-            AdapterTable filled = next.newTable(manager, modules, type);
-            try {
-                residents.accept(filled);
-            } catch (RuntimeException e) {
-                filled.close();
-                throw new LoraFallbackException(
-                        "Backend "
-                                + next.getName()
-                                + " cannot take over the resident adapters: "
-                                + e.getMessage(),
-                        e);
-            }
-            synchronized (this) {
-                table = filled;
-            }
-            old.close();
-        }
+        LoraBackend before = backend;
+        boolean moved = false;
+        // at once: packing an adapter takes tensor operations, in which the old backend may fail
         backend = next;
+        try {
+            moveTable(next);
+            moved = true;
+        } finally {
+            if (!moved) {
+                backend = before;
+            }
+        }
+    }
+
+    private void moveTable(LoraBackend next) {
+        AdapterTable old = openTable();
+        if (old == null) {
+            return;
+        }
+        AdapterTable filled = next.newTable(manager, modules, type);
+        try {
+            residents.accept(filled);
+        } catch (RuntimeException e) {
+            filled.close();
+            throw new LoraFallbackException(
+                    "Backend "
+                            + next.getName()
+                            + " cannot take over the resident adapters: "
+                            + e.getMessage(),
+                    e);
+        }
+        synchronized (this) {
+            table = filled;
+        }
+        old.close();
     }
 
     private synchronized AdapterTable openTable() {

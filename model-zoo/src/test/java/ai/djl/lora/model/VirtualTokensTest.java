@@ -39,7 +39,9 @@ public class VirtualTokensTest {
     /** The same float32 sums in another order; logits are about 1. */
     private static final double TOLERANCE = 1e-5;
 
-    /** More than mistral's window of 8, so that some tokens see no virtual one and some see a few. */
+    /**
+     * More than mistral's window of 8, so that some tokens see no virtual one and some see a few.
+     */
     private static final int LENGTH = 12;
 
     private static final int VIRTUAL = 5;
@@ -229,8 +231,7 @@ public class VirtualTokensTest {
                 model,
                 (extras, manager) -> {
                     NDArray ids = TokenEmbedding.ids(manager, tokens);
-                    extras.optPrompt(
-                            context.getOps().embedding(context.getEmbeddingTable(), ids));
+                    extras.optPrompt(context.getOps().embedding(context.getEmbeddingTable(), ids));
                 });
     }
 
@@ -300,7 +301,9 @@ public class VirtualTokensTest {
         }
     }
 
-    /** Runs the same tokens as each row of a plan, or in rows of one length for a plan of tokens. */
+    /**
+     * Runs the same tokens as each row of a plan, or in rows of one length for a plan of tokens.
+     */
     private static float[] djlCall(TestModels.Loaded model, BatchPlan plan, int... tokens) {
         PairList<String, Object> params = new PairList<>();
         params.add(LoraLinear.PLAN, plan);
