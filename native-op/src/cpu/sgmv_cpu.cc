@@ -205,8 +205,8 @@ class Sgmv {
     return operations * (segment.end - segment.begin);
   }
 
-  // Segments from the first on go as a whole, as long as they are short and enough is left to keep every thread busy
-  // meanwhile. The number of those.
+  // Segments from the first on go as a whole, as long as they are short and enough is left behind to keep every thread
+  // busy while one works on the last of them. The number of those.
   int64_t LayOutWhole(int team) {
     int64_t left = operations_;
     int64_t s = 0;
@@ -215,7 +215,7 @@ class Sgmv {
       left -= own;
       const bool tokens = problem_.segments[s].end > problem_.segments[s].begin;
       if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens ||
-          (team > 1 && left < int64_t{2} * team * own)) {
+          (team > 1 && left < team * own)) {
         break;
       }
       if (tokens && own > 0) {

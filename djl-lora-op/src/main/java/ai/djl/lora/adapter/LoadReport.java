@@ -36,6 +36,7 @@ public final class LoadReport {
     private final Compatibility compatibility;
     private final double score;
     private final List<String> reasons;
+    private final int usedTensors;
     private final Duration loadTime;
     private final Optional<TokenizerComparison> tokenizer;
 
@@ -46,6 +47,7 @@ public final class LoadReport {
         ignored = List.copyOf(builder.ignored);
         missing = List.copyOf(builder.missing);
         issues = List.copyOf(builder.issues);
+        usedTensors = builder.usedTensors;
         loadTime = builder.loadTime;
         tokenizer = Optional.ofNullable(builder.tokenizer);
         boolean refused =
@@ -64,7 +66,7 @@ public final class LoadReport {
                             : Compatibility.PARTIAL;
         }
         reasons = new ArrayList<>();
-        score = score(builder.usedTensors);
+        score = score(usedTensors);
     }
 
     /**
@@ -208,6 +210,28 @@ public final class LoadReport {
      */
     public boolean isAccepted() {
         return !modules.isEmpty() && messages(Severity.ERROR).isEmpty();
+    }
+
+    /**
+     * Returns this report with what was found afterwards, such as that the adapter's answers are
+     * not those of its training.
+     *
+     * @param found the issues; an error takes the compatibility to {@link Compatibility#NONE}
+     * @return a new report
+     */
+    public LoadReport with(Issue... found) {
+        Builder builder =
+                builder(source)
+                        .addModules(modules)
+                        .addIgnored(ignored)
+                        .addMissing(missing)
+                        .addIssues(issues)
+                        .addIssues(List.of(found))
+                        .optUsedTensors(usedTensors)
+                        .optLoadTime(loadTime);
+        revision.ifPresent(builder::optRevision);
+        tokenizer.ifPresent(builder::optTokenizer);
+        return builder.build();
     }
 
     /**

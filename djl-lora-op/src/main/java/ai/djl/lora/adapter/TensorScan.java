@@ -66,7 +66,7 @@ final class TensorScan {
             notFinite = position / type.bytes();
         }
         // the sign of a zero does not count
-        zero &= bits << Integer.SIZE - type.bytes() * Byte.SIZE + 1 == 0;
+        zero = zero && bits << Integer.SIZE - type.bytes() * Byte.SIZE + 1 == 0;
     }
 
     private static int exponent(ElementType type) {

@@ -137,9 +137,12 @@ public class TorchSourceTest {
             program("t", "the pickle takes a mark that it has not set"),
             program("(", "the pickle takes from an empty stack"),
             program("h\7", "the pickle takes out what it has not put away: number 7"),
-            program("gx\n", "the pickle holds \"x\" in place of a whole number"),
             program("Inothing\n", "the pickle holds \"nothing\" in place of a whole number"),
-            program("Fnothing\n", "the pickle holds \"nothing\" in place of a number"),
+            program("Lnothing\n", "the pickle holds \"nothing\" in place of a whole number"),
+            program("2", "holds the instruction \"2\""),
+            program("(d", "holds the instruction \"d\""),
+            program("F1\n", "holds the instruction \"F\""),
+            program("U\1a", "holds the instruction \"U\""),
             program("I" + "1".repeat(65) + "\n", "has more than 64 characters"),
             program("c" + "x".repeat(257) + "\n", "has more than 256 characters"),
             program("\u008a\u00ff", "holds a number of 255 bytes, allowed are 64"),
@@ -155,7 +158,9 @@ public class TorchSourceTest {
             program("ctorch._utils\n_rebuild_parameter\n)R", "_rebuild_parameter with other"),
             program("ctorch._utils\n_rebuild_tensor_v2\n)R", "makes a tensor of other values"),
             program("}Nb", "the pickle gives attributes to a dict"),
-            program("ccollections\nOrderedDict\n)R}U\1xNsb", "gives attributes to a dict, allowed"),
+            program(
+                    "ccollections\nOrderedDict\n)R}\u008c\1xNsb",
+                    "gives attributes to a dict, allowed"),
             program("NN\u0093", "names something by None and None, expected two strings"),
             program("NQ", "describes a storage by None, expected a tuple"),
             program(")Q", "describes a storage by other values than"),
@@ -254,7 +259,7 @@ public class TorchSourceTest {
         refused(p -> p.ops("}0".repeat(1 << 22)), "makes more than 4194304 values");
         refused(p -> p.ops("]" + "]a".repeat(1 << 22)), "makes more than 4194304 values");
         // tuples of tuples, each twice in the next: 2^64 elements to whoever walked through them
-        refused(p -> p.ops(")" + "2\u0086".repeat(64)), "is a tuple, expected a tensor");
+        refused(p -> p.ops(")" + "q\0h\0\u0086".repeat(64)), "is a tuple, expected a tensor");
     }
 
     @Test
