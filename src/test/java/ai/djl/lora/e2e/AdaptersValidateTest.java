@@ -149,8 +149,7 @@ public class AdaptersValidateTest {
                 json(
                         validate("llama", adapter, "--expect-revision", other, "--json")
                                 .assertExitCode(4));
-        Assert.assertEquals(
-                codes(report), List.of("config-base-model", "revision-mismatch"));
+        Assert.assertEquals(codes(report), List.of("config-base-model", "revision-mismatch"));
         Execution wrong = validate("llama", adapter, "--expect-revision", "abc").assertExitCode(2);
         Assert.assertTrue(wrong.err().contains("'--expect-revision'"), wrong.err());
     }
