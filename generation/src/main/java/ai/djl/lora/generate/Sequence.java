@@ -58,7 +58,7 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Returns the number of positions before the first new token, virtual ones too. */
-    final int promptPositions() {
+    int promptPositions() {
         return virtualTokens + request.promptTokens().length;
     }
 
