@@ -67,9 +67,9 @@ public final class AdapterStore implements AutoCloseable {
     public LoadReport register(String name, Path directory) {
         reserve(name);
         try {
-            LoraAdapter adapter = AdapterLoader.load(directory, context.getModules());
+            LoraAdapter adapter = AdapterLoader.load(directory, context.getLayout());
             PackedAdapter packed = AdapterPacker.pack(context, adapter);
-            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter.changes());
+            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter);
             context.keepingBackend(() -> publish(name, adapter, packed, extras));
             return adapter.report();
         } finally {
@@ -271,7 +271,7 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     private LoraAdapter reload(ResidentAdapter resident) {
-        LoraAdapter adapter = AdapterLoader.load(resident.source(), context.getModules());
+        LoraAdapter adapter = AdapterLoader.load(resident.source(), context.getLayout());
         if (!adapter.revision().equals(resident.revision())) {
             throw new LoraCompatibilityException(
                     "Adapter \""

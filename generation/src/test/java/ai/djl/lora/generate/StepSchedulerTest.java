@@ -50,7 +50,7 @@ public class StepSchedulerTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
-        return new Sequence(index, request, AdapterMix.of(slot), 100);
+        return new Sequence(index, request, AdapterMix.of(slot), 0, 100);
     }
 
     private static String step(StepScheduler scheduler) {
