@@ -16,6 +16,8 @@ import ai.djl.lora.safetensors.SafetensorsType;
 import ai.djl.lora.safetensors.TensorInfo;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -301,6 +303,43 @@ public class TorchSourceTest {
                 file,
                 new FormatLimits(1 << 30, 99, 1 << 20, 1, 1, 10),
                 "the tensors share storages so often that they have 15728640 bytes");
+    }
+
+    @Test
+    public void largeTensorsAreStreamedInChunksOfAtMostAMebibyte() throws IOException {
+        int rows = 1000;
+        int columns = 700;
+        long count = (long) rows * columns;
+        PickleWriter pickle = new PickleWriter().ops("}").text("plain");
+        pickle.tensor("IntStorage", "0", count, 0, new long[] {count}, new long[] {1});
+        pickle.ops("s").text("transposed");
+        pickle.tensor(
+                "IntStorage", "0", count, 0, new long[] {columns, rows}, new long[] {1, columns});
+        ByteBuffer data = ByteBuffer.allocate((int) count * 4).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < count; i++) {
+            data.putInt(i);
+        }
+        Map<String, byte[]> entries = new LinkedHashMap<>();
+        entries.put("a/data.pkl", pickle.ops("s.").toByteArray());
+        entries.put("a/data/0", data.array());
+        try (TorchSource source = TorchSource.open(zip(entries, ZipEntry.STORED), LIMITS)) {
+            for (TensorInfo tensor : source.tensors().values()) {
+                ByteBuffer streamed = ByteBuffer.allocate((int) tensor.size());
+                source.stream(
+                        tensor,
+                        chunk -> {
+                            assertTrue(chunk.isReadOnly() && chunk.remaining() <= 1 << 20);
+                            streamed.put(chunk);
+                        });
+                assertEquals(source.read(tensor), streamed.array());
+                streamed.flip().order(ByteOrder.LITTLE_ENDIAN);
+                for (int i = 0; i < count; i++) {
+                    int expected =
+                            tensor.name().equals("plain") ? i : i % rows * columns + i / rows;
+                    assertEquals(streamed.getInt(), expected);
+                }
+            }
+        }
     }
 
     @Test
