@@ -34,7 +34,10 @@ public class LlamaLayoutTest {
         ModelLayout layout = LlamaLayout.read(TestModels.model(name));
         try (TestModels.Loaded model = TestModels.load(name, "pytorch")) {
             ModelLayout loaded = model.block().getLoraContext().getLayout();
-            assertEquals(layout.linears().subList(0, loaded.linears().size()), loaded.linears());
+            assertEquals(layout.linears(), loaded.linears());
+            assertEquals(layout.norms(), loaded.norms());
+            assertEquals(layout.embedding(), loaded.embedding());
+            assertEquals(layout.attention(), loaded.attention());
         }
     }
 

@@ -89,6 +89,7 @@ final class ConvertCommand implements Callable<Integer> {
     /** {@inheritDoc} */
     @Override
     public Integer call() throws IOException {
+        Output.checkFree(target, force);
         Optional<ModelLayout> layout = Optional.empty();
         Optional<FormatHints> hints = Optional.empty();
         if (model != null) {

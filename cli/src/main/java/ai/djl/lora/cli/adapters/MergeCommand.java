@@ -83,6 +83,7 @@ final class MergeCommand implements Callable<Integer> {
     /** {@inheritDoc} */
     @Override
     public Integer call() throws IOException {
+        Output.checkFree(target, force);
         Optional<ElementType> chosen = chosenType();
         Path folder = ModelOptions.folder(model);
         LlamaConfig config = LlamaConfig.read(folder);
