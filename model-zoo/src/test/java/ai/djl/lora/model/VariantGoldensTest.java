@@ -49,7 +49,7 @@ public class VariantGoldensTest {
      * These models amplify roundings: transformers and PEFT in bfloat16 are off by 1.6 % to 3.1 %
      * themselves, 2.1 % (llama) and 2.0 % (qwen2) without an adapter.
      */
-    private static final double BF16_TOLERANCE = 0.03;
+    private static final double BF16_TOLERANCE = 0.04;
 
     /** The adapters that are refused, and a part of what the refusal says. */
     private static final Map<String, String> REFUSED =
