@@ -22,8 +22,9 @@ declare -A classes=(
     [archive]=ai.djl.lora.format.ArchiveFuzzer
     [gguf]=ai.djl.lora.format.GgufFuzzer
     [pickle]=ai.djl.lora.format.PickleFuzzer
+    [packed]=ai.djl.lora.format.PackedFuzzer
 )
-order=(safetensors config names archive gguf pickle)
+order=(safetensors config names archive gguf pickle packed)
 
 executions=${1:-20000}
 [[ $executions =~ ^[1-9][0-9]*$ ]] || {
@@ -62,7 +63,7 @@ fuzz() {
         --disabled_hooks=com.code_intelligence.jazzer.sanitizers.RegexInjection \
         --reproducer_path="$work/$reader" \
         -artifact_prefix="$work/$reader/" -runs="$executions" -timeout="$timeout" -rss_limit_mb=2500 \
-        -max_len=3072 -print_final_stats=1 \
+        -max_len=4608 -print_final_stats=1 \
         "$work/$reader/corpus" "djl-lora-op/src/test/resources/fuzz/$reader" >"$log" 2>&1 || status=$?
     count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     cover=$(grep -o 'cov: [0-9]*' "$log" | tail -1)

@@ -98,7 +98,7 @@ final class ZipExtraction {
                             + ": entry "
                             + Message.quote(entry.getName())
                             + " cannot be extracted: "
-                            + Message.oneLine(e.toString()),
+                            + Message.brief(e),
                     e);
         } finally {
             inflater.end();

@@ -221,6 +221,12 @@ public class BrokenAdaptersTest {
                 d -> d.begin("{\"peft_type\": \"PROMPT_TUNING\"}").put("prompt_embeddings", 2, 6),
                 file + "\"num_virtual_tokens\" is missing, expected a positive integer");
         config(
+                "trainable tokens without a token",
+                d ->
+                        d.begin("{\"peft_type\": \"TRAINABLE_TOKENS\", \"token_indices\": []}")
+                                .put(PREFIX + EMBEDDING + ".trainable_tokens_delta", 0, 6),
+                file + "\"token_indices\" must be a list of at least one token, found []");
+        config(
                 "AdaLoRA's rank_pattern has another length than init_r",
                 d -> adaLora(d, "{\"" + Q + ".lora_E\": [true, false]}"),
                 file

@@ -20,6 +20,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -232,6 +233,12 @@ public class LoadReportTest {
         try (TempDirectory base = new TempDirectory()) {
             LoadingPolicy policy = LoadingPolicy.builder().optBaseDirectory(base.path()).build();
             assertEquals(directory.validate(policy).issues().get(0).code(), "config-base-model");
+            Path cached = base.path().resolve("models--meta--llama-3/snapshots/0123abcd");
+            assertEquals(
+                    directory
+                            .validate(LoadingPolicy.builder().optBaseDirectory(cached).build())
+                            .issues(),
+                    List.of());
             // checkpoints say what they were downloaded as
             base.write("config.json", "{\"_name_or_path\": \"x/llama-3\"}");
             assertEquals(directory.validate(policy).issues(), List.of());

@@ -29,6 +29,7 @@ public class FuzzCorpusTest {
             reader("archive", ArchiveFuzzer::fuzzerTestOneInput),
             reader("gguf", GgufFuzzer::fuzzerTestOneInput),
             reader("pickle", PickleFuzzer::fuzzerTestOneInput),
+            reader("packed", PackedFuzzer::fuzzerTestOneInput),
         };
     }
 

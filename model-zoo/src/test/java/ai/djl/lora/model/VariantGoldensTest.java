@@ -4,6 +4,8 @@
 package ai.djl.lora.model;
 
 import static org.testng.Assert.assertEquals;
+import static org.testng.Assert.assertNotNull;
+import static org.testng.Assert.assertNull;
 import static org.testng.Assert.assertTrue;
 import static org.testng.Assert.expectThrows;
 
@@ -12,8 +14,10 @@ import ai.djl.lora.LoraException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
@@ -241,6 +245,18 @@ public class VariantGoldensTest {
         }
     }
 
+    /* PEFT saves the base's own weights beside these; the model keeps them once. */
+    @Test(dataProvider = "models")
+    public void weightsOfTheBaseAreNotKeptTwice(String backend, String architecture) {
+        try (Model model = new Model(backend, architecture, ElementType.FLOAT32)) {
+            LoraContext context = model.loaded.block().getLoraContext();
+            assertNull(context.extrasOf(model.mixes.get("lora-head")));
+            AdapterExtras extras = context.extrasOf(model.mixes.get("lora-embedding-only"));
+            assertNotNull(extras.embedding().product());
+            assertNull(extras.embedding().weight());
+        }
+    }
+
     @Test(dataProvider = "models")
     public void unregisteredVariantsLeaveNothing(String backend, String architecture) {
         try (TestModels.Loaded model = load(backend, architecture, ElementType.FLOAT32)) {
@@ -343,13 +359,13 @@ public class VariantGoldensTest {
         }
 
         int virtualTokens(AdapterMix mix) {
-            var extras = loaded.block().getLoraContext().extrasOf(mix);
+            AdapterExtras extras = loaded.block().getLoraContext().extrasOf(mix);
             return extras == null ? 0 : extras.virtualTokens();
         }
 
         /** Returns how many tokens a prompt must have to hold its adapter's invocation. */
         int shortestPrompt(Row row) {
-            var extras = loaded.block().getLoraContext().extrasOf(row.mix);
+            AdapterExtras extras = loaded.block().getLoraContext().extrasOf(row.mix);
             return extras == null
                     ? 1
                     : Math.max(

@@ -52,6 +52,7 @@ final class TrainedTokens {
                             (module, list) ->
                                     tokens.put(module, fields.wholes(FIELD + '.' + module, list)));
         }
+        tokens.values().removeIf(indices -> indices.length == 0);
         return new TrainedTokens(fields.where(FIELD), tokens);
     }
 
