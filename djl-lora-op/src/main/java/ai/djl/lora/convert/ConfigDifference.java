@@ -65,7 +65,7 @@ public record ConfigDifference(String field, JsonElement first, JsonElement seco
 
     /**
      * Compares two configurations by the fields that can change numbers. A field that is absent is
-     * the same as one that is null, false or empty; lists are the same in any order.
+     * the same as one that is null, false, empty or "none"; lists are the same in any order.
      *
      * @param first the first configuration
      * @param second the second
@@ -106,6 +106,10 @@ public record ConfigDifference(String field, JsonElement first, JsonElement seco
         }
         if (value instanceof JsonPrimitive primitive && primitive.isBoolean()) {
             return primitive.getAsBoolean();
+        }
+        if (value instanceof JsonPrimitive primitive && primitive.isString()) {
+            // what bias says where there is none
+            return !"none".equals(primitive.getAsString());
         }
         if (value instanceof JsonArray array) {
             return !array.isEmpty();

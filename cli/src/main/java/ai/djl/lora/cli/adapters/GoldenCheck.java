@@ -6,6 +6,7 @@ package ai.djl.lora.cli.adapters;
 import ai.djl.ModelException;
 import ai.djl.lora.adapter.Issue;
 import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.Severity;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cli.Comparison;
@@ -56,10 +57,11 @@ final class GoldenCheck {
      *
      * @param report what is known of the adapter
      * @param adapter the adapter's folder or file
+     * @param policy how strict its loading is
      * @param err whom to tell how far it has come
      * @return the report with one issue more
      */
-    LoadReport run(LoadReport report, Path adapter, PrintWriter err)
+    LoadReport run(LoadReport report, Path adapter, LoadingPolicy policy, PrintWriter err)
             throws IOException, ModelException {
         if (!report.isAccepted()) {
             return report.with(
@@ -71,7 +73,7 @@ final class GoldenCheck {
                 CausalLanguageModel block = ModelOptions.blockOf(loaded);
                 golden.checkFits(
                         block.getConfig().vocabSize(), block.getConfig().maxPositionEmbeddings());
-                block.getAdapters().register("adapter", adapter);
+                block.getAdapters().register("adapter", adapter, policy);
                 try (AdapterLease lease = block.getAdapters().acquire("adapter")) {
                     return report.with(
                             issue(GoldenRun.compare(block, golden, lease.getSlot(), progress)));

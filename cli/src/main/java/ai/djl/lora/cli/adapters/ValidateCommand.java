@@ -118,7 +118,7 @@ final class ValidateCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         if (golden != null) {
             GoldenCheck check = new GoldenCheck(options, model, golden, goldenFile);
-            report = check.run(report, adapter, spec.commandLine().getErr());
+            report = check.run(report, adapter, policy, spec.commandLine().getErr());
         }
         if (json) {
             JsonPrinter.print(out, report.toJson());
