@@ -184,7 +184,7 @@ public class AdaptersValidateTest {
                 validate("llama", adapter, "--against", foreign.toString()), "logits has shape");
     }
 
-    /** Without the second layer's adapter the model still runs, and answers otherwise. */
+    /** Without the adapter of one projection the model still runs, and answers otherwise. */
     @Test
     public void testAgainstRunsWhatThePolicyAccepts() throws IOException {
         try (AdapterCopy copy = new AdapterCopy("llama", "lora")) {
