@@ -90,8 +90,24 @@ public final class AdapterLoader {
      */
     public static LoraAdapter load(Path source, ModelLayout layout, LoadingPolicy policy) {
         try (AdapterFiles files = open(source, layout, policy)) {
-            return new AdapterLoader(files, layout, policy).load();
+            return load(files, layout, policy);
         }
+    }
+
+    /**
+     * Loads an adapter that is open and checks it against a model.
+     *
+     * @param files the adapter
+     * @param layout what of the model adapters may change
+     * @param policy how strict to be
+     * @return the adapter, whose bytes were read once into memory of its own
+     * @throws LoraConfigurationException if a file is not what it must be
+     * @throws LoraVariantException if the adapter is of a kind that is not supported
+     * @throws LoraCompatibilityException if the adapter does not fit the model or the policy, with
+     *     the report's summary as its message
+     */
+    public static LoraAdapter load(AdapterFiles files, ModelLayout layout, LoadingPolicy policy) {
+        return new AdapterLoader(files, layout, policy).load();
     }
 
     /**
@@ -107,12 +123,36 @@ public final class AdapterLoader {
      */
     public static LoadReport validate(Path source, ModelLayout layout, LoadingPolicy policy) {
         try (AdapterFiles files = open(source, layout, policy)) {
+            return validate(files, layout, policy);
+        } catch (LoraVariantException e) {
+            return unsupported(source, e);
+        }
+    }
+
+    /**
+     * Looks at an adapter that is open without keeping its weights: each tensor's bytes are read
+     * once, in pieces.
+     *
+     * @param files the adapter
+     * @param layout what of the model adapters may change
+     * @param policy how strict to be
+     * @return what was found; an adapter that does not fit, or is of a kind that is not supported,
+     *     makes a report of {@link Compatibility#NONE}
+     * @throws LoraConfigurationException if a file is not what it must be
+     */
+    public static LoadReport validate(
+            AdapterFiles files, ModelLayout layout, LoadingPolicy policy) {
+        try {
             return new AdapterLoader(files, layout, policy).validate();
         } catch (LoraVariantException e) {
-            return LoadReport.builder(source)
-                    .addIssues(List.of(new Issue(Severity.ERROR, Issues.VARIANT, e.getMessage())))
-                    .build();
+            return unsupported(files.source(), e);
         }
+    }
+
+    private static LoadReport unsupported(Path source, LoraVariantException e) {
+        return LoadReport.builder(source)
+                .addIssues(List.of(new Issue(Severity.ERROR, Issues.VARIANT, e.getMessage())))
+                .build();
     }
 
     private static AdapterFiles open(Path source, ModelLayout layout, LoadingPolicy policy) {
@@ -259,6 +299,17 @@ public final class AdapterLoader {
                                         Severity.ERROR,
                                         Issues.REVISION,
                                         "the revision is " + revision + ", expected " + pin));
+        files.statedRevision()
+                .filter(stated -> !stated.equals(revision))
+                .ifPresent(
+                        stated ->
+                                addIssue(
+                                        Severity.ERROR,
+                                        Issues.REVISION,
+                                        "the revision is "
+                                                + revision
+                                                + ", the file says "
+                                                + stated));
         List<Placement.PlacedPart> parts = placement.parts();
         if (!parts.isEmpty() && parts.stream().allMatch(this::isUnchanged)) {
             addIssue(

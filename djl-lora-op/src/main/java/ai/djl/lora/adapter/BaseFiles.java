@@ -63,12 +63,24 @@ final class BaseFiles {
                 .ifPresent(
                         directory -> {
                             names.add(directory.toAbsolutePath().normalize().toString());
+                            addHubNames(directory, names);
                             find(directory, "config.json")
                                     .map(BaseFiles::json)
                                     .flatMap(json -> text(json, "_name_or_path"))
                                     .ifPresent(names::add);
                         });
         return names;
+    }
+
+    /**
+     * Adds what a model is called in the hub's cache, whose inner folders are named by revisions.
+     */
+    private static void addHubNames(Path directory, List<String> names) {
+        for (Path part : directory.toAbsolutePath().normalize()) {
+            if (part.toString().startsWith("models--")) {
+                names.add(part.toString().replace("--", "/"));
+            }
+        }
     }
 
     private static String lastPart(String name) {

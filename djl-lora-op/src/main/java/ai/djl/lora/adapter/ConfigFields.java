@@ -25,6 +25,9 @@ import java.util.Set;
  */
 public final class ConfigFields {
 
+    /** As many modules as the largest models have, each by its full name. */
+    private static final int MAX_ENTRIES = 65_536;
+
     private final String file;
     private final JsonObject json;
     private final Set<String> known = new HashSet<>();
@@ -36,7 +39,7 @@ public final class ConfigFields {
      * @param file the file, for messages
      * @param json its content
      */
-    ConfigFields(String file, JsonObject json) {
+    public ConfigFields(String file, JsonObject json) {
         this.file = file;
         this.json = json;
     }
@@ -140,18 +143,35 @@ public final class ConfigFields {
     }
 
     /**
+     * Refuses a list that is too long for what has to be done with each of its elements.
+     *
+     * @param name the field, for messages
+     * @param array the list
+     * @param most the number of elements that is allowed
+     * @throws LoraConfigurationException if there are more
+     */
+    public void checkCount(String name, JsonArray array, int most) {
+        if (array.size() > most) {
+            throw new LoraConfigurationException(
+                    where(name) + " has " + array.size() + " entries, allowed are " + most);
+        }
+    }
+
+    /**
      * Returns a list of strings.
      *
      * @param name the field
+     * @param most the number of strings that is allowed
      * @return the strings, none where the field is absent or null
      * @throws LoraConfigurationException if it is anything else
      */
-    public List<String> textList(String name) {
+    public List<String> textList(String name, int most) {
         Optional<JsonElement> value = value(name);
         if (value.isEmpty()) {
             return List.of();
         }
         if (value.get() instanceof JsonArray array) {
+            checkCount(name, array, most);
             return texts(name, array, "a list of strings");
         }
         throw wrong(name, "a list of strings", value.get());
@@ -257,9 +277,10 @@ public final class ConfigFields {
      * @param array the array
      * @param expected what the field must be, for messages
      * @return the strings
-     * @throws LoraConfigurationException if an element is no string
+     * @throws LoraConfigurationException if an element is no string, or there are too many
      */
     public List<String> texts(String name, JsonArray array, String expected) {
+        checkCount(name, array, MAX_ENTRIES);
         List<String> texts = new ArrayList<>();
         for (JsonElement element : array) {
             if (!isText(element)) {

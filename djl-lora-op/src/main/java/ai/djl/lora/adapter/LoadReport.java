@@ -36,6 +36,7 @@ public final class LoadReport {
     private final Compatibility compatibility;
     private final double score;
     private final List<String> reasons;
+    private final int usedTensors;
     private final Duration loadTime;
     private final Optional<TokenizerComparison> tokenizer;
 
@@ -46,6 +47,7 @@ public final class LoadReport {
         ignored = List.copyOf(builder.ignored);
         missing = List.copyOf(builder.missing);
         issues = List.copyOf(builder.issues);
+        usedTensors = builder.usedTensors;
         loadTime = builder.loadTime;
         tokenizer = Optional.ofNullable(builder.tokenizer);
         boolean refused =
@@ -64,7 +66,7 @@ public final class LoadReport {
                             : Compatibility.PARTIAL;
         }
         reasons = new ArrayList<>();
-        score = score(builder.usedTensors);
+        score = score(usedTensors);
     }
 
     /**
@@ -211,6 +213,28 @@ public final class LoadReport {
     }
 
     /**
+     * Returns this report with what was found afterwards, such as that the adapter's answers are
+     * not those of its training.
+     *
+     * @param found the issues; an error takes the compatibility to {@link Compatibility#NONE}
+     * @return a new report
+     */
+    public LoadReport with(Issue... found) {
+        Builder builder =
+                builder(source)
+                        .addModules(modules)
+                        .addIgnored(ignored)
+                        .addMissing(missing)
+                        .addIssues(issues)
+                        .addIssues(List.of(found))
+                        .optUsedTensors(usedTensors)
+                        .optLoadTime(loadTime);
+        revision.ifPresent(builder::optRevision);
+        tokenizer.ifPresent(builder::optTokenizer);
+        return builder.build();
+    }
+
+    /**
      * Returns the report as JSON.
      *
      * @return an object with {@code source}, {@code compatibility} (full, partial, none), {@code
@@ -243,7 +267,7 @@ public final class LoadReport {
     }
 
     /**
-     * Returns the report on one line, with at most a handful of names of each kind.
+     * Returns the report on one line, with at most a handful of errors and warnings.
      *
      * @return the summary
      */
@@ -251,11 +275,9 @@ public final class LoadReport {
     public String toString() {
         StringBuilder line = new StringBuilder(Message.oneLine(source.toString()));
         line.append(isAccepted() ? ": accepted" : ": refused");
-        append(line, "errors", messages(Severity.ERROR), "; ");
+        append(line, "errors", messages(Severity.ERROR));
         line.append(", applied to ").append(modules.size()).append(" modules");
-        append(line, "missing", missing, ", ");
-        append(line, "ignored", ignored, ", ");
-        append(line, "warnings", messages(Severity.WARNING), "; ");
+        append(line, "warnings", messages(Severity.WARNING));
         return line.toString();
     }
 
@@ -322,8 +344,7 @@ public final class LoadReport {
         return json;
     }
 
-    private static void append(
-            StringBuilder line, String kind, List<String> entries, String separator) {
+    private static void append(StringBuilder line, String kind, List<String> entries) {
         if (entries.isEmpty()) {
             return;
         }
@@ -332,9 +353,9 @@ public final class LoadReport {
                 entries.stream()
                         .limit(SHOWN)
                         .map(Message::oneLine)
-                        .collect(Collectors.joining(separator)));
+                        .collect(Collectors.joining("; ")));
         if (entries.size() > SHOWN) {
-            line.append(separator).append("and ").append(entries.size() - SHOWN).append(" more");
+            line.append("; and ").append(entries.size() - SHOWN).append(" more");
         }
         line.append(')');
     }

@@ -108,7 +108,7 @@ public final class LoadingPolicy {
     }
 
     /**
-     * Returns how large the rank of a product may be that LoHa, LoKr or VeRA is expanded to.
+     * Returns how large the rank of a product may be that LoHa or LoKr is expanded to.
      *
      * @return the cap
      */
@@ -179,7 +179,7 @@ public final class LoadingPolicy {
         private String revision;
         private long maxBytes = Long.MAX_VALUE;
         private int maxRank = Integer.MAX_VALUE;
-        private int maxExpandedRank = 256;
+        private int maxExpandedRank = 512;
         private int maxTensors = Integer.MAX_VALUE;
         private FormatLimits limits = FormatLimits.DEFAULTS;
         private VariantRegistry variants;
@@ -252,8 +252,8 @@ public final class LoadingPolicy {
         }
 
         /**
-         * Sets how large the rank of a product may be that LoHa, LoKr or VeRA is expanded to, by
-         * default 256.
+         * Sets how large the rank of a product may be that LoHa or LoKr is expanded to, by default
+         * 512.
          *
          * @param maxExpandedRank the cap, positive
          * @return this builder

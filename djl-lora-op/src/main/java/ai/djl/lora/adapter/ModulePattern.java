@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.adapter;
 
+import ai.djl.lora.LoraConfigurationException;
 import com.google.gson.JsonElement;
 import java.util.ArrayList;
 import java.util.List;
@@ -23,9 +24,16 @@ import java.util.function.BiFunction;
  */
 public final class ModulePattern<T> {
 
-    private final List<Entry<T>> entries = new ArrayList<>();
+    /** A published adapter asks a few hundred keys for as many modules, a few times. */
+    private static final int MAX_MATCHES = 5_000_000;
 
-    private ModulePattern() {}
+    private final String where;
+    private final List<Entry<T>> entries = new ArrayList<>();
+    private int matches;
+
+    private ModulePattern(String where) {
+        this.where = where;
+    }
 
     /**
      * Reads a pattern.
@@ -35,12 +43,11 @@ public final class ModulePattern<T> {
      * @param field the pattern's field
      * @param read makes a value of a member, whose name for messages it is given
      * @return the pattern, without entries where the field is absent
-     * @throws ai.djl.lora.LoraConfigurationException if the field is no object, or a key no regular
-     *     expression
+     * @throws LoraConfigurationException if the field is no object, or a key no regular expression
      */
     public static <T> ModulePattern<T> read(
             ConfigFields fields, String field, BiFunction<String, JsonElement, T> read) {
-        ModulePattern<T> pattern = new ModulePattern<>();
+        ModulePattern<T> pattern = new ModulePattern<>(fields.where(field));
         fields.members(field)
                 .forEach(
                         (key, value) ->
@@ -62,10 +69,17 @@ public final class ModulePattern<T> {
      * @param module the module's name
      * @param otherwise the value where no key matches
      * @return the value
-     * @throws ai.djl.lora.LoraConfigurationException if a key takes too long to match
+     * @throws LoraConfigurationException if the keys take too long to match
      */
     public T find(String module, T otherwise) {
         for (Entry<T> entry : entries) {
+            if (++matches > MAX_MATCHES) {
+                throw new LoraConfigurationException(
+                        where
+                                + " has too many expressions for the adapter's modules, allowed are "
+                                + MAX_MATCHES
+                                + " matches");
+            }
             if (entry.expression.matchStart(module).isPresent()) {
                 return entry.value;
             }

@@ -32,6 +32,10 @@ import java.util.regex.Matcher;
 public final class TargetModules {
 
     private static final String ALL_LINEAR = "all-linear";
+
+    /** How many expressions each module's name is held against. */
+    private static final int MAX_PATTERNS = 1024;
+
     private static final String EXPECTED = "a string or a list of strings";
 
     /** The name that transformers gives the output layer of its causal language models. */
@@ -61,8 +65,9 @@ public final class TargetModules {
      *
      * @param fields the configuration
      * @return the choice
+     * @throws LoraConfigurationException if a field is not what it must be
      */
-    static TargetModules read(ConfigFields fields) {
+    public static TargetModules read(ConfigFields fields) {
         Optional<JsonElement> target = fields.value("target_modules");
         Predicate<String> excluded = readExcluded(fields).or(readSaved(fields));
         Optional<Predicate<String>> layers = readLayers(fields);
@@ -166,14 +171,17 @@ public final class TargetModules {
      * expressions.
      */
     private static Predicate<String> readSaved(ConfigFields fields) {
-        Predicate<String> saved = name -> false;
-        for (String entry : fields.textList("modules_to_save")) {
-            BoundedPattern pattern =
-                    new BoundedPattern(
-                            fields.where("modules_to_save"), entry, "(^|.*\\.)", "($|\\..*)");
-            saved = saved.or(name -> pattern.matchStart(name).isPresent());
-        }
-        return saved;
+        List<BoundedPattern> patterns =
+                fields.textList("modules_to_save", MAX_PATTERNS).stream()
+                        .map(
+                                entry ->
+                                        new BoundedPattern(
+                                                fields.where("modules_to_save"),
+                                                entry,
+                                                "(^|.*\\.)",
+                                                "($|\\..*)"))
+                        .toList();
+        return name -> patterns.stream().anyMatch(each -> each.matchStart(name).isPresent());
     }
 
     private static Optional<Predicate<String>> readLayers(ConfigFields fields) {
@@ -201,6 +209,7 @@ public final class TargetModules {
         Optional<JsonElement> value = fields.value("layers_pattern").filter(ConfigFields::isSet);
         List<String> expressions = new ArrayList<>();
         if (value.isPresent() && value.get() instanceof JsonArray array) {
+            fields.checkCount("layers_pattern", array, MAX_PATTERNS);
             expressions.addAll(fields.texts("layers_pattern", array, EXPECTED));
         } else if (value.isPresent()) {
             expressions.add(fields.text("layers_pattern").orElseThrow());

@@ -5,6 +5,7 @@ package ai.djl.lora.adapter;
 
 import ai.djl.lora.tensor.ElementType;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 
@@ -15,6 +16,7 @@ final class TensorScan {
 
     private final MessageDigest digest = ContentHash.newDigest();
     private final ElementType type;
+    private final int exponent;
     private long position;
     private long notFinite = -1;
     private int element;
@@ -27,6 +29,7 @@ final class TensorScan {
      */
     TensorScan(ElementType type) {
         this.type = type;
+        exponent = type == null ? 0 : exponent(type);
     }
 
     /** Takes the next bytes, little endian; they may end inside an element. */
@@ -39,23 +42,34 @@ final class TensorScan {
 
     private void scan(ByteBuffer bytes) {
         int size = type.bytes();
-        int exponent = exponent();
+        bytes.order(ByteOrder.LITTLE_ENDIAN);
         while (bytes.hasRemaining()) {
-            int shift = (int) (position % size) * Byte.SIZE;
-            element |= (bytes.get() & 0xff) << shift;
-            position++;
-            if (position % size == 0) {
-                if (notFinite < 0 && (element & exponent) == exponent) {
-                    notFinite = position / size - 1;
+            if (position % size == 0 && bytes.remaining() >= size) {
+                take(size == 2 ? bytes.getShort() : bytes.getInt());
+                position += size;
+            } else {
+                element |= (bytes.get() & 0xff) << (position % size) * Byte.SIZE;
+                position++;
+                if (position % size == 0) {
+                    position -= size;
+                    take(element);
+                    position += size;
+                    element = 0;
                 }
-                // the sign of a zero does not count
-                zero &= element << Integer.SIZE - size * Byte.SIZE + 1 == 0;
-                element = 0;
             }
         }
     }
 
-    private int exponent() {
+    /** Takes the element that begins at the position. */
+    private void take(int bits) {
+        if ((bits & exponent) == exponent && notFinite < 0) {
+            notFinite = position / type.bytes();
+        }
+        // the sign of a zero does not count
+        zero = zero && bits << Integer.SIZE - type.bytes() * Byte.SIZE + 1 == 0;
+    }
+
+    private static int exponent(ElementType type) {
         return switch (type) {
             case FLOAT32 -> 0x7f800000;
             case FLOAT16 -> 0x7c00;

@@ -26,6 +26,7 @@ final class AdapterDirectory implements AutoCloseable {
 
     private final Path path;
     private final Path real;
+    private final Optional<Path> named;
     private final Optional<ExtractedArchive> extracted;
 
     /**
@@ -34,7 +35,16 @@ final class AdapterDirectory implements AutoCloseable {
      * @param path an existing directory
      */
     AdapterDirectory(Path path) {
-        this(path, Optional.empty());
+        this(path, Optional.empty(), Optional.empty());
+    }
+
+    /**
+     * Returns the folder of a file that somebody named; the file itself may be a link to anywhere.
+     *
+     * @param file the file, absolute
+     */
+    static AdapterDirectory of(Path file) {
+        return new AdapterDirectory(file.resolveSibling(""), Optional.of(file), Optional.empty());
     }
 
     /**
@@ -43,11 +53,13 @@ final class AdapterDirectory implements AutoCloseable {
      * @param extracted the files, deleted when this is closed
      */
     AdapterDirectory(ExtractedArchive extracted) {
-        this(extracted.directory(), Optional.of(extracted));
+        this(extracted.directory(), Optional.empty(), Optional.of(extracted));
     }
 
-    private AdapterDirectory(Path path, Optional<ExtractedArchive> extracted) {
+    private AdapterDirectory(
+            Path path, Optional<Path> named, Optional<ExtractedArchive> extracted) {
         this.path = path;
+        this.named = named;
         this.extracted = extracted;
         try {
             real = path.toRealPath();
@@ -91,6 +103,9 @@ final class AdapterDirectory implements AutoCloseable {
         String shown = Message.oneLine(file.toString());
         if (!Files.isRegularFile(file)) {
             throw new LoraConfigurationException(shown + ": expected a regular file");
+        }
+        if (named.equals(Optional.of(file))) {
+            return;
         }
         Path target;
         try {

@@ -25,8 +25,8 @@ import java.util.function.UnaryOperator;
  * (or {@code adapter_model.safetensors.index.json} and the shards that it names, or {@code
  * adapter_model.bin}, whose pickle is read without running it), a zip or tar archive of such a
  * folder, with its files at the top or in one folder, a single safetensors file whose alphas are
- * tensors of it, or a GGUF file that llama.cpp's converter wrote. Where PEFT would look for more
- * than one of these in a folder, they are looked for in PEFT's order.
+ * tensors of it, a GGUF file that llama.cpp's converter wrote, or a {@link PackedFile}. Where PEFT
+ * would look for more than one of these in a folder, they are looked for in PEFT's order.
  *
  * <p>Tensors are known by the names that PEFT gives them, without {@code base_model.model.} in
  * front and without an adapter's name inside: {@code <module>.lora_A.weight}, {@code
@@ -193,6 +193,29 @@ public final class AdapterFiles implements AutoCloseable {
         return notes;
     }
 
+    /**
+     * Returns the revision that the adapter's file states; only a packed file does.
+     *
+     * @return 64 hexadecimal digits, or empty
+     */
+    public Optional<String> statedRevision() {
+        return data instanceof PackedFile packed
+                ? Optional.of(packed.revision())
+                : Optional.empty();
+    }
+
+    /**
+     * Checks what the adapter's file states of itself as a whole, beyond what reading its tensors
+     * checks: the SHA-256 of a packed file. Other forms state nothing.
+     *
+     * @throws LoraConfigurationException if the file is not what was written
+     */
+    public void verify() {
+        if (data instanceof PackedFile packed) {
+            packed.verify();
+        }
+    }
+
     /** Closes the files, and deletes those that were extracted from an archive. */
     @Override
     public void close() {
@@ -210,9 +233,9 @@ public final class AdapterFiles implements AutoCloseable {
             throw new LoraConfigurationException(shown + ": there is no such file or directory");
         }
         Path absolute = source.toAbsolutePath();
-        AdapterDirectory parent = new AdapterDirectory(absolute.getParent());
+        AdapterDirectory parent = AdapterDirectory.of(absolute);
         parent.check(absolute);
-        String name = absolute.getFileName().toString();
+        String name = String.valueOf(absolute.getFileName());
         if (name.startsWith(STEM)) {
             throw new LoraConfigurationException(
                     shown + ": expected the adapter's folder, found one of its files");
@@ -231,10 +254,14 @@ public final class AdapterFiles implements AutoCloseable {
             if (kind != Archives.NONE) {
                 return openArchive(source, ExtractedArchive.extract(file, kind, limits), limits);
             }
-            if (file.size() < 4 || new ByteReader(file, 0, 4).i32() != GgufFile.MAGIC) {
+            int magic = file.size() < 4 ? 0 : new ByteReader(file, 0, 4).i32();
+            if (magic == (int) PackedFile.MAGIC) {
+                return openPacked(source, parent, PackedFile.open(source, limits));
+            }
+            if (magic != GgufFile.MAGIC) {
                 throw file.fail(
-                        "expected a folder, a zip or tar archive of one, a safetensors file or a"
-                                + " GGUF file, found none of them");
+                        "expected a folder, a zip or tar archive of one, a safetensors file, a GGUF"
+                                + " file or a packed adapter, found none of them");
             }
         }
         return openGguf(source, parent, GgufSource.open(source, limits, hints));
@@ -316,6 +343,24 @@ public final class AdapterFiles implements AutoCloseable {
             AdapterFiles files =
                     new AdapterFiles(
                             source, directory, data, tensors, data.toConfig(tensors), data.notes());
+            opened = true;
+            return files;
+        } finally {
+            if (!opened) {
+                data.close();
+            }
+        }
+    }
+
+    private static AdapterFiles openPacked(
+            Path source, AdapterDirectory directory, PackedFile data) {
+        boolean opened = false;
+        try {
+            NormalisedTensors tensors = new NormalisedTensors(data, UnaryOperator.identity());
+            new AlphaTensors(data, tensors).checkAgainst(data.config());
+            // the names were normalised when the file was written
+            AdapterFiles files =
+                    new AdapterFiles(source, directory, data, tensors, data.config(), List.of());
             opened = true;
             return files;
         } finally {

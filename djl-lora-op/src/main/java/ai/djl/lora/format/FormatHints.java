@@ -17,6 +17,8 @@ public record FormatHints(int heads, int kvHeads) {
     /**
      * Constructs a new {@code FormatHints} instance.
      *
+     * @param heads the attention heads of the base model
+     * @param kvHeads its key and value heads
      * @throws IllegalArgumentException if a number is not positive, or the heads are no multiple of
      *     the key and value heads
      */

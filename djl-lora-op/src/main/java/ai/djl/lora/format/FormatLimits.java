@@ -43,6 +43,12 @@ public record FormatLimits(
     /**
      * Constructs a new {@code FormatLimits} instance.
      *
+     * @param maxBytes the bytes of all tensors together
+     * @param maxTensors the number of tensors
+     * @param maxHeaderBytes the bytes of what describes the tensors
+     * @param maxExtractedBytes the bytes of all files of an archive together
+     * @param maxEntries the number of an archive's entries
+     * @param maxExpansion how many times as large as its file something may become
      * @throws IllegalArgumentException if a limit is not positive
      */
     public FormatLimits {

@@ -234,8 +234,10 @@ final class GgufFile {
                 }
                 count = Math.multiplyExact(count, dimension);
             }
-            // four bytes are the most that an element takes here
-            Math.multiplyExact(count, Float.BYTES);
+            if (count > Long.MAX_VALUE / Float.BYTES) {
+                // four bytes are the most that an element takes here
+                throw new ArithmeticException("more bytes than 2^63");
+            }
         } catch (ArithmeticException e) {
             throw new LoraConfigurationException(
                     file.name()

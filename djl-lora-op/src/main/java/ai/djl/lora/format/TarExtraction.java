@@ -55,10 +55,7 @@ final class TarExtraction {
                     sink);
         } catch (IOException | IllegalArgumentException | IllegalStateException e) {
             throw new LoraConfigurationException(
-                    archive.name()
-                            + ": not a whole tar archive: "
-                            + Message.oneLine(String.valueOf(e.getMessage())),
-                    e);
+                    archive.name() + ": not a whole tar archive: " + Message.brief(e), e);
         }
     }
 

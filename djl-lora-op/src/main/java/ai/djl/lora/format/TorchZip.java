@@ -26,9 +26,13 @@ record TorchZip(Map<String, TorchTensor> tensors, Map<String, Long> starts) {
     /** TorchScript's archives have these beside a data.pkl: they are programs. */
     private static final String SCRIPT = "constants.pkl";
 
+    /** What the archive's directory may take; an entry becomes several times as large in memory. */
+    private static final int MAX_DIRECTORY = 1 << 24;
+
     /** Reads and checks all but the storages' bytes. */
     static TorchZip read(DataChannel file, FormatLimits limits) {
-        Map<String, ZipArchiveEntry> entries = ZipEntries.read(file, limits.maxHeaderBytes());
+        Map<String, ZipArchiveEntry> entries =
+                ZipEntries.read(file, Math.min(MAX_DIRECTORY, limits.maxHeaderBytes()));
         String folder = folder(file, entries);
         if (entries.containsKey(folder + SCRIPT)) {
             throw file.fail(

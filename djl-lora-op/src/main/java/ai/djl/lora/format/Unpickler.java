@@ -20,7 +20,8 @@ import java.util.function.Function;
  * describes its instructions). Python's own machine imports and calls what the program names, so
  * that whoever wrote the file runs code on the machine that reads it. This one knows plain values,
  * dicts, and the calls with which {@code torch.save} describes tensors; anything else ends the
- * reading, by its name. Nothing is ever looked up by a name in the file.
+ * reading, by its name. Nothing is ever looked up by a name in the file. Of the instructions only
+ * those are known that Python 3 writes of such values, from protocol 1 on.
  *
  * <p>Values are bounded in number, so that a program of a few bytes cannot fill the memory.
  */
@@ -90,7 +91,6 @@ final class Unpickler {
             }
             case '0' -> pop();
             case '1' -> popMark();
-            case '2' -> stack.add(top());
             case 'N' -> push(PickleValue.None.NONE);
             case 0x88 -> push(new PickleValue.Bool(true));
             case 0x89 -> push(new PickleValue.Bool(false));
@@ -104,19 +104,15 @@ final class Unpickler {
                     push(
                             new PickleValue.Real(
                                     Double.longBitsToDouble(Long.reverseBytes(in.i64()))));
-            case 'F' -> push(real());
             case 'X' -> push(text(in.u32()));
             case 0x8c -> push(text(in.u8()));
             case 0x8d -> push(text(in.i64()));
-            case 'T' -> push(text(in.u32()));
-            case 'U' -> push(text(in.u8()));
             case ')' -> push(new PickleValue.Tuple(List.of()));
             case 't' -> push(new PickleValue.Tuple(popMark()));
             case 0x85 -> push(tuple(1));
             case 0x86 -> push(tuple(2));
             case 0x87 -> push(tuple(3));
             case ']' -> push(new PickleValue.Items(new ArrayList<>()));
-            case 'l' -> push(new PickleValue.Items(new ArrayList<>(popMark())));
             case 'a' -> {
                 PickleValue item = pop();
                 list().add(item);
@@ -126,12 +122,6 @@ final class Unpickler {
                 list().addAll(items);
             }
             case '}' -> push(new PickleValue.Dict(false));
-            case 'd' -> {
-                List<PickleValue> items = popMark();
-                PickleValue.Dict dict = new PickleValue.Dict(false);
-                putAll(dict, items);
-                push(dict);
-            }
             case 's' -> {
                 PickleValue value = pop();
                 PickleValue key = pop();
@@ -141,11 +131,9 @@ final class Unpickler {
                 List<PickleValue> items = popMark();
                 putAll(dict(), items);
             }
-            case 'p' -> memo.put(textIndex(), counted(top()));
             case 'q' -> memo.put((long) in.u8(), counted(top()));
             case 'r' -> memo.put(in.u32(), counted(top()));
             case 0x94 -> memo.put((long) memo.size(), counted(top()));
-            case 'g' -> stack.add(remembered(textIndex()));
             case 'h' -> stack.add(remembered(in.u8()));
             case 'j' -> stack.add(remembered(in.u32()));
             case 'c' -> {
@@ -294,10 +282,6 @@ final class Unpickler {
         return text.substring(0, text.length() - 1);
     }
 
-    private long textIndex() {
-        return parse(in.line(MAX_DIGITS, "a number"));
-    }
-
     private long parse(String text) {
         try {
             return Long.parseLong(text);
@@ -307,20 +291,6 @@ final class Unpickler {
                             + ": the pickle holds "
                             + Message.quote(text)
                             + " in place of a whole number",
-                    e);
-        }
-    }
-
-    private PickleValue real() {
-        String text = in.line(MAX_DIGITS, "a number");
-        try {
-            return new PickleValue.Real(Double.parseDouble(text));
-        } catch (NumberFormatException e) {
-            throw new LoraConfigurationException(
-                    file.name()
-                            + ": the pickle holds "
-                            + Message.quote(text)
-                            + " in place of a number",
                     e);
         }
     }

@@ -74,8 +74,7 @@ final class ZipEntries {
         while (root.getCause() != null && root.getCause() != root) {
             root = root.getCause();
         }
-        String message = root.getMessage();
-        return Message.oneLine(message == null ? root.getClass().getSimpleName() : message);
+        return Message.brief(root);
     }
 
     private static Map<String, ZipArchiveEntry> byName(

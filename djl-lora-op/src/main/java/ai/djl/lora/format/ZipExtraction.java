@@ -22,7 +22,10 @@ import org.apache.commons.compress.archivers.zip.ZipMethod;
 final class ZipExtraction {
 
     /** What an entry of the directory and its own header take, with long names. */
-    private static final long ENTRY_BYTES = 4096;
+    private static final long ENTRY_BYTES = 512;
+
+    /** What the search for the directory takes: a comment of 64 KiB may stand behind it. */
+    private static final long SEARCH_BYTES = 1 << 19;
 
     private static final int TYPE = 0170000;
     private static final int REGULAR = 0100000;
@@ -31,7 +34,7 @@ final class ZipExtraction {
 
     /** Extracts an archive. */
     static void extract(DataChannel archive, FormatLimits limits, ArchiveSink sink) {
-        long directory = ENTRY_BYTES * (limits.maxEntries() + 32L);
+        long directory = ENTRY_BYTES * limits.maxEntries() + SEARCH_BYTES;
         Collection<ZipArchiveEntry> entries = ZipEntries.read(archive, directory).values();
         checkOverlaps(archive, entries);
         ArchiveNames names = new ArchiveNames(archive, limits);
@@ -95,7 +98,7 @@ final class ZipExtraction {
                             + ": entry "
                             + Message.quote(entry.getName())
                             + " cannot be extracted: "
-                            + Message.oneLine(e.toString()),
+                            + Message.brief(e),
                     e);
         } finally {
             inflater.end();

@@ -13,7 +13,9 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +64,7 @@ public final class AdapterDirectory implements AutoCloseable {
                     .getAsJsonObject();
     public final Map<String, HostTensor> tensors = new LinkedHashMap<>();
     private final TempDirectory directory;
+    private boolean kept;
 
     public AdapterDirectory() throws IOException {
         directory = new TempDirectory();
@@ -119,6 +122,38 @@ public final class AdapterDirectory implements AutoCloseable {
         return this;
     }
 
+    /** Deletes the folder. */
+    public void delete() throws IOException {
+        directory.close();
+        kept = true;
+    }
+
+    /** Deletes a file of the written adapter. */
+    public void delete(String file) throws IOException {
+        write();
+        Files.delete(path().resolve(file));
+        kept = true;
+    }
+
+    /** Cuts a file of the written adapter. */
+    public void truncate(String file, int length) throws IOException {
+        write();
+        Path cut = path().resolve(file);
+        Files.write(cut, Arrays.copyOf(Files.readAllBytes(cut), length));
+        kept = true;
+    }
+
+    /** Says that what is on the disk is to stay. */
+    public void keep() {
+        kept = true;
+    }
+
+    public void writeUnlessKept() throws IOException {
+        if (!kept) {
+            write();
+        }
+    }
+
     public void write() throws IOException {
         directory.write(PeftConfig.FILE_NAME, config.toString());
         SafetensorsWriter.write(path().resolve("adapter_model.safetensors"), tensors);
@@ -140,6 +175,8 @@ public final class AdapterDirectory implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        directory.close();
+        if (Files.exists(path())) {
+            directory.close();
+        }
     }
 }

@@ -201,6 +201,21 @@ public class AdapterFilesTest {
     }
 
     @Test
+    public void fileThatIsNamedItselfMayBeALink() throws IOException {
+        try (TempDirectory other = new TempDirectory()) {
+            Map<String, HostTensor> tensors = new LinkedHashMap<>();
+            addKohya(tensors, "q", 2, 4);
+            Path target = other.path().resolve("x");
+            SafetensorsWriter.write(target, tensors);
+            Path link = temp.path().resolve("mine.safetensors");
+            Files.createSymbolicLink(link, target);
+            try (AdapterFiles files = AdapterFiles.open(link, FormatLimits.DEFAULTS)) {
+                assertEquals(files.tensors().size(), 2);
+            }
+        }
+    }
+
+    @Test
     public void folderInPlaceOfAFileIsRefused() throws IOException {
         temp.write("adapter_config.json", CONFIG);
         Files.createDirectory(temp.path().resolve("adapter_model.safetensors"));

@@ -16,6 +16,8 @@ import ai.djl.lora.safetensors.SafetensorsType;
 import ai.djl.lora.safetensors.TensorInfo;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -137,9 +139,12 @@ public class TorchSourceTest {
             program("t", "the pickle takes a mark that it has not set"),
             program("(", "the pickle takes from an empty stack"),
             program("h\7", "the pickle takes out what it has not put away: number 7"),
-            program("gx\n", "the pickle holds \"x\" in place of a whole number"),
             program("Inothing\n", "the pickle holds \"nothing\" in place of a whole number"),
-            program("Fnothing\n", "the pickle holds \"nothing\" in place of a number"),
+            program("Lnothing\n", "the pickle holds \"nothing\" in place of a whole number"),
+            program("2", "holds the instruction \"2\""),
+            program("(d", "holds the instruction \"d\""),
+            program("F1\n", "holds the instruction \"F\""),
+            program("U\1a", "holds the instruction \"U\""),
             program("I" + "1".repeat(65) + "\n", "has more than 64 characters"),
             program("c" + "x".repeat(257) + "\n", "has more than 256 characters"),
             program("\u008a\u00ff", "holds a number of 255 bytes, allowed are 64"),
@@ -155,7 +160,9 @@ public class TorchSourceTest {
             program("ctorch._utils\n_rebuild_parameter\n)R", "_rebuild_parameter with other"),
             program("ctorch._utils\n_rebuild_tensor_v2\n)R", "makes a tensor of other values"),
             program("}Nb", "the pickle gives attributes to a dict"),
-            program("ccollections\nOrderedDict\n)R}U\1xNsb", "gives attributes to a dict, allowed"),
+            program(
+                    "ccollections\nOrderedDict\n)R}\u008c\1xNsb",
+                    "gives attributes to a dict, allowed"),
             program("NN\u0093", "names something by None and None, expected two strings"),
             program("NQ", "describes a storage by None, expected a tuple"),
             program(")Q", "describes a storage by other values than"),
@@ -254,7 +261,7 @@ public class TorchSourceTest {
         refused(p -> p.ops("}0".repeat(1 << 22)), "makes more than 4194304 values");
         refused(p -> p.ops("]" + "]a".repeat(1 << 22)), "makes more than 4194304 values");
         // tuples of tuples, each twice in the next: 2^64 elements to whoever walked through them
-        refused(p -> p.ops(")" + "2\u0086".repeat(64)), "is a tuple, expected a tensor");
+        refused(p -> p.ops(")" + "q\0h\0\u0086".repeat(64)), "is a tuple, expected a tensor");
     }
 
     @Test
@@ -296,6 +303,43 @@ public class TorchSourceTest {
                 file,
                 new FormatLimits(1 << 30, 99, 1 << 20, 1, 1, 10),
                 "the tensors share storages so often that they have 15728640 bytes");
+    }
+
+    @Test
+    public void largeTensorsAreStreamedInChunksOfAtMostAMebibyte() throws IOException {
+        int rows = 1000;
+        int columns = 700;
+        long count = (long) rows * columns;
+        PickleWriter pickle = new PickleWriter().ops("}").text("plain");
+        pickle.tensor("IntStorage", "0", count, 0, new long[] {count}, new long[] {1});
+        pickle.ops("s").text("transposed");
+        pickle.tensor(
+                "IntStorage", "0", count, 0, new long[] {columns, rows}, new long[] {1, columns});
+        ByteBuffer data = ByteBuffer.allocate((int) count * 4).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < count; i++) {
+            data.putInt(i);
+        }
+        Map<String, byte[]> entries = new LinkedHashMap<>();
+        entries.put("a/data.pkl", pickle.ops("s.").toByteArray());
+        entries.put("a/data/0", data.array());
+        try (TorchSource source = TorchSource.open(zip(entries, ZipEntry.STORED), LIMITS)) {
+            for (TensorInfo tensor : source.tensors().values()) {
+                ByteBuffer streamed = ByteBuffer.allocate((int) tensor.size());
+                source.stream(
+                        tensor,
+                        chunk -> {
+                            assertTrue(chunk.isReadOnly() && chunk.remaining() <= 1 << 20);
+                            streamed.put(chunk);
+                        });
+                assertEquals(source.read(tensor), streamed.array());
+                streamed.flip().order(ByteOrder.LITTLE_ENDIAN);
+                for (int i = 0; i < count; i++) {
+                    int expected =
+                            tensor.name().equals("plain") ? i : i % rows * columns + i / rows;
+                    assertEquals(streamed.getInt(), expected);
+                }
+            }
+        }
     }
 
     @Test

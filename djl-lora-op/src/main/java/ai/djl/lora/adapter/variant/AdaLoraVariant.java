@@ -8,6 +8,7 @@ import ai.djl.lora.adapter.AdapterVariant;
 import ai.djl.lora.adapter.ConfigFields;
 import ai.djl.lora.adapter.LoraWeights;
 import ai.djl.lora.adapter.Placement;
+import ai.djl.lora.adapter.Severity;
 import ai.djl.lora.adapter.VariantReader;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.op.LoraModule;
@@ -120,6 +121,16 @@ public final class AdaLoraVariant implements AdapterVariant {
             placement.addSetting("scale", LoraReader.bits(scale));
             TargetedLayers targeted = new TargetedLayers(placement, Set.of(A, B, E));
             targeted.layers().keySet().forEach(layer -> place(placement, layer));
+            for (String module : ranks.keySet()) {
+                if (!placement.tensors().containsKey(module + '.' + E)) {
+                    placement.addIssue(
+                            Severity.ERROR,
+                            "config-rank",
+                            "rank_pattern names "
+                                    + Message.quote(module)
+                                    + ", which has no tensor lora_E");
+                }
+            }
             beside.place(placement, targeted::contains);
         }
 

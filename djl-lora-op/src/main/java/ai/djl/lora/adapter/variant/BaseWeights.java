@@ -4,6 +4,7 @@
 package ai.djl.lora.adapter.variant;
 
 import ai.djl.lora.adapter.Placement;
+import ai.djl.lora.adapter.Severity;
 import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.tensor.HostTensor;
@@ -80,6 +81,12 @@ final class BaseWeights {
                 && placement.tensors().containsKey(plain)
                 && !adapted.test(module)
                 && !saved.contains(placement.layout(), module)) {
+            placement.addIssue(
+                    Severity.INFO,
+                    "base-weight",
+                    placement.show(plain)
+                            + " takes the place of the model's own, as under PEFT, though"
+                            + " modules_to_save does not name it");
             return Optional.of(plain);
         }
         return Optional.empty();

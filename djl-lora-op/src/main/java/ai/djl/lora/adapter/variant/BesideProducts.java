@@ -7,13 +7,18 @@ import ai.djl.lora.adapter.Placement;
 import java.util.function.Predicate;
 
 /**
- * What PEFT may save beside the low-rank products of LoRA and AdaLoRA.
+ * What PEFT may save beside what a method itself trains.
  *
  * @param saved modules that are replaced as a whole
  * @param biases biases that are replaced
  * @param tokens rows of the embedding that are replaced
  */
 record BesideProducts(SavedModules saved, TrainedBiases biases, TrainedTokens tokens) {
+
+    /** Returns what methods save that know of no biases and no trained tokens. */
+    static BesideProducts of(SavedModules saved) {
+        return new BesideProducts(saved, TrainedBiases.NONE, TrainedTokens.NONE);
+    }
 
     /** Returns whether the configuration asks for nothing of this. */
     boolean isEmpty() {

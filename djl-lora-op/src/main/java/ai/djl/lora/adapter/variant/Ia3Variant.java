@@ -28,6 +28,7 @@ public final class Ia3Variant implements AdapterVariant {
 
     private static final String FIELD = "feedforward_modules";
     private static final String PARAMETER = "ia3_l";
+    private static final int MAX_ENTRIES = 1024;
 
     /** {@inheritDoc} */
     @Override
@@ -55,13 +56,14 @@ public final class Ia3Variant implements AdapterVariant {
             targeted.layers()
                     .keySet()
                     .forEach(layer -> place(placement, layer, forward.test(layer.name())));
-            saved.place(placement);
+            BesideProducts.of(saved).place(placement, targeted::contains);
         };
     }
 
     private static Predicate<String> readForward(ConfigFields fields) {
         JsonElement value = fields.required(FIELD, "a string or a list of strings");
         if (value instanceof JsonArray array) {
+            fields.checkCount(FIELD, array, MAX_ENTRIES);
             List<String> names = fields.texts(FIELD, array, "a string or a list of strings");
             return module -> names.stream().anyMatch(module::endsWith);
         }

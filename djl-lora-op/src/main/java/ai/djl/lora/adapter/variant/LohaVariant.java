@@ -49,11 +49,9 @@ public final class LohaVariant implements AdapterVariant {
                                     placement.addSetting(
                                             "scale " + module,
                                             LoraReader.bits(scales.scaleOf(module))));
-            new TargetedLayers(placement, Set.of(W1A, W1B, W2A, W2B))
-                    .layers()
-                    .keySet()
-                    .forEach(layer -> place(placement, layer, scales));
-            saved.place(placement);
+            TargetedLayers targeted = new TargetedLayers(placement, Set.of(W1A, W1B, W2A, W2B));
+            targeted.layers().keySet().forEach(layer -> place(placement, layer, scales));
+            BesideProducts.of(saved).place(placement, targeted::contains);
         };
     }
 

@@ -61,10 +61,9 @@ public final class LokrVariant implements AdapterVariant {
                                     placement.addSetting(
                                             "scale " + module,
                                             LoraReader.bits(scales.scaleOf(module))));
-            new TargetedLayers(placement, PARAMETERS)
-                    .layers()
-                    .forEach((layer, found) -> place(placement, layer, found, scales));
-            saved.place(placement);
+            TargetedLayers targeted = new TargetedLayers(placement, PARAMETERS);
+            targeted.layers().forEach((layer, found) -> place(placement, layer, found, scales));
+            BesideProducts.of(saved).place(placement, targeted::contains);
         };
     }
 
@@ -87,7 +86,8 @@ public final class LokrVariant implements AdapterVariant {
         one.require(part, by, rank, rows, columns);
         two.require(part, by, rank, out / rows, in / columns);
         if (part.isWhole()) {
-            int expanded = one.rank(rank, rows, columns) * two.rank(rank, out / rows, in / columns);
+            long expanded =
+                    (long) one.rank(rank, rows, columns) * two.rank(rank, out / rows, in / columns);
             if (one.whole() && two.whole() && expanded >= Math.min(out, in)) {
                 throw new LoraVariantException(
                         placement.source()

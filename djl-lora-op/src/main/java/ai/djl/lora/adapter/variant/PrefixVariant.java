@@ -29,7 +29,11 @@ public final class PrefixVariant implements AdapterVariant {
     public VariantReader read(ConfigFields fields) {
         VirtualTokens tokens = VirtualTokens.read(fields);
         fields.leave("encoder_hidden_size", "prefix_projection");
-        return placement -> place(placement, tokens.count());
+        SavedModules saved = SavedModules.read(fields);
+        return placement -> {
+            place(placement, tokens.count());
+            saved.place(placement);
+        };
     }
 
     private static void place(Placement placement, int count) {

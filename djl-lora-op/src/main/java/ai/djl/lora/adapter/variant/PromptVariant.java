@@ -36,7 +36,11 @@ public final class PromptVariant implements AdapterVariant {
                 "encoder_hidden_size",
                 "encoder_num_layers");
         fields.leaveDropout("encoder_dropout");
-        return placement -> place(placement, tokens.count());
+        SavedModules saved = SavedModules.read(fields);
+        return placement -> {
+            place(placement, tokens.count());
+            saved.place(placement);
+        };
     }
 
     private static void place(Placement placement, int count) {

@@ -26,6 +26,7 @@ import java.util.Set;
 final class SavedModules {
 
     private static final String FIELD = "modules_to_save";
+    private static final int MAX_ENTRIES = 1024;
 
     /** The name that transformers gives the output layer of its causal language models. */
     private static final String OUTPUT_LAYER = "lm_head";
@@ -40,7 +41,8 @@ final class SavedModules {
 
     /** Reads the fields. */
     static SavedModules read(ConfigFields fields) {
-        return new SavedModules(fields.textList(FIELD), fields.flag("ensure_weight_tying"));
+        return new SavedModules(
+                fields.textList(FIELD, MAX_ENTRIES), fields.flag("ensure_weight_tying"));
     }
 
     /** Returns whether there are none. */

@@ -9,6 +9,7 @@ import ai.djl.lora.adapter.ConfigFields;
 import ai.djl.lora.adapter.Placement;
 import ai.djl.lora.adapter.VariantReader;
 import ai.djl.lora.op.ModelLayout;
+import com.google.gson.JsonElement;
 import java.util.List;
 
 /**
@@ -30,7 +31,11 @@ public final class TrainableTokensVariant implements AdapterVariant {
     @Override
     public VariantReader read(ConfigFields fields) {
         fields.leave("init_weights");
-        int[] tokens = fields.wholes(FIELD, fields.required(FIELD, "a list of tokens"));
+        JsonElement value = fields.required(FIELD, "a list of tokens");
+        int[] tokens = fields.wholes(FIELD, value);
+        if (tokens.length == 0) {
+            throw fields.wrong(FIELD, "a list of at least one token", value);
+        }
         String where = fields.where(FIELD);
         return placement -> place(placement, where, tokens);
     }

@@ -21,6 +21,9 @@ import java.util.function.Predicate;
  */
 final class TrainedBiases {
 
+    /** For methods that train none. */
+    static final TrainedBiases NONE = new TrainedBiases("none");
+
     private static final String FIELD = "bias";
 
     private final String setting;

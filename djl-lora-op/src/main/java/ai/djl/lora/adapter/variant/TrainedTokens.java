@@ -23,6 +23,9 @@ import java.util.Optional;
  */
 final class TrainedTokens {
 
+    /** For methods that train none. */
+    static final TrainedTokens NONE = new TrainedTokens("", Map.of());
+
     private static final String FIELD = "trainable_token_indices";
     private static final String PARAMETER = ".token_adapter.trainable_tokens_delta";
 
@@ -49,6 +52,7 @@ final class TrainedTokens {
                             (module, list) ->
                                     tokens.put(module, fields.wholes(FIELD + '.' + module, list)));
         }
+        tokens.values().removeIf(indices -> indices.length == 0);
         return new TrainedTokens(fields.where(FIELD), tokens);
     }
 

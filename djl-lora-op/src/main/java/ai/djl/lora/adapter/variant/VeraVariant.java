@@ -46,8 +46,11 @@ public final class VeraVariant implements AdapterVariant {
         fields.leaveDropout("vera_dropout");
         fields.flag("fan_in_fan_out");
         fields.leave("projection_prng_key", "save_projection", "d_initial", "init_weights");
-        SavedModules saved = SavedModules.read(fields);
-        TrainedBiases biases = TrainedBiases.read(fields, "vera_only");
+        BesideProducts beside =
+                new BesideProducts(
+                        SavedModules.read(fields),
+                        TrainedBiases.read(fields, "vera_only"),
+                        TrainedTokens.NONE);
         return placement -> {
             if (!placement.tensors().containsKey(A) || !placement.tensors().containsKey(B)) {
                 throw new LoraVariantException(
@@ -59,8 +62,7 @@ public final class VeraVariant implements AdapterVariant {
             TargetedLayers targeted = new TargetedLayers(placement, Set.of(OUT, INNER));
             Projections projections = new Projections(placement, targeted.layers().keySet(), rank);
             targeted.layers().keySet().forEach(layer -> place(placement, layer, projections));
-            saved.place(placement);
-            biases.place(placement, saved, targeted::contains);
+            beside.place(placement, targeted::contains);
         };
     }
 
