@@ -38,12 +38,12 @@ DJL_LORA_INLINE void Load(const TileConfig* config) {
 // 16 rows of 16 pairs, each pair a 32-bit number, turned over: row r of the result holds pair r of every row.
 DJL_LORA_INLINE void Transpose(__m512i (&rows)[16], void* result) {
   __m512i a[16];
-  for (int i = 0; i < 8; ++i) {
+  for (int64_t i = 0; i < 8; ++i) {
     a[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
     a[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
   }
   __m512i b[16];  // b[4 q + j]: rows 4 q to 4 q + 3 of pair j of each quarter
-  for (int q = 0; q < 4; ++q) {
+  for (int64_t q = 0; q < 4; ++q) {
     b[4 * q] = _mm512_unpacklo_epi64(a[4 * q], a[4 * q + 2]);
     b[4 * q + 1] = _mm512_unpackhi_epi64(a[4 * q], a[4 * q + 2]);
     b[4 * q + 2] = _mm512_unpacklo_epi64(a[4 * q + 1], a[4 * q + 3]);
@@ -241,7 +241,7 @@ struct Finisher {
       const __m512 y1 = V::Widen(_mm512_extracti64x4_epi64(before, 1));
       const __m512 value0 = Value<kOutScale, kBias>(y0, _mm512_load_ps(sums), scale0, bias0);
       const __m512 value1 = Value<kOutScale, kBias>(y1, _mm512_load_ps(sums + kLanes), scale1, bias1);
-      _mm512_mask_storeu_epi16(y, both, (__m512i)_mm512_cvtne2ps_pbh(value1, value0));
+      _mm512_mask_storeu_epi16(y, both, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(value1, value0)));
     }
   }
 

@@ -11,12 +11,12 @@
 #define DJL_LORA_INLINE inline __attribute__((always_inline))
 
 namespace djl_lora {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each instruction set's file has a copy of its own
 
 template <typename T>
 constexpr bool kIsBFloat16 = false;
 template <>
-constexpr bool kIsBFloat16<BFloat16> = true;
+inline constexpr bool kIsBFloat16<BFloat16> = true;
 
 // How a dot product of T activations and W weights goes through memory: elements widened one by one.
 template <typename V, typename T, typename W>

@@ -214,8 +214,7 @@ class Sgmv {
       const int64_t own = Operations(s);
       left -= own;
       const bool tokens = problem_.segments[s].end > problem_.segments[s].begin;
-      if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens ||
-          (team > 1 && left < team * own)) {
+      if (problem_.segments[s].end - problem_.segments[s].begin > kWholeTokens || (team > 1 && left < team * own)) {
         break;
       }
       if (tokens && own > 0) {

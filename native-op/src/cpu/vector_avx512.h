@@ -9,7 +9,7 @@
 #include "cpu/kernels_impl.h"
 
 namespace djl_lora {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each instruction set's file has a copy of its own
 
 struct Avx512 {
   using Vec = __m512;

@@ -7,7 +7,7 @@
 #include "cpu/vector_avx512.h"
 
 namespace djl_lora {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): each instruction set's file has a copy of its own
 
 // bfloat16 pairs multiplied as pairs. The intermediate is split in two bfloat16 numbers, which together keep 16 of its
 // 24 bits; subnormal numbers count as zero in these instructions.
@@ -18,15 +18,17 @@ struct Avx512Bf16 : Avx512 {
     __m512bh low;
   };
 
-  static DJL_LORA_INLINE Pairs LoadPairs(const BFloat16* p) { return (__m512bh)_mm512_loadu_si512(p); }
+  static DJL_LORA_INLINE Pairs LoadPairs(const BFloat16* p) {
+    return reinterpret_cast<__m512bh>(_mm512_loadu_si512(p));
+  }
   static DJL_LORA_INLINE Pairs LoadPairs(const BFloat16* p, int64_t n) {
-    return (__m512bh)_mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint64_t{1} << n) - 1), p);
+    return reinterpret_cast<__m512bh>(_mm512_maskz_loadu_epi16(static_cast<__mmask32>((uint64_t{1} << n) - 1), p));
   }
   static DJL_LORA_INLINE Vec DotPairs(Pairs a, Pairs b, Vec sum) { return _mm512_dpbf16_ps(sum, a, b); }
   static DJL_LORA_INLINE Pairs Two(const BFloat16* p) {
     int bits;
     __builtin_memcpy(&bits, p, sizeof(bits));
-    return (__m512bh)_mm512_set1_epi32(bits);
+    return reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits));
   }
   static DJL_LORA_INLINE Pair LoadPair(const float* h, int64_t r, int64_t columns) {
     const BFloat16* split = reinterpret_cast<const BFloat16*>(h);

@@ -52,6 +52,7 @@ int32_t aoti_torch_create_tensor_from_blob(void* data, int64_t dim, const int64_
                                            int64_t storage_offset, int32_t dtype, int32_t device_type,
                                            int32_t device_index, AtenTensorHandle* result);
 // A view of the same memory; the offset is added to the tensor's own, so it counts from the tensor's first element.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the name is libtorch's
 int32_t aoti_torch__reinterpret_tensor(AtenTensorHandle tensor, int64_t dim, const int64_t* sizes,
                                        const int64_t* strides, int64_t offset_increment, AtenTensorHandle* result);
 

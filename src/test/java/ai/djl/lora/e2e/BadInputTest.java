@@ -262,13 +262,18 @@ public class BadInputTest {
             row(
                     "unsupported kind",
                     config,
-                    f -> replace(f, "\"peft_type\": \"LORA\"", "\"peft_type\": \"LOHA\""),
-                    "LOHA"),
+                    f -> replace(f, "\"peft_type\": \"LORA\"", "\"peft_type\": \"BOFT\""),
+                    "BOFT"),
             row(
                     "unsupported variant",
                     config,
+                    f -> replace(f, "\"use_qalora\": false", "\"use_qalora\": true"),
+                    "use_qalora"),
+            row(
+                    "a variant whose tensors are missing",
+                    config,
                     f -> replace(f, "\"use_dora\": false", "\"use_dora\": true"),
-                    "use_dora"),
+                    "lora_magnitude_vector"),
             row("rank zero", config, f -> replace(f, "\"r\": 4", "\"r\": 0"), "r"),
             row("another rank", config, f -> replace(f, "\"r\": 4", "\"r\": 5"), "5"),
             row(

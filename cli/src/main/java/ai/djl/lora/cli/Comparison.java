@@ -8,7 +8,7 @@ package ai.djl.lora.cli;
  *
  * <p>A computed value that is not finite counts as infinitely far away.
  */
-final class Comparison {
+public final class Comparison {
 
     private double largestAbsolute;
     private double largestRelative;
@@ -26,7 +26,7 @@ final class Comparison {
      * @param golden golden logits of the same shape, finite
      * @param vocabulary the number of logits at each position
      */
-    void add(float[] computed, float[] golden, int vocabulary) {
+    public void add(float[] computed, float[] golden, int vocabulary) {
         if (computed.length != golden.length || golden.length % vocabulary != 0) {
             throw new IllegalArgumentException(
                     computed.length + " and " + golden.length + " logits of " + vocabulary);
@@ -62,7 +62,7 @@ final class Comparison {
      *
      * @return the difference
      */
-    double largestAbsolute() {
+    public double largestAbsolute() {
         return largestAbsolute;
     }
 
@@ -71,7 +71,7 @@ final class Comparison {
      *
      * @return the difference
      */
-    double largestRelative() {
+    public double largestRelative() {
         return largestRelative;
     }
 
@@ -80,7 +80,7 @@ final class Comparison {
      *
      * @return the number
      */
-    long positions() {
+    public long positions() {
         return positions;
     }
 
@@ -89,7 +89,7 @@ final class Comparison {
      *
      * @return the number
      */
-    long sameTop() {
+    public long sameTop() {
         return sameTop;
     }
 
@@ -98,7 +98,7 @@ final class Comparison {
      *
      * @return the share, 0 to 1
      */
-    double sameTopShare() {
+    public double sameTopShare() {
         return (double) sameTop / positions;
     }
 
@@ -107,7 +107,7 @@ final class Comparison {
      *
      * @return the error
      */
-    double rmsError() {
+    public double rmsError() {
         return Math.sqrt(sumOfSquaredErrors / count);
     }
 
@@ -117,7 +117,7 @@ final class Comparison {
      *
      * @return the error
      */
-    double relativeRmsError() {
+    public double relativeRmsError() {
         double mean = sum / count;
         double deviation = Math.sqrt(Math.max(0, sumOfSquares / count - mean * mean));
         return rmsError() == 0 ? 0 : rmsError() / deviation;

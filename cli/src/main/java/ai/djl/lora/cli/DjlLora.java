@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.cli;
 
+import ai.djl.lora.cli.adapters.AdaptersCommand;
 import ai.djl.lora.cli.bench.BenchCommand;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
@@ -28,13 +29,17 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             VerifyCommand.class,
             DoctorCommand.class,
-            BenchCommand.class
+            BenchCommand.class,
+            AdaptersCommand.class
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             " 0:done",
-            " 1:verify found differences beyond the tolerance, or demo a wrong answer",
+            " 1:verify found differences beyond the tolerance, demo a wrong answer, or adapters diff"
+                    + " two adapters that differ",
             " 2:bad input: a file, an adapter, a prompt or an option; one line on stderr says which",
+            " 3:adapters validate found an adapter that fits in part",
+            " 4:adapters validate found an adapter that does not fit",
             "70:an unexpected failure"
         },
         footerHeading = "%n",

@@ -16,7 +16,7 @@ import java.util.TreeSet;
 /**
  * A golden file: {@code input_ids} and the {@code logits} that another program computed for them.
  */
-final class Golden {
+public final class Golden {
 
     private static final String IDS = "input_ids";
     private static final String LOGITS = "logits";
@@ -58,7 +58,7 @@ final class Golden {
      * @return what it holds
      * @throws LoraConfigurationException if it is not such a file
      */
-    static Golden read(Path path) {
+    public static Golden read(Path path) {
         try (SafetensorsFile file = SafetensorsFile.open(path)) {
             return new Golden(file);
         }
@@ -69,7 +69,7 @@ final class Golden {
      *
      * @return the batch size
      */
-    int batch() {
+    public int batch() {
         return (int) ids.shape()[0];
     }
 
@@ -78,7 +78,7 @@ final class Golden {
      *
      * @return the length
      */
-    int sequence() {
+    public int sequence() {
         return (int) ids.shape()[1];
     }
 
@@ -87,7 +87,7 @@ final class Golden {
      *
      * @return the size of the vocabulary
      */
-    int vocabulary() {
+    public int vocabulary() {
         return (int) logits.shape()[2];
     }
 
@@ -98,7 +98,7 @@ final class Golden {
      * @param positions the number of the model's positions
      * @throws LoraConfigurationException if it cannot
      */
-    void checkFits(int vocabSize, int positions) {
+    public void checkFits(int vocabSize, int positions) {
         if (vocabulary() != vocabSize) {
             throw failure(
                     "logits has shape "
@@ -140,7 +140,7 @@ final class Golden {
      * @param row the row
      * @return token ids [sequence]
      */
-    int[] tokens(int row) {
+    public int[] tokens(int row) {
         return Arrays.stream(longs(row)).mapToInt(Math::toIntExact).toArray();
     }
 
@@ -151,7 +151,7 @@ final class Golden {
      * @return finite values [sequence * vocabulary]
      * @throws LoraConfigurationException if one of them is not finite
      */
-    float[] logits(int row) {
+    public float[] logits(int row) {
         float[] values = new float[Math.multiplyExact(sequence(), vocabulary())];
         logitBytes.asFloatBuffer().get(row * values.length, values);
         for (int i = 0; i < values.length; ++i) {

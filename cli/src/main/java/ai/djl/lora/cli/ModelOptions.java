@@ -21,7 +21,7 @@ import java.util.regex.Pattern;
 import picocli.CommandLine.Option;
 
 /** The options of every command that runs a model: in which type, and by which backend. */
-final class ModelOptions {
+public final class ModelOptions {
 
     // One letter and a colon is a drive, not a scheme.
     private static final Pattern URL = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]+:.*");
@@ -61,7 +61,7 @@ final class ModelOptions {
      *
      * @return the type
      */
-    ElementType type() {
+    public ElementType type() {
         return type;
     }
 
@@ -70,7 +70,7 @@ final class ModelOptions {
      *
      * @return whether weights, activations or adapters are held in 16 bits or fewer
      */
-    boolean rounds() {
+    public boolean rounds() {
         return type != ElementType.FLOAT32 || !AdapterType.MODEL.label().equals(adapterType);
     }
 
@@ -83,7 +83,7 @@ final class ModelOptions {
      * @throws ModelNotFoundException if there is no such model
      * @throws MalformedModelException if its files are not a model
      */
-    ZooModel<NDList, NDList> open(String model)
+    public ZooModel<NDList, NDList> open(String model)
             throws IOException, ModelNotFoundException, MalformedModelException {
         Criteria.Builder<NDList, NDList> criteria =
                 Criteria.builder()
@@ -109,7 +109,14 @@ final class ModelOptions {
         return criteria.build().loadModel();
     }
 
-    private static Path folder(String model) {
+    /**
+     * Returns a model's folder.
+     *
+     * @param model the path as it was given
+     * @return the folder, which has a {@code config.json}
+     * @throws LoraConfigurationException if there is no such folder, or no such file in it
+     */
+    public static Path folder(String model) {
         Path directory = Path.of(model);
         if (!Files.isDirectory(directory)) {
             throw new LoraConfigurationException(
@@ -133,7 +140,7 @@ final class ModelOptions {
      * @param model the model
      * @return its block
      */
-    static CausalLanguageModel blockOf(ZooModel<?, ?> model) {
+    public static CausalLanguageModel blockOf(ZooModel<?, ?> model) {
         return (CausalLanguageModel) model.getBlock();
     }
 }

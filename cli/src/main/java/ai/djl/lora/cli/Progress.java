@@ -6,7 +6,7 @@ package ai.djl.lora.cli;
 import java.io.PrintWriter;
 
 /** Tells on stderr what a command is busy with, where somebody watches. */
-final class Progress implements AutoCloseable {
+public final class Progress implements AutoCloseable {
 
     /** The property by which the launcher says that stderr is a terminal. */
     static final String PROPERTY = "ai.djl.lora.progress";
@@ -23,7 +23,7 @@ final class Progress implements AutoCloseable {
      *
      * @param err where messages go
      */
-    Progress(PrintWriter err) {
+    public Progress(PrintWriter err) {
         this.err = Boolean.getBoolean(PROPERTY) ? err : null;
     }
 
@@ -33,7 +33,7 @@ final class Progress implements AutoCloseable {
      * @param format a format, as {@link String#format} takes it
      * @param args its arguments
      */
-    void step(String format, Object... args) {
+    public void step(String format, Object... args) {
         if (err != null) {
             err.print(CLEAR + String.format(format, args));
             err.flush();
@@ -47,14 +47,14 @@ final class Progress implements AutoCloseable {
      * @param format a format, as {@link String#format} takes it
      * @param args its arguments
      */
-    void update(String format, Object... args) {
+    public void update(String format, Object... args) {
         if (err != null && System.nanoTime() - last >= INTERVAL_NANOS) {
             step(format, args);
         }
     }
 
     /** Clears the line, so that results can be printed. */
-    void clear() {
+    public void clear() {
         if (err != null) {
             err.print(CLEAR);
             err.flush();

@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** A table of text whose columns are as wide as their widest cell. */
-final class TextTable {
+public final class TextTable {
 
     private final List<String[]> rows = new ArrayList<>();
 
@@ -17,7 +17,7 @@ final class TextTable {
      *
      * @param header the names of the columns
      */
-    TextTable(String... header) {
+    public TextTable(String... header) {
         rows.add(header);
     }
 
@@ -26,7 +26,7 @@ final class TextTable {
      *
      * @param cells a cell for each column
      */
-    void add(String... cells) {
+    public void add(String... cells) {
         if (cells.length != rows.get(0).length) {
             throw new IllegalArgumentException(
                     cells.length + " cells for " + rows.get(0).length + " columns");
@@ -39,7 +39,7 @@ final class TextTable {
      *
      * @param out where to
      */
-    void print(PrintWriter out) {
+    public void print(PrintWriter out) {
         int[] widths = new int[rows.get(0).length];
         for (String[] row : rows) {
             for (int i = 0; i < row.length; ++i) {

@@ -5,16 +5,13 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.model.CausalLanguageModel;
-import ai.djl.lora.model.ForwardStep;
-import ai.djl.lora.model.KvCache;
 import ai.djl.lora.op.BatchPlan;
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
 import ai.djl.repository.zoo.ZooModel;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -47,9 +44,6 @@ import picocli.CommandLine.Spec;
             "    save_file({\"input_ids\": input_ids, \"logits\": logits}, \"golden.safetensors\")"
         })
 final class VerifyCommand implements Callable<Integer> {
-
-    private static final double DEFAULT_TOLERANCE = 1e-4;
-    private static final double DEFAULT_RMS_TOLERANCE = 0.02;
 
     @Spec private CommandSpec spec;
 
@@ -118,32 +112,13 @@ final class VerifyCommand implements Callable<Integer> {
 
     private Comparison compare(CausalLanguageModel block, Golden golden, Progress progress) {
         if (adapter == null) {
-            return compare(block, golden, BatchPlan.BASE, progress);
+            return GoldenRun.compare(block, golden, BatchPlan.BASE, progress);
         }
         String name = "adapter";
         block.getAdapters().register(name, adapter);
         try (AdapterLease lease = block.getAdapters().acquire(name)) {
-            return compare(block, golden, lease.getSlot(), progress);
+            return GoldenRun.compare(block, golden, lease.getSlot(), progress);
         }
-    }
-
-    private static Comparison compare(
-            CausalLanguageModel block, Golden golden, int slot, Progress progress) {
-        Comparison comparison = new Comparison();
-        for (int row = 0; row < golden.batch(); ++row) {
-            progress.update("row %d of %d", row + 1, golden.batch());
-            try (NDManager manager = block.getLoraContext().getManager().newSubManager();
-                    KvCache cache = block.newKvCache(manager)) {
-                ForwardStep step =
-                        ForwardStep.builder()
-                                .addSequence(cache, slot, golden.tokens(row))
-                                .optAllPositions(true)
-                                .build();
-                NDArray logits = block.forward(manager, step);
-                comparison.add(logits.toFloatArray(), golden.logits(row), golden.vocabulary());
-            }
-        }
-        return comparison;
     }
 
     private int report(Comparison comparison, PrintWriter out) {
@@ -161,17 +136,11 @@ final class VerifyCommand implements Callable<Integer> {
                 comparison.sameTop(),
                 comparison.positions(),
                 100 * comparison.sameTopShare());
-        boolean passes;
-        String criterion;
-        if (tolerance == null && options.rounds()) {
-            passes = comparison.relativeRmsError() <= DEFAULT_RMS_TOLERANCE;
-            criterion = "RMS error at most 2 % of the standard deviation";
-        } else {
-            double limit = tolerance == null ? DEFAULT_TOLERANCE : tolerance;
-            passes = comparison.largestAbsolute() <= limit;
-            criterion = "absolute difference at most " + limit;
-        }
-        out.printf("%s the tolerance (%s)%n", passes ? "within" : "BEYOND", criterion);
-        return passes ? 0 : DjlLora.EXIT_DIFFERS;
+        GoldenRun.Verdict verdict =
+                GoldenRun.judge(comparison, Optional.ofNullable(tolerance), options.rounds());
+        out.printf(
+                "%s the tolerance (%s)%n",
+                verdict.passes() ? "within" : "BEYOND", verdict.criterion());
+        return verdict.passes() ? 0 : DjlLora.EXIT_DIFFERS;
     }
 }

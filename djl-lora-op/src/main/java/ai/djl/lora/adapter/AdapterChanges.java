@@ -143,6 +143,8 @@ public final class AdapterChanges {
 
         private final Map<String, LinearChange> linears = new LinkedHashMap<>();
         private final Map<String, HostTensor> norms = new LinkedHashMap<>();
+        private final Map<String, LinearChange.Builder> partial = new LinkedHashMap<>();
+        private EmbeddingChange.Builder partialEmbedding;
         private EmbeddingChange embedding;
         private HostTensor prompt;
         private HostTensor prefix;
@@ -162,6 +164,30 @@ public final class AdapterChanges {
                 throw new IllegalArgumentException("Module " + module + " is changed twice");
             }
             return this;
+        }
+
+        /**
+         * Returns what collects the change of a linear layer, where several parts of an adapter
+         * make it.
+         *
+         * @param module the layer's name
+         * @return the layer's builder, the same for each call
+         */
+        public LinearChange.Builder linear(String module) {
+            return partial.computeIfAbsent(module, name -> new LinearChange.Builder());
+        }
+
+        /**
+         * Returns what collects the change of the embedding, where several parts of an adapter make
+         * it.
+         *
+         * @return the embedding's builder, the same for each call
+         */
+        public EmbeddingChange.Builder embedding() {
+            if (partialEmbedding == null) {
+                partialEmbedding = new EmbeddingChange.Builder();
+            }
+            return partialEmbedding;
         }
 
         /**
@@ -228,6 +254,11 @@ public final class AdapterChanges {
          * @return the changes
          */
         public AdapterChanges build() {
+            partial.forEach((module, change) -> addLinear(module, change.build()));
+            partial.clear();
+            if (partialEmbedding != null) {
+                embedding = partialEmbedding.build();
+            }
             return new AdapterChanges(this);
         }
     }

@@ -18,7 +18,7 @@ import java.util.regex.PatternSyntaxException;
  * within a lifetime. Each match may therefore look at a module's name only so often; a published
  * expression does so a few thousand times.
  */
-final class BoundedPattern {
+public final class BoundedPattern {
 
     private static final int MAX_LENGTH = 4096;
     private static final int MAX_LOOKS = 1_000_000;
@@ -33,8 +33,9 @@ final class BoundedPattern {
      * @param expression what the field holds
      * @param before what PEFT puts before it
      * @param after what PEFT puts behind it
+     * @throws LoraConfigurationException if it is no regular expression, or too long for one
      */
-    BoundedPattern(String where, String expression, String before, String after) {
+    public BoundedPattern(String where, String expression, String before, String after) {
         this.where = where + ": the expression " + Message.quote(expression);
         if (expression.length() > MAX_LENGTH) {
             throw new LoraConfigurationException(
@@ -55,13 +56,25 @@ final class BoundedPattern {
         }
     }
 
-    /** Returns whether the expression matches the whole name, as Python's {@code re.fullmatch}. */
-    boolean matchesAll(String name) {
+    /**
+     * Returns whether the expression matches the whole name, as Python's {@code re.fullmatch}.
+     *
+     * @param name the name
+     * @return whether it does
+     * @throws LoraConfigurationException if that takes too long
+     */
+    public boolean matchesAll(String name) {
         return run(name, Matcher::matches).isPresent();
     }
 
-    /** Returns the match from the name's start, as Python's {@code re.match}. */
-    Optional<Matcher> matchStart(String name) {
+    /**
+     * Returns the match from the name's start, as Python's {@code re.match}.
+     *
+     * @param name the name
+     * @return the match, or empty
+     * @throws LoraConfigurationException if it takes too long
+     */
+    public Optional<Matcher> matchStart(String name) {
         return run(name, Matcher::lookingAt);
     }
 

@@ -19,4 +19,55 @@ import ai.djl.lora.tensor.HostTensor;
  * @param weight what replaces the whole table [vocabulary, hidden], in the embedding alone; or null
  */
 public record EmbeddingChange(
-        LoraWeights product, int[] tokens, HostTensor rows, HostTensor weight) {}
+        LoraWeights product, int[] tokens, HostTensor rows, HostTensor weight) {
+
+    /** Collects what several parts of an adapter do to the embedding. */
+    public static final class Builder {
+
+        private LoraWeights product;
+        private int[] tokens = {};
+        private HostTensor rows;
+        private HostTensor weight;
+
+        Builder() {}
+
+        /**
+         * Sets the low-rank product.
+         *
+         * @param product A [rank, vocabulary] and B [hidden, rank]
+         * @return this builder
+         */
+        public Builder optProduct(LoraWeights product) {
+            this.product = product;
+            return this;
+        }
+
+        /**
+         * Sets the rows that replace those of some tokens.
+         *
+         * @param tokens the tokens, each once
+         * @param rows [tokens, hidden]
+         * @return this builder
+         */
+        public Builder optRows(int[] tokens, HostTensor rows) {
+            this.tokens = tokens.clone();
+            this.rows = rows;
+            return this;
+        }
+
+        /**
+         * Sets what replaces the whole table.
+         *
+         * @param weight [vocabulary, hidden]
+         * @return this builder
+         */
+        public Builder optWeight(HostTensor weight) {
+            this.weight = weight;
+            return this;
+        }
+
+        EmbeddingChange build() {
+            return new EmbeddingChange(product, tokens, rows, weight);
+        }
+    }
+}

@@ -4,6 +4,8 @@
 package ai.djl.lora.adapter;
 
 import ai.djl.lora.tensor.HostTensor;
+import java.util.LinkedHashSet;
+import java.util.Set;
 
 /**
  * What an adapter does to one linear layer, whatever the method by which it was trained:
@@ -60,5 +62,120 @@ public record LinearChange(
                 && bias == null
                 && shift == null
                 && weight == null;
+    }
+
+    /** Collects what several parts of an adapter do to one layer. */
+    public static final class Builder {
+
+        private final Set<String> variants = new LinkedHashSet<>();
+        private LoraWeights product;
+        private HostTensor magnitude;
+        private HostTensor outputScale;
+        private HostTensor inputScale;
+        private HostTensor bias;
+        private HostTensor shift;
+        private HostTensor weight;
+
+        Builder() {}
+
+        /**
+         * Adds a method's name.
+         *
+         * @param variant the name as reports call it
+         * @return this builder
+         */
+        public Builder addVariant(String variant) {
+            variants.add(variant);
+            return this;
+        }
+
+        /**
+         * Sets the low-rank product.
+         *
+         * @param product the product
+         * @return this builder
+         */
+        public Builder optProduct(LoraWeights product) {
+            this.product = product;
+            return this;
+        }
+
+        /**
+         * Sets DoRA's magnitudes.
+         *
+         * @param magnitude [out]
+         * @return this builder
+         */
+        public Builder optMagnitude(HostTensor magnitude) {
+            this.magnitude = magnitude;
+            return this;
+        }
+
+        /**
+         * Sets the factors of the output.
+         *
+         * @param outputScale [out]
+         * @return this builder
+         */
+        public Builder optOutputScale(HostTensor outputScale) {
+            this.outputScale = outputScale;
+            return this;
+        }
+
+        /**
+         * Sets the factors of the input.
+         *
+         * @param inputScale [in]
+         * @return this builder
+         */
+        public Builder optInputScale(HostTensor inputScale) {
+            this.inputScale = inputScale;
+            return this;
+        }
+
+        /**
+         * Sets what replaces the layer's bias.
+         *
+         * @param bias [out]
+         * @return this builder
+         */
+        public Builder optBias(HostTensor bias) {
+            this.bias = bias;
+            return this;
+        }
+
+        /**
+         * Sets what is added to the bias.
+         *
+         * @param shift [out]
+         * @return this builder
+         */
+        public Builder optShift(HostTensor shift) {
+            this.shift = shift;
+            return this;
+        }
+
+        /**
+         * Sets what replaces the layer's weight.
+         *
+         * @param weight [out, in]
+         * @return this builder
+         */
+        public Builder optWeight(HostTensor weight) {
+            this.weight = weight;
+            return this;
+        }
+
+        LinearChange build() {
+            return new LinearChange(
+                    String.join(", ", variants),
+                    product,
+                    magnitude,
+                    outputScale,
+                    inputScale,
+                    bias,
+                    shift,
+                    weight);
+        }
     }
 }

@@ -6,7 +6,7 @@ package ai.djl.lora.adapter;
 import ai.djl.lora.json.Message;
 import java.nio.file.Path;
 
-/** A LoRA adapter in the host's memory, checked against the modules of a model. Immutable. */
+/** An adapter in the host's memory, checked against a model. Immutable. */
 public final class LoraAdapter {
 
     private final Path source;
@@ -18,7 +18,7 @@ public final class LoraAdapter {
     /**
      * Constructs a new {@code LoraAdapter} instance.
      *
-     * @param source the directory that it came from
+     * @param source the folder or file that it came from
      * @param config its configuration
      * @param changes what it changes, layers in the model's order
      * @param report what became of each part
@@ -28,13 +28,13 @@ public final class LoraAdapter {
         this.config = config;
         this.changes = changes;
         this.report = report;
-        this.revision = ContentHash.of(changes);
+        this.revision = report.revision().orElseThrow();
     }
 
     /**
      * Returns where the adapter came from.
      *
-     * @return the directory
+     * @return the folder or file
      */
     public Path source() {
         return source;
@@ -53,10 +53,13 @@ public final class LoraAdapter {
      * Returns the name of this content: a SHA-256 over everything that changes what the adapter
      * computes.
      *
-     * <p>That is for each module, sorted by name: the name, the scale as it follows from alpha,
-     * rank, their patterns and rsLoRA, and of A and B the type, the shape and the SHA-256 of the
-     * bytes. How tensors are called in the file, their order, and notes about training do not
-     * count.
+     * <p>That is the {@code peft_type}; of each tensor, sorted by name, the name without {@code
+     * base_model.model.} and without an adapter's name, the type, the shape and the SHA-256 of the
+     * bytes; and what follows from the configuration: the scale of each module, as alpha, rank,
+     * their patterns and rsLoRA make it, trained tokens, invocation tokens and what else a method
+     * takes from there. The same content has the same revision in every format that keeps it bit
+     * for bit. How tensors are called in the file, their order, which model the adapter is laid
+     * beside, and notes about training do not count.
      *
      * @return 64 hexadecimal digits
      */

@@ -18,8 +18,9 @@ import java.util.function.Predicate;
 import java.util.regex.Matcher;
 
 /**
- * Which modules a PEFT configuration adapts: {@code target_modules}, less {@code exclude_modules},
- * and of a list's matches only the layers that {@code layers_to_transform} names.
+ * Which modules a PEFT configuration adapts: {@code target_modules}, less {@code exclude_modules}
+ * and what {@code modules_to_save} names, and of a list's matches only the layers that {@code
+ * layers_to_transform} names.
  *
  * <p>The rules are those of PEFT 0.18 ({@code check_target_module_exists} in {@code
  * tuners/tuners_utils.py}): a string must match a module's whole name as a regular expression; a
@@ -28,25 +29,32 @@ import java.util.regex.Matcher;
  * number of a layer is that behind the last name that has one, or behind a name that {@code
  * layers_pattern} matches; it does not restrict an entry that is a module's full name.
  */
-final class TargetModules {
+public final class TargetModules {
 
     private static final String ALL_LINEAR = "all-linear";
+
+    /** How many expressions each module's name is held against. */
+    private static final int MAX_PATTERNS = 1024;
+
     private static final String EXPECTED = "a string or a list of strings";
 
     /** The name that transformers gives the output layer of its causal language models. */
     private static final String OUTPUT_LAYER = "lm_head";
 
     private final boolean specified;
+    private final boolean linearsOnly;
     private final Set<String> names;
     private final Predicate<String> included;
     private final Predicate<String> excluded;
 
     private TargetModules(
             boolean specified,
+            boolean linearsOnly,
             Set<String> names,
             Predicate<String> included,
             Predicate<String> excluded) {
         this.specified = specified;
+        this.linearsOnly = linearsOnly;
         this.names = names;
         this.included = included;
         this.excluded = excluded;
@@ -57,13 +65,14 @@ final class TargetModules {
      *
      * @param fields the configuration
      * @return the choice
+     * @throws LoraConfigurationException if a field is not what it must be
      */
-    static TargetModules read(ConfigFields fields) {
+    public static TargetModules read(ConfigFields fields) {
         Optional<JsonElement> target = fields.value("target_modules");
-        Predicate<String> excluded = readExcluded(fields);
+        Predicate<String> excluded = readExcluded(fields).or(readSaved(fields));
         Optional<Predicate<String>> layers = readLayers(fields);
         if (target.isEmpty()) {
-            return new TargetModules(false, Set.of(), name -> true, excluded);
+            return new TargetModules(false, false, Set.of(), name -> true, excluded);
         }
         if (target.get() instanceof JsonArray array) {
             Set<String> names =
@@ -73,7 +82,7 @@ final class TargetModules {
                     name ->
                             names.contains(name)
                                     || (endsInOneOf(names, name) && inLayers.test(name));
-            return new TargetModules(true, names, included, excluded);
+            return new TargetModules(true, false, names, included, excluded);
         }
         String expression = fields.text("target_modules").orElseThrow();
         if (layers.isPresent()) {
@@ -84,25 +93,55 @@ final class TargetModules {
         }
         if (ALL_LINEAR.equalsIgnoreCase(expression)) {
             return new TargetModules(
-                    true, Set.of(), name -> !OUTPUT_LAYER.equals(lastSegment(name)), excluded);
+                    true,
+                    true,
+                    Set.of(),
+                    name -> !OUTPUT_LAYER.equals(lastSegment(name)),
+                    excluded);
         }
         BoundedPattern pattern =
                 new BoundedPattern(fields.where("target_modules"), expression, "", "");
-        return new TargetModules(true, Set.of(), pattern::matchesAll, excluded);
+        return new TargetModules(true, false, Set.of(), pattern::matchesAll, excluded);
     }
 
-    /** Returns whether the configuration says which modules it adapts. */
-    boolean isSpecified() {
+    /**
+     * Returns whether the configuration says which modules it adapts.
+     *
+     * @return whether it does
+     */
+    public boolean isSpecified() {
         return specified;
     }
 
-    /** Returns whether a module is adapted; with nothing specified, whether it may be. */
-    boolean contains(String module) {
+    /**
+     * Returns whether a linear layer is adapted.
+     *
+     * @param module the layer's name
+     * @return whether it is; with nothing specified, whether it may be
+     * @throws LoraConfigurationException if an expression takes too long to match
+     */
+    public boolean contains(String module) {
         return !excluded.test(module) && included.test(module);
     }
 
-    /** Returns the entries of a list that stand for none of the given modules. */
-    List<String> entriesWithout(Collection<String> modules) {
+    /**
+     * Returns whether an embedding is adapted.
+     *
+     * @param module its name
+     * @return whether it is; with nothing specified, whether it may be
+     * @throws LoraConfigurationException if an expression takes too long to match
+     */
+    public boolean containsEmbedding(String module) {
+        return !linearsOnly && contains(module);
+    }
+
+    /**
+     * Returns the entries of a list that stand for none of the given modules.
+     *
+     * @param modules the modules' names
+     * @return the entries; none where {@code target_modules} is no list
+     */
+    public List<String> entriesWithout(Collection<String> modules) {
         Set<String> unused = new LinkedHashSet<>(names);
         for (String module : modules) {
             unused.remove(module);
@@ -125,6 +164,24 @@ final class TargetModules {
         }
         return new BoundedPattern(fields.where("exclude_modules"), primitive.getAsString(), "", "")
                 ::matchesAll;
+    }
+
+    /**
+     * Returns what modules_to_save keeps from being adapted: PEFT takes its entries for
+     * expressions.
+     */
+    private static Predicate<String> readSaved(ConfigFields fields) {
+        List<BoundedPattern> patterns =
+                fields.textList("modules_to_save", MAX_PATTERNS).stream()
+                        .map(
+                                entry ->
+                                        new BoundedPattern(
+                                                fields.where("modules_to_save"),
+                                                entry,
+                                                "(^|.*\\.)",
+                                                "($|\\..*)"))
+                        .toList();
+        return name -> patterns.stream().anyMatch(each -> each.matchStart(name).isPresent());
     }
 
     private static Optional<Predicate<String>> readLayers(ConfigFields fields) {
@@ -152,6 +209,7 @@ final class TargetModules {
         Optional<JsonElement> value = fields.value("layers_pattern").filter(ConfigFields::isSet);
         List<String> expressions = new ArrayList<>();
         if (value.isPresent() && value.get() instanceof JsonArray array) {
+            fields.checkCount("layers_pattern", array, MAX_PATTERNS);
             expressions.addAll(fields.texts("layers_pattern", array, EXPECTED));
         } else if (value.isPresent()) {
             expressions.add(fields.text("layers_pattern").orElseThrow());

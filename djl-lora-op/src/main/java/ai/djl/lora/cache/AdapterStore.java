@@ -8,6 +8,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
@@ -65,12 +66,28 @@ public final class AdapterStore implements AutoCloseable {
      *     unsupported kind
      */
     public LoadReport register(String name, Path directory) {
+        return register(name, directory, LoadingPolicy.STRICT);
+    }
+
+    /**
+     * Loads an adapter as strictly as a policy says and makes it resident.
+     *
+     * @param name the name under which requests will ask for it
+     * @param source the adapter's folder or file; see {@link ai.djl.lora.format.AdapterFiles}
+     * @param policy how strict to be, also when the adapter is read again
+     * @return what was applied
+     * @throws LoraConfigurationException if the name is blank or taken, or a file is missing or
+     *     broken
+     * @throws ai.djl.lora.LoraException if the adapter does not fit the model or the policy, or is
+     *     of an unsupported kind
+     */
+    public LoadReport register(String name, Path source, LoadingPolicy policy) {
         reserve(name);
         try {
-            LoraAdapter adapter = AdapterLoader.load(directory, context.getModules());
+            LoraAdapter adapter = AdapterLoader.load(source, context.getLayout(), policy);
             PackedAdapter packed = AdapterPacker.pack(context, adapter);
-            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter.changes());
-            context.keepingBackend(() -> publish(name, adapter, packed, extras));
+            Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter);
+            context.keepingBackend(() -> publish(name, adapter, policy, packed, extras));
             return adapter.report();
         } finally {
             synchronized (this) {
@@ -148,6 +165,7 @@ public final class AdapterStore implements AutoCloseable {
     private void publish(
             String name,
             LoraAdapter adapter,
+            LoadingPolicy policy,
             PackedAdapter packed,
             Optional<AdapterExtras> extras) {
         int slot;
@@ -158,7 +176,7 @@ public final class AdapterStore implements AutoCloseable {
             throw e;
         }
         extras.ifPresent(extra -> context.putExtras(slot, extra));
-        publish(new ResidentAdapter(name, adapter, slot));
+        publish(new ResidentAdapter(name, adapter, policy, slot));
     }
 
     private synchronized void publish(ResidentAdapter adapter) {
@@ -271,7 +289,8 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     private LoraAdapter reload(ResidentAdapter resident) {
-        LoraAdapter adapter = AdapterLoader.load(resident.source(), context.getModules());
+        LoraAdapter adapter =
+                AdapterLoader.load(resident.source(), context.getLayout(), resident.policy());
         if (!adapter.revision().equals(resident.revision())) {
             throw new LoraCompatibilityException(
                     "Adapter \""

@@ -3,45 +3,65 @@
  */
 package ai.djl.lora.cache;
 
+import ai.djl.lora.LoraCompatibilityException;
+import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.adapter.AdapterChanges;
 import ai.djl.lora.adapter.EmbeddingChange;
 import ai.djl.lora.adapter.LinearChange;
+import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.adapter.LoraWeights;
+import ai.djl.lora.json.Message;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.tensor.HostTensor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /** Makes what an adapter changes beside the operator's part into arrays of the model's type. */
 final class ExtrasLoader {
 
-    private final LoraContext context;
-    private final NDManager manager;
+    private static final String EMBEDDING = "the embedding";
 
-    private ExtrasLoader(LoraContext context, NDManager manager) {
+    private final LoraContext context;
+    private final LoraAdapter adapter;
+    private final AdapterChanges changes;
+    private final NDManager manager;
+    private final ModelTensors tensors;
+    private final AdapterExtras.Builder extras;
+
+    private ExtrasLoader(LoraContext context, LoraAdapter adapter, NDManager manager) {
         this.context = context;
+        this.adapter = adapter;
+        this.changes = adapter.changes();
         this.manager = manager;
+        this.tensors = new ModelTensors(context, name());
+        this.extras = AdapterExtras.builder(manager);
     }
 
     /**
      * Makes the extras of an adapter.
      *
      * @param context the model's context
-     * @param changes what the adapter changes
+     * @param adapter the adapter
      * @return the extras, owned by the caller; empty where the operator's part is all
+     * @throws LoraVariantException if the adapter is an activated one and changes more than a sum
+     *     with linear layers' outputs
+     * @throws LoraCompatibilityException if the model cannot tell where an activated adapter acts,
+     *     or a finite weight is infinite in the model's type
      */
-    static Optional<AdapterExtras> load(LoraContext context, AdapterChanges changes) {
+    static Optional<AdapterExtras> load(LoraContext context, LoraAdapter adapter) {
         NDManager manager = context.getManager().newSubManager();
         boolean kept = false;
         try {
-            AdapterExtras extras = new ExtrasLoader(context, manager).load(changes);
+            AdapterExtras extras = new ExtrasLoader(context, adapter, manager).load();
             kept = !extras.isEmpty();
             return kept ? Optional.of(extras) : Optional.empty();
         } finally {
@@ -51,32 +71,114 @@ final class ExtrasLoader {
         }
     }
 
-    private AdapterExtras load(AdapterChanges changes) {
-        AdapterExtras.Builder extras = AdapterExtras.builder(manager);
+    private AdapterExtras load() {
+        checkActivation();
         for (LoraModule module : context.getModules()) {
             LinearChange change = changes.linears().get(module.name());
             if (change != null && change.inputScale() != null) {
-                extras.addInputScale(module.index(), array(change.inputScale()));
+                extras.addInputScale(module.index(), array(change.inputScale(), module.name()));
             }
-            if (change != null && change.weight() != null) {
-                extras.addWeight(module.index(), array(change.weight()));
+            NDArray base = context.getBaseWeight(module.index());
+            if (change != null && isOther(change.weight(), base)) {
+                extras.addWeight(module.index(), array(change.weight(), module.name()));
             }
         }
-        changes.norms().forEach((norm, weight) -> extras.addNorm(norm, array(weight)));
-        changes.embedding().map(this::embedding).ifPresent(extras::optEmbedding);
-        changes.prompt().map(this::array).ifPresent(extras::optPrompt);
-        changes.prefix().map(this::prefix).ifPresent(extras::optPrefix);
+        changes.norms().forEach((norm, weight) -> extras.addNorm(norm, array(weight, norm)));
+        changes.embedding().ifPresent(this::addEmbedding);
+        changes.prompt().ifPresent(prompt -> extras.optPrompt(array(prompt, "the prompt")));
+        changes.prefix().ifPresent(prefix -> extras.optPrefix(prefix(prefix)));
         return extras.optInvocationTokens(changes.invocationTokens()).build();
     }
 
-    private AdapterExtras.Embedding embedding(EmbeddingChange change) {
+    /* Rows before the invocation are the base's own, which PEFT's other changes would reach. */
+    private void checkActivation() {
+        if (changes.invocationTokens().length == 0) {
+            return;
+        }
+        boolean sum =
+                changes.norms().isEmpty()
+                        && changes.embedding().isEmpty()
+                        && changes.prompt().isEmpty()
+                        && changes.prefix().isEmpty()
+                        && changes.linears().values().stream().allMatch(ExtrasLoader::isSum);
+        if (!sum) {
+            throw new LoraVariantException(
+                    name()
+                            + ": the adapter is "
+                            + changes.variants()
+                            + "; one with invocation tokens may only add to the outputs of linear"
+                            + " layers");
+        }
+        if (context.getLayout().attention().isEmpty()) {
+            throw new LoraCompatibilityException(
+                    name()
+                            + ": the adapter acts from its invocation tokens on, which this model"
+                            + " does not look for");
+        }
+    }
+
+    private static boolean isSum(LinearChange change) {
+        return change.magnitude() == null
+                && change.outputScale() == null
+                && change.inputScale() == null
+                && change.bias() == null
+                && change.weight() == null;
+    }
+
+    /* PEFT saves the base's own weights beside adapters of the embedding and the output layer. */
+    private boolean isOther(HostTensor weight, NDArray base) {
+        return weight != null && !tensors.isEqual(weight, base);
+    }
+
+    private void addEmbedding(EmbeddingChange change) {
         LoraWeights product = change.product();
-        return new AdapterExtras.Embedding(
-                product == null ? null : array(transposed(product.a())),
-                product == null ? null : array(scaled(product.b(), product.scale())),
-                change.tokens(),
-                change.rows() == null ? null : array(change.rows()),
-                change.weight() == null ? null : array(change.weight()));
+        boolean other = isOther(change.weight(), context.getEmbeddingTable());
+        AdapterExtras.ReplacedRows replaced = change.rows() == null ? null : replaced(change);
+        if (product != null || other || replaced != null) {
+            extras.optEmbedding(
+                    new AdapterExtras.Embedding(
+                            product == null ? null : array(transposed(product.a()), EMBEDDING),
+                            product == null
+                                    ? null
+                                    : array(scaled(product.b(), product.scale()), EMBEDDING),
+                            replaced,
+                            other ? array(change.weight(), EMBEDDING) : null));
+        }
+        if (replaced != null) {
+            addTiedRows(replaced);
+        }
+    }
+
+    /** Sorts the rows, so that neighbours can be copied together. */
+    private AdapterExtras.ReplacedRows replaced(EmbeddingChange change) {
+        int[] tokens = change.tokens();
+        HostTensor rows = change.rows();
+        int[] order =
+                IntStream.range(0, tokens.length)
+                        .boxed()
+                        .sorted(Comparator.comparingInt(i -> tokens[i]))
+                        .mapToInt(Integer::intValue)
+                        .toArray();
+        int bytes = rows.data().length / tokens.length;
+        ByteBuffer sorted = ByteBuffer.allocate(rows.data().length);
+        for (int i : order) {
+            sorted.put(rows.data(), i * bytes, bytes);
+        }
+        return new AdapterExtras.ReplacedRows(
+                IntStream.of(order).map(i -> tokens[i]).toArray(),
+                array(new HostTensor(rows.type(), rows.shape(), sorted.array()), EMBEDDING));
+    }
+
+    /* An output layer with a weight of its own is not the embedding any more. */
+    private void addTiedRows(AdapterExtras.ReplacedRows replaced) {
+        String output =
+                context.getLayout().embedding().flatMap(ModelLayout.Embedding::tiedTo).orElse(null);
+        LinearChange change = changes.linears().get(output);
+        if (change == null || change.weight() == null) {
+            context.getModules().stream()
+                    .filter(module -> module.name().equals(output))
+                    .forEach(module -> extras.addWeightRows(module.index(), replaced));
+        }
     }
 
     private List<AdapterExtras.KeysValues> prefix(HostTensor prefix) {
@@ -91,7 +193,7 @@ final class ExtrasLoader {
             for (int t = 0; t < tokens; ++t) {
                 System.arraycopy(values, (t * parts + part) * row, rows, t * row, row);
             }
-            arrays.add(array(HostTensor.of(rows, tokens, shape[2], shape[3])));
+            arrays.add(array(HostTensor.of(rows, tokens, shape[2], shape[3]), "the prefix"));
         }
         List<AdapterExtras.KeysValues> layers = new ArrayList<>();
         for (int layer = 0; layer < parts / 2; ++layer) {
@@ -122,11 +224,11 @@ final class ExtrasLoader {
         return HostTensor.of(values, tensor.shape());
     }
 
-    private NDArray array(HostTensor tensor) {
-        ByteBuffer data = ByteBuffer.allocateDirect(tensor.data().length);
-        data.put(tensor.data()).flip();
-        return context.getOps()
-                .fromBuffer(
-                        manager, data, tensor.type(), context.getType(), new Shape(tensor.shape()));
+    private NDArray array(HostTensor tensor, String part) {
+        return tensors.array(manager, tensor, part);
+    }
+
+    private String name() {
+        return Message.oneLine(adapter.source().toString());
     }
 }

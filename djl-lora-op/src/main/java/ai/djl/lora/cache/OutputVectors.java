@@ -9,10 +9,12 @@ import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.lora.tensor.ElementType;
+import ai.djl.lora.tensor.HostTensor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import java.util.Arrays;
 
 /**
  * Works out what an adapter multiplies a layer's outputs with and what it adds to them, where that
@@ -31,10 +33,15 @@ final class OutputVectors {
 
     /** Returns the factors of the outputs [out], or null where there are none. */
     float[] outScale(LoraModule module, LinearChange change) {
-        if (change.magnitude() != null) {
-            return magnitudeOverNorm(module, change);
+        float[] scale = change.outputScale() == null ? null : change.outputScale().toFloats();
+        if (change.magnitude() == null) {
+            return scale;
         }
-        return change.outputScale() == null ? null : change.outputScale().toFloats();
+        float[] result = magnitudeOverNorm(module, change);
+        for (int i = 0; scale != null && i < result.length; ++i) {
+            result[i] *= scale[i];
+        }
+        return result;
     }
 
     /** Returns what stands in place of the layer's own bias [out], or null where that stays. */
@@ -47,17 +54,17 @@ final class OutputVectors {
             return null;
         }
         float[] result = bias == null ? new float[module.outFeatures()] : bias;
+        if (change.shift() != null) {
+            float[] shift = change.shift().toFloats();
+            for (int i = 0; i < result.length; ++i) {
+                result[i] += shift[i];
+            }
+        }
         if (change.outputScale() != null) {
             // IA3 scales a layer's output with its bias in it
             float[] scale = change.outputScale().toFloats();
             for (int i = 0; i < result.length; ++i) {
                 result[i] *= scale[i];
-            }
-        }
-        if (change.shift() != null) {
-            float[] shift = change.shift().toFloats();
-            for (int i = 0; i < result.length; ++i) {
-                result[i] += shift[i];
             }
         }
         return result;
@@ -76,8 +83,6 @@ final class OutputVectors {
     /* A few rows of W at a time: a whole weight in float32 may be larger than the adapter. */
     private float[] magnitudeOverNorm(LoraModule module, LinearChange change) {
         float[] result = change.magnitude().toFloats();
-        NDArray weight = context.getBaseWeight(module.index());
-        TensorOps ops = context.getOps();
         LoraWeights product = change.product();
         int out = module.outFeatures();
         int in = module.inFeatures();
@@ -89,9 +94,12 @@ final class OutputVectors {
             for (int from = 0; from < out; from += rows) {
                 int to = Math.min(out, from + rows);
                 try (NDManager chunk = manager.newSubManager()) {
-                    NDArray part = ops.rows(weight, from, to);
-                    part.attach(chunk);
-                    NDArray wide = ops.toType(part, ElementType.FLOAT32);
+                    NDArray wide =
+                            change.weight() == null
+                                    ? baseRows(module, from, to)
+                                    : manager.create(
+                                            floats(change.weight(), from * in, to * in),
+                                            new Shape(to - from, in));
                     wide.attach(chunk);
                     NDArray scaled = b.get(from + ":" + to);
                     scaled.attach(chunk);
@@ -105,5 +113,18 @@ final class OutputVectors {
             }
         }
         return result;
+    }
+
+    private NDArray baseRows(LoraModule module, int from, int to) {
+        TensorOps ops = context.getOps();
+        try (NDArray part = ops.rows(context.getBaseWeight(module.index()), from, to)) {
+            return ops.toType(part, ElementType.FLOAT32);
+        }
+    }
+
+    private static float[] floats(HostTensor tensor, int from, int to) {
+        int bytes = tensor.type().bytes();
+        byte[] part = Arrays.copyOfRange(tensor.data(), from * bytes, to * bytes);
+        return new HostTensor(tensor.type(), new long[] {to - from}, part).toFloats();
     }
 }

@@ -4,6 +4,7 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import java.nio.file.Path;
 
@@ -13,6 +14,7 @@ final class ResidentAdapter {
     private final String name;
     private final Path source;
     private final String revision;
+    private final LoadingPolicy policy;
     private final int slot;
     private final LoadReport report;
     private final boolean stackable;
@@ -20,10 +22,11 @@ final class ResidentAdapter {
     private int leases;
     private boolean retired;
 
-    ResidentAdapter(String name, LoraAdapter adapter, int slot) {
+    ResidentAdapter(String name, LoraAdapter adapter, LoadingPolicy policy, int slot) {
         this.name = name;
         this.source = adapter.source();
         this.revision = adapter.revision();
+        this.policy = policy;
         this.slot = slot;
         this.report = adapter.report();
         this.stackable = adapter.changes().isStackable();
@@ -40,6 +43,11 @@ final class ResidentAdapter {
 
     String revision() {
         return revision;
+    }
+
+    /** Returns how strict to be when the adapter is read again. */
+    LoadingPolicy policy() {
+        return policy;
     }
 
     int slot() {

@@ -13,6 +13,8 @@ public final class Message {
 
     private static final int MAX_QUOTED = 120;
 
+    private static final int MAX_BRIEF = 300;
+
     private Message() {}
 
     /**
@@ -27,6 +29,20 @@ public final class Message {
                         ? text
                         : text.substring(0, MAX_QUOTED) + "... (" + text.length() + " characters)";
         return '"' + oneLine(shown) + '"';
+    }
+
+    /**
+     * Returns what somebody else's failure says, shortened to about 300 characters: a library's
+     * message may quote as much of a file as the file has to offer.
+     *
+     * @param failure the failure
+     * @return what to show, on one line
+     */
+    public static String brief(Throwable failure) {
+        // the message alone may be no more than a file's name
+        String name = failure.getClass().getSimpleName();
+        String text = failure.getMessage() == null ? name : name + ": " + failure.getMessage();
+        return oneLine(text.length() <= MAX_BRIEF ? text : text.substring(0, MAX_BRIEF) + "...");
     }
 
     /**

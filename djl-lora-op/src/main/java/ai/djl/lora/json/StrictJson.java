@@ -35,6 +35,9 @@ public final class StrictJson {
     /** How deep a document may nest; what this project reads nests three or four deep. */
     private static final int MAX_DEPTH = 64;
 
+    /** A complaint ends with names of the document, which may be as long as they like. */
+    private static final int MAX_COMPLAINT = 300;
+
     private StrictJson() {}
 
     /**
@@ -150,8 +153,13 @@ public final class StrictJson {
     public static String firstLine(IOException failure) {
         String message = String.valueOf(failure.getMessage());
         String line = message.lines().findFirst().orElse("");
-        int advice = line.indexOf("Use JsonReader.setStrictness(Strictness.LENIENT)");
-        return advice < 0 ? line : "malformed" + line.substring(line.indexOf(" at ", advice));
+        if (line.length() > MAX_COMPLAINT) {
+            line = line.substring(0, MAX_COMPLAINT) + "...";
+        }
+        // at the start alone: further on, a line may hold a name of the document
+        return line.startsWith("Use JsonReader.setStrictness(Strictness.LENIENT)")
+                ? "malformed" + line.substring(line.indexOf(" at "))
+                : line;
     }
 
     private static JsonObject readObject(JsonReader reader, String source, String path, int depth)

@@ -10,6 +10,7 @@ import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.ResolvedPlan;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
@@ -53,6 +54,11 @@ public final class LoraLinear extends AbstractBlock {
      * @param bias [out], of the context's type, or null
      */
     public LoraLinear(LoraContext context, String name, NDArray weight, NDArray bias) {
+        this(context, name, weight, bias, false);
+    }
+
+    private LoraLinear(
+            LoraContext context, String name, NDArray weight, NDArray bias, boolean shared) {
         super(VERSION);
         Shape shape = weight.getShape();
         if (shape.dimension() != 2) {
@@ -72,6 +78,25 @@ public final class LoraLinear extends AbstractBlock {
         this.module = context.addModule(name, weight, bias);
         this.weight = parameter("weight", Parameter.Type.WEIGHT, weight);
         this.bias = bias == null ? null : parameter("bias", Parameter.Type.BIAS, bias);
+        if (!shared) {
+            addParameter(this.weight);
+        }
+        if (this.bias != null) {
+            addParameter(this.bias);
+        }
+    }
+
+    /**
+     * Makes a layer whose weight is another block's, such as an output layer tied to the embedding.
+     *
+     * @param context what the model's adapted layers share
+     * @param name the layer's path in the checkpoint, without {@code .weight}
+     * @param weight [out, in], of the context's type; a parameter of the other block alone, which
+     *     frees it
+     * @return the layer, without parameters
+     */
+    public static LoraLinear sharing(LoraContext context, String name, NDArray weight) {
+        return new LoraLinear(context, name, weight, null, true);
     }
 
     /**
@@ -91,14 +116,9 @@ public final class LoraLinear extends AbstractBlock {
                 context, name, linear.getDirectParameters().get("weight").getArray(), bias);
     }
 
-    private Parameter parameter(String name, Parameter.Type type, NDArray array) {
+    private static Parameter parameter(String name, Parameter.Type type, NDArray array) {
         Parameter parameter =
-                addParameter(
-                        Parameter.builder()
-                                .setName(name)
-                                .setType(type)
-                                .optRequiresGrad(false)
-                                .build());
+                Parameter.builder().setName(name).setType(type).optRequiresGrad(false).build();
         parameter.setArray(array);
         return parameter;
     }
@@ -120,6 +140,17 @@ public final class LoraLinear extends AbstractBlock {
      * @return [rows, out], attached to x's manager
      */
     public NDArray forward(NDArray x, BatchPlan plan) {
+        return forward(x, context.resolve(plan));
+    }
+
+    /**
+     * Applies the layer and the adapters of a step.
+     *
+     * @param x [rows, in]
+     * @param plan which rows use which adapter, resolved by this layer's context
+     * @return [rows, out], attached to x's manager
+     */
+    public NDArray forward(NDArray x, ResolvedPlan plan) {
         return apply(x, weight.getArray(), bias == null ? null : bias.getArray(), plan);
     }
 
@@ -128,16 +159,13 @@ public final class LoraLinear extends AbstractBlock {
      * values, so that the adapters' parts for all of them are applied in one call.
      *
      * @param x [rows, in]
-     * @param plan which rows use which adapters; null for the base model alone
+     * @param plan which rows use which adapters, resolved by the layers' context
      * @param layers the layers, all of one model
      * @return for each layer [rows, out], attached to x's manager
      */
-    public static NDArray[] forwardAll(NDArray x, BatchPlan plan, LoraLinear... layers) {
+    public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
         boolean alone =
-                plan == null
-                        || plan.isBaseOnly()
-                        || layers[0].context.hasExtras(plan)
-                        || Arrays.stream(layers).anyMatch(layer -> layer.merged != null);
+                plan.isBaseOnly() || Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan));
         if (alone) {
             return Arrays.stream(layers)
                     .map(layer -> layer.forward(x, plan))
@@ -152,41 +180,46 @@ public final class LoraLinear extends AbstractBlock {
             bases[i] = context.getOps().linear(x, layers[i].weight.getArray());
             biases[i] = layers[i].bias == null ? null : layers[i].bias.getArray();
         }
-        return context.getTable().applyGroup(modules, x, bases, biases, plan);
+        return context.getTable().applyGroup(modules, x, bases, biases, plan.plan());
     }
 
-    private NDArray apply(NDArray x, NDArray w, NDArray b, BatchPlan plan) {
+    private boolean needsCare(ResolvedPlan plan) {
+        return merged != null || plan.changesLinear(module.index());
+    }
+
+    private NDArray apply(NDArray x, NDArray w, NDArray b, ResolvedPlan plan) {
         Merged adapter = merged;
         if (adapter != null) {
-            adapter.requireNoOther(module, plan);
+            adapter.requireNoOther(module, plan.plan());
             NDArray y = context.getOps().linear(x, adapter.weight);
             return b == null ? y : y.addi(b);
         }
-        if (plan == null || plan.isBaseOnly()) {
+        if (plan.isBaseOnly()) {
             NDArray base = context.getOps().linear(x, w);
             return b == null ? base : base.addi(b);
         }
-        NDArray input = context.hasExtras(plan) ? scaledInput(x, plan) : x;
-        NDArray base = context.getOps().linear(input, w);
-        if (context.hasExtras(plan)) {
+        NDArray input = x;
+        NDArray base;
+        if (plan.changesLinear(module.index())) {
+            input = scaledInput(x, plan);
+            base = context.getOps().linear(input, w);
             replaceBase(input, base, plan);
+        } else {
+            base = context.getOps().linear(x, w);
         }
-        return context.getTable().apply(module.index(), input, base, b, plan);
+        return context.getTable().apply(module.index(), input, base, b, plan.plan());
     }
 
     /** Returns x with the rows scaled whose adapters scale this layer's input. */
-    private NDArray scaledInput(NDArray x, BatchPlan plan) {
-        TensorOps ops = context.getOps();
-        long[] starts = plan.segmentStarts();
+    private NDArray scaledInput(NDArray x, ResolvedPlan plan) {
         NDArray result = x;
-        for (int s = 0; s < plan.segments(); ++s) {
-            AdapterExtras extras = context.extrasOf(plan.mix(s));
-            NDArray scale = extras == null ? null : extras.inputScale(module.index());
+        for (ResolvedPlan.Part part : plan.parts()) {
+            NDArray scale = part.extras().inputScale(module.index());
             if (scale != null) {
                 if (result == x) {
                     result = x.duplicate();
                 }
-                try (NDArray rows = ops.rows(result, starts[s], starts[s + 1])) {
+                try (NDArray rows = context.getOps().rows(result, part.from(), part.to())) {
                     rows.muli(scale);
                 }
             }
@@ -195,17 +228,43 @@ public final class LoraLinear extends AbstractBlock {
     }
 
     /** Puts other weights' products in the place of rows whose adapters replace this layer's. */
-    private void replaceBase(NDArray x, NDArray base, BatchPlan plan) {
+    private void replaceBase(NDArray x, NDArray base, ResolvedPlan plan) {
         TensorOps ops = context.getOps();
-        long[] starts = plan.segmentStarts();
-        for (int s = 0; s < plan.segments(); ++s) {
-            AdapterExtras extras = context.extrasOf(plan.mix(s));
-            NDArray other = extras == null ? null : extras.weight(module.index());
+        for (ResolvedPlan.Part part : plan.parts()) {
+            NDArray other = part.extras().weight(module.index());
             if (other != null) {
-                try (NDArray rows = ops.rows(x, starts[s], starts[s + 1]);
+                try (NDArray rows = ops.rows(x, part.from(), part.to());
                         NDArray product = ops.linear(rows, other)) {
-                    ops.copyRows(base, starts[s], product);
+                    ops.copyRows(base, part.from(), product);
                 }
+            }
+            AdapterExtras.ReplacedRows replaced = part.extras().weightRows(module.index());
+            if (replaced != null) {
+                replaceOutputs(x, base, part, replaced);
+            }
+        }
+    }
+
+    /* Rows of the weight are columns of the product. */
+    private void replaceOutputs(
+            NDArray x, NDArray base, ResolvedPlan.Part part, AdapterExtras.ReplacedRows replaced) {
+        TensorOps ops = context.getOps();
+        int[] outputs = replaced.indices();
+        try (NDArray rows = ops.rows(x, part.from(), part.to());
+                NDArray product = ops.linear(rows, replaced.values());
+                NDArray columns = product.transpose();
+                NDArray target = ops.rows(base, part.from(), part.to());
+                NDArray targetColumns = target.transpose()) {
+            int from = 0;
+            while (from < outputs.length) {
+                int to = from + 1;
+                while (to < outputs.length && outputs[to] == outputs[to - 1] + 1) {
+                    ++to;
+                }
+                try (NDArray run = ops.rows(columns, from, to)) {
+                    ops.copyRows(targetColumns, outputs[from], run);
+                }
+                from = to;
             }
         }
     }
@@ -273,7 +332,7 @@ public final class LoraLinear extends AbstractBlock {
                         rows,
                         parameterStore.getValue(weight, x.getDevice(), false),
                         parameterStore.getValue(bias, x.getDevice(), false),
-                        plan);
+                        context.resolve(plan));
         return new NDList(y.reshape(outputShape(shape)));
     }
 

@@ -6,6 +6,7 @@ package ai.djl.lora.op;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +22,7 @@ public final class AdapterExtras implements AutoCloseable {
     private final NDManager manager;
     private final Map<Integer, NDArray> inputScales;
     private final Map<Integer, NDArray> weights;
+    private final Map<Integer, ReplacedRows> weightRows;
     private final Map<String, NDArray> norms;
     private final Embedding embedding;
     private final NDArray prompt;
@@ -31,6 +33,7 @@ public final class AdapterExtras implements AutoCloseable {
         manager = builder.manager;
         inputScales = Map.copyOf(builder.inputScales);
         weights = Map.copyOf(builder.weights);
+        weightRows = Map.copyOf(builder.weightRows);
         norms = Map.copyOf(builder.norms);
         embedding = builder.embedding;
         prompt = builder.prompt;
@@ -66,6 +69,28 @@ public final class AdapterExtras implements AutoCloseable {
      */
     public NDArray weight(int module) {
         return weights.get(module);
+    }
+
+    /**
+     * Returns what replaces some rows of a layer's weight, and so some of its outputs.
+     *
+     * @param module the layer's index
+     * @return the rows, or null
+     */
+    public ReplacedRows weightRows(int module) {
+        return weightRows.get(module);
+    }
+
+    /**
+     * Returns whether the input or the weight of a linear layer is another one.
+     *
+     * @param module the layer's index
+     * @return whether the layer must look
+     */
+    public boolean changesLinear(int module) {
+        return inputScales.containsKey(module)
+                || weights.containsKey(module)
+                || weightRows.containsKey(module);
     }
 
     /**
@@ -106,16 +131,30 @@ public final class AdapterExtras implements AutoCloseable {
     }
 
     /**
+     * Returns how many virtual tokens {@link #prompt} has.
+     *
+     * @return the number of tokens that a sequence is longer by in its first step
+     */
+    public int promptTokens() {
+        return prompt == null ? 0 : Math.toIntExact(prompt.getShape().get(0));
+    }
+
+    /**
+     * Returns how many virtual tokens {@link #prefix} has.
+     *
+     * @return the number of positions that are in the cache before a sequence's first step
+     */
+    public int prefixTokens() {
+        return prefix.isEmpty() ? 0 : Math.toIntExact(prefix.get(0).keys().getShape().get(0));
+    }
+
+    /**
      * Returns how many positions a sequence of this adapter has before its first token.
      *
      * @return the number of virtual tokens
      */
     public int virtualTokens() {
-        long tokens = prompt == null ? 0 : prompt.getShape().get(0);
-        if (!prefix.isEmpty()) {
-            tokens += prefix.get(0).keys().getShape().get(0);
-        }
-        return Math.toIntExact(tokens);
+        return promptTokens() + prefixTokens();
     }
 
     /**
@@ -128,6 +167,38 @@ public final class AdapterExtras implements AutoCloseable {
     }
 
     /**
+     * Returns from which of a sequence's tokens on the adapter acts.
+     *
+     * <p>As in PEFT ({@code peft/tuners/lora/variants.py}) that is the first token of the last
+     * occurrence of the invocation tokens, where occurrences may overlap.
+     *
+     * @param tokens the tokens with which the sequence starts to use the adapter
+     * @return 0 where the adapter always acts; -1 where the invocation tokens do not occur
+     */
+    public int activeFrom(int... tokens) {
+        int length = invocationTokens.length;
+        if (length == 0) {
+            return 0;
+        }
+        int from = tokens.length - length;
+        while (from >= 0
+                && !Arrays.equals(invocationTokens, 0, length, tokens, from, from + length)) {
+            --from;
+        }
+        return Math.max(from, -1);
+    }
+
+    /**
+     * Returns whether a sequence has to be begun with this adapter: there are virtual tokens before
+     * its first, or tokens that switch the adapter on.
+     *
+     * @return whether the adapter acts on whole sequences
+     */
+    public boolean actsOnSequences() {
+        return prompt != null || !prefix.isEmpty() || invocationTokens.length > 0;
+    }
+
+    /**
      * Returns whether there is nothing here.
      *
      * @return whether the operator's part is all
@@ -135,11 +206,10 @@ public final class AdapterExtras implements AutoCloseable {
     public boolean isEmpty() {
         return inputScales.isEmpty()
                 && weights.isEmpty()
+                && weightRows.isEmpty()
                 && norms.isEmpty()
                 && embedding == null
-                && prompt == null
-                && prefix.isEmpty()
-                && invocationTokens.length == 0;
+                && !actsOnSequences();
     }
 
     /** Frees the arrays. */
@@ -153,12 +223,63 @@ public final class AdapterExtras implements AutoCloseable {
      *
      * @param lookup A's columns as rows [vocabulary, rank], or null
      * @param product B [hidden, rank], times the scale; null where {@code lookup} is
-     * @param tokens the tokens whose rows are replaced
-     * @param rows what replaces them [tokens, hidden], or null
+     * @param replaced the tokens whose rows are replaced, or null
      * @param weight what replaces the table [vocabulary, hidden], or null
      */
     public record Embedding(
-            NDArray lookup, NDArray product, int[] tokens, NDArray rows, NDArray weight) {}
+            NDArray lookup, NDArray product, ReplacedRows replaced, NDArray weight) {}
+
+    /** Some rows of a matrix and what replaces them. */
+    public static final class ReplacedRows {
+
+        private final int[] indices;
+        private final NDArray values;
+
+        /**
+         * Constructs a new {@code ReplacedRows} instance.
+         *
+         * @param indices the rows, ascending
+         * @param values what replaces them [indices, columns]
+         */
+        public ReplacedRows(int[] indices, NDArray values) {
+            for (int i = 1; i < indices.length; ++i) {
+                if (indices[i] <= indices[i - 1]) {
+                    throw new IllegalArgumentException(
+                            "Row " + indices[i] + " stands behind row " + indices[i - 1]);
+                }
+            }
+            this.indices = indices.clone();
+            this.values = values;
+        }
+
+        /**
+         * Returns the rows.
+         *
+         * @return a copy, ascending
+         */
+        public int[] indices() {
+            return indices.clone();
+        }
+
+        /**
+         * Returns what replaces the rows.
+         *
+         * @return [rows, columns], in the order of the indices
+         */
+        public NDArray values() {
+            return values;
+        }
+
+        /**
+         * Returns the place of a row among those that are replaced.
+         *
+         * @param row the row
+         * @return its place, negative where the row is not replaced
+         */
+        public int find(int row) {
+            return Arrays.binarySearch(indices, row);
+        }
+    }
 
     /**
      * A layer's part of a prefix.
@@ -174,6 +295,7 @@ public final class AdapterExtras implements AutoCloseable {
         private final NDManager manager;
         private final Map<Integer, NDArray> inputScales = new HashMap<>();
         private final Map<Integer, NDArray> weights = new HashMap<>();
+        private final Map<Integer, ReplacedRows> weightRows = new HashMap<>();
         private final Map<String, NDArray> norms = new HashMap<>();
         private final List<KeysValues> prefix = new ArrayList<>();
         private Embedding embedding;
@@ -205,6 +327,18 @@ public final class AdapterExtras implements AutoCloseable {
          */
         public Builder addWeight(int module, NDArray weight) {
             weights.put(module, weight);
+            return this;
+        }
+
+        /**
+         * Sets what replaces some rows of a layer's weight.
+         *
+         * @param module the layer's index
+         * @param rows the rows
+         * @return this builder
+         */
+        public Builder addWeightRows(int module, ReplacedRows rows) {
+            weightRows.put(module, rows);
             return this;
         }
 

@@ -45,6 +45,7 @@ public final class LoraContext implements AutoCloseable {
     private volatile AdapterType adapterType = AdapterType.MODEL;
     private volatile LoraBackend backend;
     private ModelLayout.Embedding embedding;
+    private NDArray embeddingTable;
     private ModelLayout.Attention attention;
     private AdapterTable table;
     private boolean closed;
@@ -190,10 +191,12 @@ public final class LoraContext implements AutoCloseable {
      * Sets the embedding that adapters may change.
      *
      * @param embedding the embedding
+     * @param weight its table [vocabulary, hidden], of this context's type; stays the model's
      */
-    public synchronized void setEmbedding(ModelLayout.Embedding embedding) {
+    public synchronized void setEmbedding(ModelLayout.Embedding embedding, NDArray weight) {
         requireEmptyTable(embedding.name());
         this.embedding = embedding;
+        this.embeddingTable = weight;
     }
 
     /**
@@ -226,6 +229,16 @@ public final class LoraContext implements AutoCloseable {
      */
     public synchronized NDArray getBaseWeight(int module) {
         return weights.get(module);
+    }
+
+    /**
+     * Returns the base table of the embedding.
+     *
+     * @return [vocabulary, hidden], the model's own, or null if it has none that adapters may
+     *     change
+     */
+    public synchronized NDArray getEmbeddingTable() {
+        return embeddingTable;
     }
 
     /**
@@ -271,21 +284,41 @@ public final class LoraContext implements AutoCloseable {
     }
 
     /**
-     * Returns whether any row of a step uses an adapter with extras.
+     * Finds the rows of a step whose adapters change more than the operator's part. Done once for a
+     * step, so that layers need not look for themselves.
      *
-     * @param plan the step's plan
-     * @return whether layers must look
+     * @param plan the step's plan; null for the base model alone
+     * @return the plan with the extras of its rows
+     * @throws IllegalArgumentException if an adapter with extras is weighted or part of a stack
      */
-    public boolean hasExtras(BatchPlan plan) {
-        if (extras.isEmpty()) {
-            return false;
+    public ResolvedPlan resolve(BatchPlan plan) {
+        if (plan == null || plan.isBaseOnly() || extras.isEmpty()) {
+            return new ResolvedPlan(plan, List.of());
         }
+        long[] starts = plan.sharedSegmentStarts();
+        List<ResolvedPlan.Part> parts = new ArrayList<>();
         for (int s = 0; s < plan.segments(); ++s) {
-            if (extrasOf(plan.mix(s)) != null) {
-                return true;
+            AdapterMix mix = plan.mix(s);
+            for (int i = 0; i < mix.size(); ++i) {
+                AdapterExtras extra = extras.get(mix.slot(i));
+                if (extra != null) {
+                    requireAlone(mix, i);
+                    parts.add(new ResolvedPlan.Part(starts[s], starts[s + 1], extra));
+                }
             }
         }
-        return false;
+        return new ResolvedPlan(plan, List.copyOf(parts));
+    }
+
+    /* What is replaced has no half; the operator refuses the same of its own vectors. */
+    private static void requireAlone(AdapterMix mix, int index) {
+        if (!mix.isPlain()) {
+            throw new IllegalArgumentException(
+                    "The adapter in slot "
+                            + mix.slot(index)
+                            + " changes more than linear layers' outputs; only adapters that do not"
+                            + " may be weighted or stacked");
+        }
     }
 
     /**
@@ -411,26 +444,41 @@ public final class LoraContext implements AutoCloseable {
 
     /* Whoever calls this runs alone, so that nobody but a first getTable() looks at the table. */
     private void moveTo(LoraBackend next) {
-        AdapterTable old = openTable();
-        if (old != null) {
-            AdapterTable filled = next.newTable(manager, modules, type);
-            try {
-                residents.accept(filled);
-            } catch (RuntimeException e) {
-                filled.close();
-                throw new LoraFallbackException(
-                        "Backend "
-                                + next.getName()
-                                + " cannot take over the resident adapters: "
-                                + e.getMessage(),
-                        e);
-            }
-            synchronized (this) {
-                table = filled;
-            }
-            old.close();
-        }
+        LoraBackend before = backend;
+        boolean moved = false;
+        // at once: packing an adapter takes tensor operations, in which the old backend may fail
         backend = next;
+        try {
+            moveTable(next);
+            moved = true;
+        } finally {
+            if (!moved) {
+                backend = before;
+            }
+        }
+    }
+
+    private void moveTable(LoraBackend next) {
+        AdapterTable old = openTable();
+        if (old == null) {
+            return;
+        }
+        AdapterTable filled = next.newTable(manager, modules, type);
+        try {
+            residents.accept(filled);
+        } catch (RuntimeException e) {
+            filled.close();
+            throw new LoraFallbackException(
+                    "Backend "
+                            + next.getName()
+                            + " cannot take over the resident adapters: "
+                            + e.getMessage(),
+                    e);
+        }
+        synchronized (this) {
+            table = filled;
+        }
+        old.close();
     }
 
     private synchronized AdapterTable openTable() {

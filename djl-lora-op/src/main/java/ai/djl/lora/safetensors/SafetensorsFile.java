@@ -10,12 +10,14 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,7 +37,7 @@ public final class SafetensorsFile implements AutoCloseable {
     private static final Logger logger = LoggerFactory.getLogger(SafetensorsFile.class);
 
     /** The longest header that the format allows. */
-    private static final long MAX_HEADER = 100_000_000;
+    static final long MAX_HEADER = 100_000_000;
 
     /** The JVM's largest array, by the margin that its own collections keep. */
     private static final long MAX_TENSOR = Integer.MAX_VALUE - 8L;
@@ -67,15 +69,33 @@ public final class SafetensorsFile implements AutoCloseable {
      *     safetensors file
      */
     public static SafetensorsFile open(Path file) {
+        return open(file, MAX_HEADER);
+    }
+
+    /**
+     * Opens a file whose header may have only so many bytes, and checks its header.
+     *
+     * @param file the file
+     * @param maxHeader how many bytes the header may have; the format allows 100,000,000
+     * @return the open file, to be closed by the caller
+     * @throws LoraConfigurationException if the file is missing, cannot be read or is not a whole
+     *     safetensors file
+     */
+    static SafetensorsFile open(Path file, long maxHeader) {
         String name = Message.oneLine(file.toString());
         if (Files.isDirectory(file)) {
             throw new LoraConfigurationException(name + ": expected a file, found a directory");
+        }
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            // opening a pipe would wait for whoever writes into it
+            throw new LoraConfigurationException(
+                    name + ": expected a file, found a device or a pipe");
         }
         FileChannel channel = null;
         SafetensorsFile result = null;
         try {
             channel = FileChannel.open(file, StandardOpenOption.READ);
-            result = new SafetensorsFile(file, channel, readHeader(name, channel));
+            result = new SafetensorsFile(file, channel, readHeader(name, channel, maxHeader));
             return result;
         } catch (NoSuchFileException e) {
             throw new LoraConfigurationException(name + ": there is no such file", e);
@@ -163,6 +183,36 @@ public final class SafetensorsFile implements AutoCloseable {
     }
 
     /**
+     * Hands a tensor's bytes on in pieces, in their order, so that a tensor of any size takes
+     * little memory.
+     *
+     * @param tensor a tensor of this file
+     * @param chunks takes read-only, little-endian buffers of at most 1 MiB, each valid during its
+     *     call alone
+     * @throws LoraConfigurationException if the file has become shorter since it was opened, or
+     *     cannot be read
+     */
+    public void stream(TensorInfo tensor, Consumer<ByteBuffer> chunks) {
+        checkOwn(tensor);
+        ByteBuffer chunk = ByteBuffer.allocate((int) Math.min(CHUNK, tensor.size()));
+        long done = 0;
+        try {
+            while (done < tensor.size()) {
+                chunk.clear().limit((int) Math.min(chunk.capacity(), tensor.size() - done));
+                int count = channel.read(chunk, tensor.offset() + done);
+                if (count < 0) {
+                    throw shrunk(tensor, tensor.offset() + done);
+                }
+                done += count;
+                chunks.accept(
+                        chunk.flip().asReadOnlyBuffer().slice().order(ByteOrder.LITTLE_ENDIAN));
+            }
+        } catch (IOException e) {
+            throw cannotRead(name(path), e);
+        }
+    }
+
+    /**
      * Maps a tensor into memory.
      *
      * <p>The file must not change while the buffer is in use: reading a part of it that has been
@@ -194,7 +244,16 @@ public final class SafetensorsFile implements AutoCloseable {
         closeQuietly(channel);
     }
 
-    private static SafetensorsHeader readHeader(String name, FileChannel channel)
+    /**
+     * Reads and checks the header of what a channel holds.
+     *
+     * @param name what to call it in messages
+     * @param channel the file's bytes
+     * @param maxHeader how many bytes the header may have
+     * @return the header
+     * @throws IOException if the channel cannot be read
+     */
+    static SafetensorsHeader readHeader(String name, SeekableByteChannel channel, long maxHeader)
             throws IOException {
         long fileSize = channel.size();
         if (fileSize < Long.BYTES) {
@@ -206,7 +265,7 @@ public final class SafetensorsFile implements AutoCloseable {
         }
         ByteBuffer length = readFully(name, channel, 0, Long.BYTES);
         long headerSize = length.order(ByteOrder.LITTLE_ENDIAN).getLong(0);
-        long allowed = Math.min(MAX_HEADER, fileSize - Long.BYTES);
+        long allowed = Math.min(maxHeader, fileSize - Long.BYTES);
         if (headerSize < 0 || headerSize > allowed) {
             throw new LoraConfigurationException(
                     name
@@ -227,13 +286,14 @@ public final class SafetensorsFile implements AutoCloseable {
         return new SafetensorsHeader(name, json, dataStart, fileSize - dataStart);
     }
 
-    private static ByteBuffer readFully(String name, FileChannel channel, long position, int size)
-            throws IOException {
+    private static ByteBuffer readFully(
+            String name, SeekableByteChannel channel, long position, int size) throws IOException {
         ByteBuffer data = ByteBuffer.allocate(size);
+        channel.position(position);
         while (data.hasRemaining()) {
             int done = data.position();
             data.limit(Math.min(size, done + CHUNK));
-            if (channel.read(data, position + done) < 0) {
+            if (channel.read(data) < 0) {
                 throw new LoraConfigurationException(
                         name
                                 + ": the file ended at byte "
@@ -245,11 +305,15 @@ public final class SafetensorsFile implements AutoCloseable {
         return data.flip();
     }
 
-    private void checkReachable(TensorInfo tensor) {
+    private void checkOwn(TensorInfo tensor) {
         if (tensors.get(tensor.name()) != tensor) {
             throw new IllegalArgumentException(
                     "The tensor " + tensor + " is none of the file " + name(path));
         }
+    }
+
+    private void checkReachable(TensorInfo tensor) {
+        checkOwn(tensor);
         if (tensor.size() > MAX_TENSOR) {
             throw new LoraConfigurationException(
                     name(path)

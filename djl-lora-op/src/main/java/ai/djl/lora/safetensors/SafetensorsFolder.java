@@ -16,10 +16,12 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * The weights in a directory as Hugging Face writes them: {@code model.safetensors}, or {@code
- * model.safetensors.index.json} and the files (shards) that its {@code weight_map} names.
+ * model.safetensors.index.json} and the files (shards) that its {@code weight_map} names; an
+ * adapter's begin with {@code adapter_model}.
  *
  * <p>Where both exist, {@code model.safetensors} is read, as transformers does. An index must agree
  * with its shards in both directions: each tensor that it names lies in the shard that it names,
@@ -27,22 +29,27 @@ import java.util.Set;
  */
 public final class SafetensorsFolder implements AutoCloseable {
 
-    private static final String SINGLE = "model.safetensors";
-    private static final String INDEX = "model.safetensors.index.json";
+    private static final String MODEL = "model";
+    private static final String SINGLE = ".safetensors";
+    private static final String INDEX = ".safetensors.index.json";
 
     /** Indices of the largest public models have a few megabytes. */
     private static final int MAX_INDEX = 100_000_000;
 
     private final Path directory;
+    private final String stem;
+    private final long maxHeader;
     private final Map<String, SafetensorsFile> files = new LinkedHashMap<>();
     private final Map<String, SafetensorsFile> fileOfTensor = new LinkedHashMap<>();
 
-    private SafetensorsFolder(Path directory) {
+    private SafetensorsFolder(Path directory, String stem, long maxHeader) {
         this.directory = directory;
+        this.stem = stem;
+        this.maxHeader = maxHeader;
     }
 
     /**
-     * Opens the weights in a directory and checks every file's header.
+     * Opens a model's weights in a directory and checks every file's header.
      *
      * @param directory the directory
      * @return the weights, to be closed by the caller
@@ -50,19 +57,37 @@ public final class SafetensorsFolder implements AutoCloseable {
      *     the shards disagree
      */
     public static SafetensorsFolder open(Path directory) {
-        SafetensorsFolder folder = new SafetensorsFolder(directory);
+        return open(directory, MODEL, SafetensorsFile.MAX_HEADER);
+    }
+
+    /**
+     * Opens the weights in a directory whose files' names begin with a stem of their own, and
+     * checks every file's header.
+     *
+     * @param directory the directory
+     * @param stem what stands before {@code .safetensors} and {@code .safetensors.index.json}, such
+     *     as {@code adapter_model}
+     * @param maxHeader how many bytes a file's header and the index may have
+     * @return the weights, to be closed by the caller
+     * @throws LoraConfigurationException if there are none, or a file is wrong, or the index and
+     *     the shards disagree
+     */
+    public static SafetensorsFolder open(Path directory, String stem, long maxHeader) {
+        SafetensorsFolder folder = new SafetensorsFolder(directory, stem, maxHeader);
         boolean opened = false;
         try {
-            if (Files.exists(directory.resolve(SINGLE))) {
+            if (Files.exists(directory.resolve(stem + SINGLE))) {
                 folder.openSingle();
-            } else if (Files.exists(directory.resolve(INDEX))) {
+            } else if (Files.exists(directory.resolve(stem + INDEX))) {
                 folder.openShards();
             } else {
                 throw new LoraConfigurationException(
                         Message.oneLine(directory.toString())
                                 + ": expected "
+                                + stem
                                 + SINGLE
                                 + " or "
+                                + stem
                                 + INDEX
                                 + ", found neither");
             }
@@ -108,6 +133,31 @@ public final class SafetensorsFolder implements AutoCloseable {
     }
 
     /**
+     * Reads a tensor into memory of its own; see {@link SafetensorsFile#read}.
+     *
+     * @param name the tensor's name
+     * @return its bytes, little endian
+     * @throws LoraConfigurationException if there is no such tensor or it cannot be read
+     */
+    public byte[] read(String name) {
+        SafetensorsFile file = file(name);
+        return file.read(file.tensor(name));
+    }
+
+    /**
+     * Hands a tensor's bytes on in pieces; see {@link SafetensorsFile#stream}.
+     *
+     * @param name the tensor's name
+     * @param chunks takes read-only, little-endian buffers of at most 1 MiB, each valid during its
+     *     call alone
+     * @throws LoraConfigurationException if there is no such tensor or it cannot be read
+     */
+    public void stream(String name, Consumer<ByteBuffer> chunks) {
+        SafetensorsFile file = file(name);
+        file.stream(file.tensor(name), chunks);
+    }
+
+    /**
      * Returns the file that holds a tensor.
      *
      * @param name the tensor's name
@@ -139,14 +189,14 @@ public final class SafetensorsFolder implements AutoCloseable {
     }
 
     private void openSingle() {
-        SafetensorsFile file = SafetensorsFile.open(directory.resolve(SINGLE));
-        files.put(SINGLE, file);
+        SafetensorsFile file = SafetensorsFile.open(directory.resolve(stem + SINGLE), maxHeader);
+        files.put(stem + SINGLE, file);
         file.tensors().keySet().forEach(name -> fileOfTensor.put(name, file));
     }
 
     private void openShards() {
-        Path index = directory.resolve(INDEX);
-        JsonObject json = StrictJson.readObject(index, MAX_INDEX);
+        Path index = directory.resolve(stem + INDEX);
+        JsonObject json = StrictJson.readObject(index, (int) Math.min(MAX_INDEX, maxHeader));
         JsonElement map = json.get("weight_map");
         if (map == null || !map.isJsonObject()) {
             throw fail("weight_map must be an object of file names by tensor name");
@@ -187,7 +237,7 @@ public final class SafetensorsFolder implements AutoCloseable {
                                 + Message.quote(name)
                                 + ", but there is no such file");
             }
-            file = SafetensorsFile.open(path);
+            file = SafetensorsFile.open(path, maxHeader);
             files.put(name, file);
         }
         return file;
@@ -239,6 +289,6 @@ public final class SafetensorsFolder implements AutoCloseable {
 
     private LoraConfigurationException fail(String what) {
         return new LoraConfigurationException(
-                Message.oneLine(directory.resolve(INDEX).toString()) + ": " + what);
+                Message.oneLine(directory.resolve(stem + INDEX).toString()) + ": " + what);
     }
 }

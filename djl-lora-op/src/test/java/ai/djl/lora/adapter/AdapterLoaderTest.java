@@ -3,7 +3,7 @@
  */
 package ai.djl.lora.adapter;
 
-import static ai.djl.lora.adapter.AdapterDirectory.MODULES;
+import static ai.djl.lora.adapter.AdapterDirectory.LAYOUT;
 import static ai.djl.lora.adapter.AdapterDirectory.PREFIX;
 import static ai.djl.lora.adapter.AdapterDirectory.Q;
 import static ai.djl.lora.adapter.AdapterDirectory.V;
@@ -18,6 +18,7 @@ import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.safetensors.SafetensorsWriter;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.lora.tensor.HostTensor;
@@ -66,7 +67,7 @@ public class AdapterLoaderTest {
         directory.put(QA, type, 3, 6);
         LoraAdapter adapter = directory.load();
         assertEquals(adapter.source(), directory.path());
-        assertEquals(adapter.config().rank(), 3);
+        assertEquals(adapter.config().peftType(), "LORA");
         assertEquals(List.copyOf(adapter.changes().linears().keySet()), List.of(Q, V));
         LoraWeights q = adapter.changes().linears().get(Q).product();
         assertEquals(q.rank(), 3);
@@ -153,25 +154,28 @@ public class AdapterLoaderTest {
     public Object[][] misfits() {
         String fits = " by the configuration's rank 3 and the module's shape ";
         return new Object[][] {
-            {change(d -> d.tensors.remove(QB)), error(Q, "has lora_A and no lora_B that fits"), 1},
-            {change(d -> d.tensors.remove(QA)), error(Q, "has lora_B and no lora_A that fits"), 1},
+            {change(d -> d.tensors.remove(QB)), lacking(QB, QA), 1},
+            {change(d -> d.tensors.remove(QA)), lacking(QA, QB), 1},
             {
                 change(
                         d -> {
                             d.tensors.remove(VA);
                             d.tensors.remove(VB);
                         }),
-                "1 missing (" + V + ")",
+                "1 errors (module \""
+                        + V
+                        + "\" has no tensors, though the configuration names it), applied to 1"
+                        + " modules",
                 1
             },
             {
                 change(d -> d.with("target_modules", "\"model.*_proj\"")),
-                "1 missing (model.layers.0.mlp.up_proj)",
+                "1 errors (module \"model.layers.0.mlp.up_proj\" has no tensors",
                 2
             },
             {
                 change(d -> d.with("target_modules", "\"all-linear\"")),
-                "1 missing (model.layers.0.mlp.up_proj)",
+                "1 errors (module \"model.layers.0.mlp.up_proj\" has no tensors",
                 2
             },
             {
@@ -248,17 +252,28 @@ public class AdapterLoaderTest {
                                         ElementType.FLOAT32,
                                         1,
                                         4)),
-                notLora(PREFIX + Q + ".lora_magnitude_vector"),
+                "1 errors (tensor \""
+                        + PREFIX
+                        + Q
+                        + ".lora_magnitude_vector\" is DoRA's, and the configuration's use_dora is"
+                        + " not true)",
                 2
             },
             {
                 change(d -> d.put(PREFIX + Q + ".lora_B.bias", ElementType.FLOAT32, 1, 4)),
-                notLora(PREFIX + Q + ".lora_B.bias"),
+                "1 errors (tensor \""
+                        + PREFIX
+                        + Q
+                        + ".lora_B.bias\" is a bias of B, and the configuration's lora_bias is not"
+                        + " true)",
                 2
             },
             {
-                change(d -> d.put(PREFIX + "lm_head.weight", ElementType.FLOAT32, 12, 6)),
-                notLora(PREFIX + "lm_head.weight"),
+                change(d -> d.put(PREFIX + Q + ".weight", ElementType.FLOAT32, 4, 6)),
+                "1 errors (tensor \""
+                        + PREFIX
+                        + Q
+                        + ".weight\" belongs to a module that modules_to_save does not name)",
                 2
             },
             {
@@ -268,37 +283,30 @@ public class AdapterLoaderTest {
                                         PREFIX + "model.embed_tokens.lora_embedding_A",
                                         ElementType.FLOAT32,
                                         3,
-                                        6)),
-                notLora(PREFIX + "model.embed_tokens.lora_embedding_A"),
-                2
-            },
-            {
-                change(d -> d.put(PREFIX + Q + ".lora_A.x.y.weight", ElementType.FLOAT32, 3, 6)),
-                notLora(PREFIX + Q + ".lora_A.x.y.weight"),
-                2
-            },
-            {
-                change(d -> d.put(PREFIX + Q + ".lora_A.other.weight", ElementType.FLOAT32, 3, 6)),
-                "tensor \""
+                                        12)),
+                "1 errors (tensor \""
                         + PREFIX
-                        + Q
-                        + ".lora_A.other.weight\" belongs to the adapter \"other\", others of the"
-                        + " file to \"\"",
+                        + "model.embed_tokens.lora_embedding_A\" belongs to a module that"
+                        + " target_modules does not name)",
                 2
             },
             {
-                change(d -> d.put(Q + ".lora_A.weight", ElementType.FLOAT32, 3, 6)),
-                "tensor \"" + Q + ".lora_A.weight\" is the same matrix as \"" + QA + '"',
+                change(d -> d.put(PREFIX + Q + ".lora_C.weight", ElementType.FLOAT32, 3, 6)),
+                notThere(PREFIX + Q + ".lora_C.weight"),
                 2
             },
             {
                 change(d -> d.tensors.put(QA, spoiled(Float.NaN))),
-                "tensor \"" + QA + "\" holds NaN at [1, 4], every weight must be finite",
+                "tensor \""
+                        + QA
+                        + "\" holds NaN or an infinity at [1, 4], every weight must be finite",
                 2
             },
             {
                 change(d -> d.tensors.put(QA, spoiled(Float.NEGATIVE_INFINITY))),
-                "tensor \"" + QA + "\" holds -Infinity at [1, 4], every weight must be finite",
+                "tensor \""
+                        + QA
+                        + "\" holds NaN or an infinity at [1, 4], every weight must be finite",
                 2
             },
             {
@@ -307,7 +315,8 @@ public class AdapterLoaderTest {
                             d.tensors.clear();
                             d.with("target_modules", "[\"c_attn\"]");
                         }),
-                "refused, applied to 0 modules, 1 ignored (c_attn)",
+                "refused, applied to 0 modules, 1 warnings (target_modules names \"c_attn\", which"
+                        + " the model does not have)",
                 0
             },
             {
@@ -326,14 +335,20 @@ public class AdapterLoaderTest {
         return change;
     }
 
-    private static String error(String module, String what) {
-        return "1 errors (module \"" + module + "\" " + what + ")";
+    private static String lacking(String tensor, String other) {
+        return "2 errors (module \""
+                + Q
+                + "\" has no tensor \""
+                + tensor.substring(PREFIX.length())
+                + "\"; tensor \""
+                + other
+                + "\" cannot be used without the tensors that its module lacks)";
     }
 
-    private static String notLora(String tensor) {
+    private static String notThere(String tensor) {
         return "1 errors (tensor \""
                 + tensor
-                + "\" is no LoRA matrix (<module>.lora_A.weight or lora_B.weight))";
+                + "\" is none that an adapter of type LORA has there)";
     }
 
     private static HostTensor spoiled(float value) {
@@ -373,22 +388,24 @@ public class AdapterLoaderTest {
     public void reportsTargetsThatTheModelDoesNotHave() throws IOException {
         directory.with("target_modules", "[\"q_proj\", \"v_proj\", \"c_attn\"]");
         LoadReport report = directory.load().report();
-        assertEquals(report.ignored(), List.of("c_attn"));
+        assertEquals(report.ignored(), List.of());
         assertEquals(
                 report.toString(),
-                directory.path() + ": accepted, applied to 2 modules, 1 ignored (c_attn)");
+                directory.path()
+                        + ": accepted, applied to 2 modules, 1 warnings (target_modules names"
+                        + " \"c_attn\", which the model does not have)");
     }
 
     @Test
     public void warnsOfAnAdapterThatChangesNothing() throws IOException {
         directory.tensors.put(
                 QB, SafetensorsWriter.tensor(ElementType.FLOAT32, 4, 3, new float[12]));
-        assertEquals(directory.load().report().warnings(), List.of());
+        assertEquals(directory.load().report().issues(), List.of());
         directory.tensors.put(
                 VB, SafetensorsWriter.tensor(ElementType.FLOAT32, 2, 3, new float[6]));
         assertEquals(
-                directory.load().report().warnings(),
-                List.of("A or B of every module is zero: the adapter changes nothing"));
+                directory.load().report().messages(Severity.WARNING),
+                List.of("a factor of every module's product is zero: the adapter changes nothing"));
     }
 
     @Test
@@ -401,48 +418,36 @@ public class AdapterLoaderTest {
         String message =
                 expectThrows(
                                 LoraCompatibilityException.class,
-                                () -> AdapterLoader.load(directory.path(), MODULES))
+                                () -> AdapterLoader.load(directory.path(), LAYOUT))
                         .getMessage();
         assertTrue(
                 message.contains(
-                        "1 errors (tensor \""
-                                + QA
-                                + "\" has the type F64, allowed are F32, F16 and BF16), 1 missing ("
-                                + V
-                                + ")"),
+                        "tensor \"" + QA + "\" has the type F64, allowed are F32, F16 and BF16"),
                 message);
     }
 
     @Test
-    public void refusesPicklesAndMissingFiles() throws IOException {
+    public void refusesMissingFiles() throws IOException {
         directory.write();
         Path weights = directory.path().resolve("adapter_model.safetensors");
-        Files.delete(weights);
-        assertEquals(
-                loadFailure(directory.path()),
-                directory.path() + ": adapter_model.safetensors is missing");
-        Files.write(directory.path().resolve("adapter_model.bin"), new byte[10]);
-        assertEquals(
-                loadFailure(directory.path()),
-                directory.path()
-                        + ": found adapter_model.bin, a pickle, which is a program and is not run;"
-                        + " expected adapter_model.safetensors, which PEFT writes with"
-                        + " save_pretrained(..., safe_serialization=True)");
         Files.write(weights, new byte[3]);
         assertEquals(
                 loadFailure(directory.path()),
                 weights + ": the file has 3 bytes, but a safetensors file has at least 8");
-        Files.delete(directory.path().resolve(PeftConfig.FILE_NAME));
+        Files.delete(weights);
         assertEquals(
                 loadFailure(directory.path()),
-                directory.path().resolve(PeftConfig.FILE_NAME) + ": there is no such file");
+                directory.path()
+                        + ": expected adapter_model.safetensors,"
+                        + " adapter_model.safetensors.index.json or adapter_model.bin, found none"
+                        + " of them");
         Path gone = directory.path().resolve("gone");
-        assertEquals(loadFailure(gone), gone + ": there is no such directory");
+        assertEquals(loadFailure(gone), gone + ": there is no such file or directory");
     }
 
     private static String loadFailure(Path path) {
         return expectThrows(
-                        LoraConfigurationException.class, () -> AdapterLoader.load(path, MODULES))
+                        LoraConfigurationException.class, () -> AdapterLoader.load(path, LAYOUT))
                 .getMessage();
     }
 
@@ -454,7 +459,10 @@ public class AdapterLoaderTest {
                 () ->
                         AdapterLoader.load(
                                 directory.path(),
-                                List.of(new LoraModule(0, Q, 6, 4), new LoraModule(1, Q, 6, 4))));
+                                new ModelLayout(
+                                        List.of(
+                                                new LoraModule(0, Q, 6, 4),
+                                                new LoraModule(1, Q, 6, 4)))));
     }
 
     /** Whatever the bytes say, the loader answers with an adapter or with its own failure. */
@@ -475,7 +483,7 @@ public class AdapterLoaderTest {
                 }
                 Files.write(file, damaged);
                 try {
-                    AdapterLoader.load(directory.path(), MODULES);
+                    AdapterLoader.load(directory.path(), LAYOUT);
                 } catch (LoraException e) {
                     assertFalse(e.getMessage().contains("\n"), e.getMessage());
                     refused++;

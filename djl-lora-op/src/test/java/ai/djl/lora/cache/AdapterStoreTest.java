@@ -5,6 +5,10 @@ package ai.djl.lora.cache;
 
 import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoadingPolicy;
+import ai.djl.lora.format.AdapterFiles;
+import ai.djl.lora.format.FormatLimits;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.Backends;
 import ai.djl.lora.op.BatchPlan;
@@ -19,6 +23,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -33,6 +38,8 @@ public class AdapterStoreTest {
 
     private static final Path MODEL = Path.of("../src/test/resources/goldens/llama2/model");
     private static final Path ADAPTER = Path.of("../src/test/resources/goldens/llama2/adapter");
+
+    private static final String QUERY = "model.layers.0.self_attn.q_proj";
 
     @DataProvider
     public Object[][] backends() {
@@ -104,6 +111,31 @@ public class AdapterStoreTest {
                 // the name is free again: the second failure is about the adapter, not the name
                 Assert.assertThrows(
                         LoraCompatibilityException.class, () -> store.register("a", ADAPTER));
+            }
+        }
+    }
+
+    @Test(dataProvider = "backends")
+    public void isAsStrictAsThePolicySays(LoraBackend backend, ElementType type) {
+        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+                LoraContext context = new LoraContext(backend, type, manager)) {
+            try (AdapterFiles files = AdapterFiles.open(ADAPTER, FormatLimits.DEFAULTS)) {
+                // a model that has one of the adapter's layers
+                TensorInfo a = files.tensors().get(QUERY + ".lora_A.weight");
+                TensorInfo b = files.tensors().get(QUERY + ".lora_B.weight");
+                Shape shape = new Shape(b.shape()[0], a.shape()[1]);
+                context.addModule(QUERY, context.getOps().zeros(manager, shape, type), null);
+            }
+            LoadingPolicy policy = LoadingPolicy.builder().allowUnused(".*").build();
+            try (AdapterStore store = new AdapterStore(context)) {
+                Assert.assertThrows(
+                        LoraCompatibilityException.class, () -> store.register("a", ADAPTER));
+                LoadReport report = store.register("a", ADAPTER, policy);
+                Assert.assertEquals(report.applied(), List.of(QUERY));
+                try (AdapterLease lease = store.acquire("a")) {
+                    Assert.assertEquals(
+                            store.reload(lease).revision(), report.revision().orElseThrow());
+                }
             }
         }
     }

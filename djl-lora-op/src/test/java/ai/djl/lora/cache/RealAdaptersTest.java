@@ -7,9 +7,14 @@ import static org.testng.Assert.assertEquals;
 import static org.testng.Assert.assertTrue;
 
 import ai.djl.lora.adapter.AdapterLoader;
+import ai.djl.lora.adapter.Compatibility;
+import ai.djl.lora.adapter.GoldenModels;
+import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.adapter.PeftConfig;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.op.PackedAdapter;
 import ai.djl.lora.safetensors.SafetensorsFile;
 import ai.djl.lora.safetensors.SafetensorsFolder;
@@ -21,11 +26,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
-/** Loads every adapter of this repository, all of them saved by PEFT, beside its own model. */
+/** Loads every LoRA adapter of this repository, all saved by PEFT, beside its own model. */
 public class RealAdaptersTest {
 
     private static final List<Path> ROOTS =
@@ -39,9 +45,9 @@ public class RealAdaptersTest {
                 continue;
             }
             try (Stream<Path> files = Files.walk(root)) {
-                // variants that are more than low-rank products are tested with the models
                 files.filter(file -> file.endsWith(PeftConfig.FILE_NAME))
-                        .filter(file -> !file.toString().contains("variants"))
+                        // other kinds of adapters have tests of their own
+                        .filter(file -> !file.startsWith(GoldenModels.VARIANTS))
                         .sorted()
                         .forEach(
                                 file ->
@@ -69,11 +75,16 @@ public class RealAdaptersTest {
     @Test(dataProvider = "adapters")
     public void loads(Path directory, Path model) {
         List<LoraModule> modules = modules(model);
-        LoraAdapter adapter = AdapterLoader.load(directory, modules);
-        assertTrue(adapter.report().isAccepted());
-        assertEquals(adapter.report().warnings(), List.of());
-        assertEquals(adapter.report().ignored(), List.of());
-        assertEquals(adapter.revision(), AdapterLoader.load(directory, modules).revision());
+        ModelLayout layout = new ModelLayout(modules);
+        LoraAdapter adapter = AdapterLoader.load(directory, layout);
+        LoadReport report = adapter.report();
+        assertTrue(report.isAccepted());
+        assertEquals(report.compatibility(), Compatibility.FULL);
+        assertEquals(report.issues(), List.of());
+        assertEquals(report.score(), 1.0);
+        LoadReport again = AdapterLoader.validate(directory, layout, LoadingPolicy.STRICT);
+        assertEquals(again.revision(), Optional.of(adapter.revision()));
+        assertEquals(again.modules(), report.modules());
         try (SafetensorsFile file =
                 SafetensorsFile.open(directory.resolve("adapter_model.safetensors"))) {
             assertEquals(2 * adapter.changes().linears().size(), file.tensors().size());

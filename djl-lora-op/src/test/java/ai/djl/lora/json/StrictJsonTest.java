@@ -44,6 +44,11 @@ public class StrictJsonTest {
             {"{\"a\": 01}", "x: not JSON: malformed at line 1 column 7 path $.a"},
             {"{\"a\": TRUE}", "x: not JSON: malformed at line 1 column 7 path $.a"},
             {"{\"a\": 1,}", "x: not JSON: Expected name at line 1 column 10 path $.a"},
+            {
+                "{\"Use JsonReader.setStrictness(Strictness.LENIENT)\": 1 2}",
+                "x: not JSON: Unterminated object at line 1 column 57 path $.Use"
+                        + " JsonReader.setStrictness(Strictness.LENIENT)"
+            },
             {"{// c\n}", "x: not JSON: malformed at line 1 column 3 path $."},
             {
                 "{\"a\":" + "[".repeat(64) + "]".repeat(64) + "}",
@@ -58,6 +63,15 @@ public class StrictJsonTest {
                 expectThrows(
                         LoraConfigurationException.class, () -> StrictJson.parseObject(text, "x"));
         assertEquals(e.getMessage(), message);
+    }
+
+    @Test
+    public void namesOfAnyLengthDoNotFloodAMessage() {
+        String text = "{\"" + "n".repeat(9999) + "\": 1 2}";
+        LoraConfigurationException e =
+                expectThrows(
+                        LoraConfigurationException.class, () -> StrictJson.parseObject(text, "x"));
+        assertTrue(e.getMessage().length() < 400 && e.getMessage().endsWith("nnn..."));
     }
 
     @Test

@@ -3,6 +3,8 @@
  */
 package ai.djl.lora.nn;
 
+import ai.djl.lora.op.AdapterExtras;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.Backends;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraBackend;
@@ -21,6 +23,9 @@ import ai.djl.training.initializer.NormalInitializer;
 import ai.djl.util.PairList;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -29,7 +34,7 @@ public class LoraLinearTest {
 
     @DataProvider
     public Object[][] float32Backends() {
-        return java.util.Arrays.stream(Backends.withTypes())
+        return Arrays.stream(Backends.withTypes())
                 .filter(pair -> pair[1] == ElementType.FLOAT32)
                 .map(pair -> new Object[] {pair[0]})
                 .toArray(Object[][]::new);
@@ -74,6 +79,122 @@ public class LoraLinearTest {
                         () -> adapted.forward(parameters, new NDList(x), true));
             }
         }
+    }
+
+    @DataProvider
+    public Object[][] backendsAndTypes() {
+        return Backends.withTypes();
+    }
+
+    /*
+     * W = [1 2; 3 4; 5 6], bias [1 1 1], x = [1 10] in every row. Its base product is [21 43 65].
+     * All numbers are small integers, which every type holds exactly.
+     */
+    @Test(dataProvider = "backendsAndTypes")
+    public void rowsUseWhatTheirAdaptersReplace(LoraBackend backend, ElementType type) {
+        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+                LoraContext context = new LoraContext(backend, type, manager)) {
+            NDArray weight = array(context, new float[] {1, 2, 3, 4, 5, 6}, 3, 2);
+            NDArray bias = array(context, new float[] {1, 1, 1}, 3);
+            LoraLinear first = new LoraLinear(context, "first", weight, bias);
+            LoraLinear second = new LoraLinear(context, "second", weight, null);
+            int scaled = put(context, extras -> extras.addInputScale(0, row(context, 2, -1)));
+            int replaced =
+                    put(
+                            context,
+                            extras ->
+                                    extras.addWeight(
+                                            0,
+                                            array(context, new float[] {0, 1, 1, 0, 1, 1}, 3, 2)));
+            int someRows =
+                    put(
+                            context,
+                            extras ->
+                                    extras.addWeightRows(
+                                            0,
+                                            new AdapterExtras.ReplacedRows(
+                                                    new int[] {0, 2},
+                                                    array(
+                                                            context,
+                                                            new float[] {1, 0, 0, 3},
+                                                            2,
+                                                            2))));
+            int plain = context.getTable().put(nothing(type, 2));
+            int base = BatchPlan.BASE;
+            BatchPlan plan = BatchPlan.ofRows(base, scaled, replaced, someRows, plain, base);
+            float[] x = new float[12];
+            float[][] expected = {
+                {22, 44, 66}, {-17, -33, -49}, {11, 2, 12}, {2, 44, 31}, {22, 44, 66}, {22, 44, 66}
+            };
+            for (int i = 0; i < x.length; i += 2) {
+                x[i] = 1;
+                x[i + 1] = 10;
+            }
+            NDArray input = array(context, x, 6, 2);
+            NDArray[] group = LoraLinear.forwardAll(input, context.resolve(plan), first, second);
+            float[] alone = Backends.values(context.getOps(), first.forward(input, plan));
+            Assert.assertEquals(Backends.values(context.getOps(), group[0]), alone, 0);
+            for (int row = 0; row < expected.length; ++row) {
+                Assert.assertEquals(
+                        Arrays.copyOfRange(alone, 3 * row, 3 * row + 3), expected[row], 0);
+                Assert.assertEquals(
+                        Backends.values(context.getOps(), group[1].get(row)),
+                        new float[] {21, 43, 65},
+                        0);
+            }
+            Assert.assertEquals(
+                    Backends.values(context.getOps(), input), x, 0, "the input is another's too");
+
+            context.removeExtras(scaled);
+            Assert.assertEquals(
+                    Backends.values(
+                            context.getOps(), first.forward(input, plan).get("1:2, :").flatten()),
+                    new float[] {22, 44, 66},
+                    0);
+        }
+    }
+
+    /* Half of a replaced weight is no weight: such an adapter is used whole or not at all. */
+    @Test(dataProvider = "float32Backends")
+    public void adaptersThatReplaceCannotBeWeighted(LoraBackend backend) {
+        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+                LoraContext context = new LoraContext(backend, ElementType.FLOAT32, manager)) {
+            LoraLinear layer = new LoraLinear(context, "proj", manager.ones(new Shape(3, 2)), null);
+            int slot = put(context, extras -> extras.addInputScale(0, row(context, 2, 2)));
+            int other = context.getTable().put(nothing(ElementType.FLOAT32, 1));
+            NDArray x = manager.ones(new Shape(1, 2));
+            for (AdapterMix mix :
+                    List.of(
+                            AdapterMix.stack(new int[] {slot}, new float[] {0.5f}),
+                            AdapterMix.stack(new int[] {other, slot}, new float[] {1, 1}))) {
+                IllegalArgumentException e =
+                        Assert.expectThrows(
+                                IllegalArgumentException.class,
+                                () -> layer.forward(x, BatchPlan.ofMixes(List.of(mix))));
+                Assert.assertTrue(e.getMessage().startsWith("The adapter in slot " + slot), "" + e);
+            }
+        }
+    }
+
+    private static int put(LoraContext context, UnaryOperator<AdapterExtras.Builder> extras) {
+        int slot = context.getTable().put(nothing(context.getType(), context.getModules().size()));
+        NDManager manager = context.getManager().newSubManager();
+        context.putExtras(slot, extras.apply(AdapterExtras.builder(manager)).build());
+        return slot;
+    }
+
+    /** An adapter with no part in the operator. */
+    private static PackedAdapter nothing(ElementType type, int modules) {
+        return new PackedAdapter(type, new byte[0], new PackedAdapter.Entry[modules]);
+    }
+
+    private static NDArray row(LoraContext context, float... values) {
+        return array(context, values, values.length);
+    }
+
+    private static NDArray array(LoraContext context, float[] values, long... shape) {
+        return Backends.array(
+                context.getManager(), context.getOps(), context.getType(), values, shape);
     }
 
     @Test(dataProvider = "float32Backends")

@@ -6,6 +6,7 @@ package ai.djl.lora.generate;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
+import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -80,8 +81,9 @@ public final class BatchGenerator {
      *
      * @param requests the requests
      * @return the results, in the order of the requests
-     * @throws GenerationRequestException if a request is not valid or names an unknown adapter;
-     *     this is found before anything is generated
+     * @throws GenerationRequestException if a request is not valid, names an unknown adapter, or
+     *     lacks the tokens from which on its adapter acts; this is found before anything is
+     *     generated
      * @throws LoraBackendException if the model's logits are not finite
      */
     public List<GenerationResult> generate(List<GenerationRequest> requests) {
@@ -95,22 +97,29 @@ public final class BatchGenerator {
      * @param listener called after each step on the caller's thread; the last call, when all rows
      *     are finished, has the final numbers. What it throws ends the generation
      * @return the results, in the order of the requests
-     * @throws GenerationRequestException if a request is not valid or names an unknown adapter;
-     *     this is found before anything is generated
+     * @throws GenerationRequestException if a request is not valid, names an unknown adapter, or
+     *     lacks the tokens from which on its adapter acts; this is found before anything is
+     *     generated
      * @throws LoraBackendException if the model's logits are not finite
      */
     public List<GenerationResult> generate(
             List<GenerationRequest> requests, Consumer<GenerationStatistics> listener) {
         int vocabSize = model.getConfig().vocabSize();
         int positions = model.getConfig().maxPositionEmbeddings();
-        new RequestValidator(vocabSize, positions).validate(requests);
+        RequestValidator validator = new RequestValidator(vocabSize, positions);
+        validator.validate(requests);
         try (AdapterLeases leases = new AdapterLeases(model.getAdapters());
                 NDManager manager = model.getLoraContext().getManager().newSubManager()) {
             List<Sequence> sequences = new ArrayList<>(requests.size());
             for (int i = 0; i < requests.size(); ++i) {
                 GenerationRequest request = requests.get(i);
                 AdapterMix mix = leases.mix(i, request.adapter());
-                sequences.add(new Sequence(i, request, mix, positions));
+                AdapterExtras extras = model.getLoraContext().extrasOf(mix);
+                if (extras != null) {
+                    validator.validateAdapter(i, request, extras);
+                }
+                int virtualTokens = extras == null ? 0 : extras.virtualTokens();
+                sequences.add(new Sequence(i, request, mix, virtualTokens, positions));
             }
             StatisticsRecorder recorder = new StatisticsRecorder(requests.size(), ticker);
             try (StepScheduler scheduler = new StepScheduler(sequences, prefillTokens, maxRows)) {

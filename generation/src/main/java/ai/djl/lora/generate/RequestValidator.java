@@ -4,6 +4,8 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.op.AdapterExtras;
+import java.util.Arrays;
 import java.util.List;
 
 /** Checks requests against the limits of a model before anything is generated. */
@@ -37,6 +39,44 @@ final class RequestValidator {
             }
             validatePrompt(i, request.promptTokens());
             validateSampling(i, request.sampling());
+        }
+    }
+
+    /**
+     * Checks that a request's adapter can begin at its prompt, before anything runs.
+     *
+     * @param index the request's place in the batch
+     * @param request the request, valid for the model
+     * @param extras what its adapter changes beside linear layers' outputs
+     * @throws GenerationRequestException if the adapter's virtual tokens leave no position for a
+     *     new token, or the prompt lacks the tokens that switch the adapter on. PEFT answers such a
+     *     prompt as the base model does; here that would pass off a base answer as an adapted one
+     */
+    void validateAdapter(int index, GenerationRequest request, AdapterExtras extras) {
+        int[] prompt = request.promptTokens();
+        int most = positions - 1 - extras.virtualTokens();
+        if (prompt.length > most) {
+            throw new GenerationRequestException(
+                    index,
+                    "promptTokens has "
+                            + prompt.length
+                            + " tokens; the model has "
+                            + positions
+                            + " positions, adapter \""
+                            + request.adapter()
+                            + "\" takes "
+                            + extras.virtualTokens()
+                            + " and one new token needs one, so a prompt has at most "
+                            + Math.max(0, most));
+        }
+        if (extras.activeFrom(prompt) < 0) {
+            throw new GenerationRequestException(
+                    index,
+                    "promptTokens lacks the invocation tokens "
+                            + Arrays.toString(extras.invocationTokens())
+                            + " from which on adapter \""
+                            + request.adapter()
+                            + "\" acts; a prompt must hold them in this order");
         }
     }
 

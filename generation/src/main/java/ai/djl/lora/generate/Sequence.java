@@ -14,6 +14,7 @@ final class Sequence implements AutoCloseable {
     private final int index;
     private final GenerationRequest request;
     private final AdapterMix mix;
+    private final int virtualTokens;
     private final int limit;
     private final Sampler sampler;
     private KvCache cache;
@@ -27,16 +28,20 @@ final class Sequence implements AutoCloseable {
      * @param index the request's place in the batch
      * @param request the request, valid
      * @param mix what the request's adapter adds to the base model
+     * @param virtualTokens the number of positions that the adapter puts before the prompt
      * @param positions the number of positions that the model has
      */
-    Sequence(int index, GenerationRequest request, AdapterMix mix, int positions) {
+    Sequence(
+            int index,
+            GenerationRequest request,
+            AdapterMix mix,
+            int virtualTokens,
+            int positions) {
         this.index = index;
         this.request = request;
         this.mix = mix;
-        this.limit =
-                Math.min(
-                        request.sampling().maxNewTokens(),
-                        positions - request.promptTokens().length);
+        this.virtualTokens = virtualTokens;
+        this.limit = Math.min(request.sampling().maxNewTokens(), positions - promptPositions());
         this.sampler = new Sampler(request.sampling());
     }
 
@@ -50,6 +55,11 @@ final class Sequence implements AutoCloseable {
 
     AdapterMix mix() {
         return mix;
+    }
+
+    /** Returns the number of positions before the first new token, virtual ones too. */
+    int promptPositions() {
+        return virtualTokens + request.promptTokens().length;
     }
 
     /** Returns the number of new tokens. */

@@ -57,7 +57,7 @@ final class StepScheduler implements AutoCloseable {
         List<Sequence> step = new ArrayList<>();
         int tokens = 0;
         while (!waiting.isEmpty() && running.size() < maxRows) {
-            int prompt = waiting.peek().request().promptTokens().length;
+            int prompt = waiting.peek().promptPositions();
             if (!step.isEmpty() && prompt > prefillTokens - tokens) {
                 break;
             }

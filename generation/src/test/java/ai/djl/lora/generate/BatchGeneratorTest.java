@@ -406,7 +406,7 @@ public class BatchGeneratorTest {
     }
 
     /** Decodes greedily with a whole forward for each token. */
-    private static int[] oracle(TestModel model, GenerationRequest request) {
+    static int[] oracle(TestModel model, GenerationRequest request) {
         int[] tokens = request.promptTokens();
         for (int i = 0; i < request.sampling().maxNewTokens(); ++i) {
             float[] logits = model.nextLogits(tokens, request.adapter());
@@ -428,7 +428,7 @@ public class BatchGeneratorTest {
      * where sampled answers part at all: a drawn number comes as close to the bound between two
      * tokens as rounding moves it about once in a million tokens.
      */
-    private static boolean partAtANearTie(
+    static boolean partAtANearTie(
             TestModel model, GenerationRequest request, int[] actual, int[] expected) {
         int at = Arrays.mismatch(actual, expected);
         if (at < 0) {

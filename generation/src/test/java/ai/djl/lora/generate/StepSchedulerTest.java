@@ -34,6 +34,18 @@ public class StepSchedulerTest {
     }
 
     @Test
+    public void testVirtualTokensCountInTheBudget() {
+        List<Sequence> sequences =
+                List.of(sequence(0, 3, 0, 1, 2), sequence(1, 3, 1, 1, 0), sequence(2, 3, 2, 1, 3));
+        try (StepScheduler scheduler = new StepScheduler(sequences, 8, 100)) {
+            // five and three positions, and six that do not fit behind them
+            Assert.assertEquals(step(scheduler), "prefill 0 1");
+            Assert.assertEquals(step(scheduler), "prefill 2");
+            Assert.assertFalse(scheduler.hasWork());
+        }
+    }
+
+    @Test
     public void testRowsThatFinishMakePlace() {
         List<Sequence> sequences =
                 List.of(sequence(0, 1, 1, 3), sequence(1, 1, 1, 2), sequence(2, 1, 0, 2));
@@ -47,10 +59,15 @@ public class StepSchedulerTest {
     }
 
     private static Sequence sequence(int index, int promptLength, int slot, int newTokens) {
+        return sequence(index, promptLength, slot, newTokens, 0);
+    }
+
+    private static Sequence sequence(
+            int index, int promptLength, int slot, int newTokens, int virtualTokens) {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
-        return new Sequence(index, request, AdapterMix.of(slot), 100);
+        return new Sequence(index, request, AdapterMix.of(slot), virtualTokens, 100);
     }
 
     private static String step(StepScheduler scheduler) {

@@ -24,7 +24,7 @@ import org.testng.SkipException;
 /** One of the golden models in float32 on one backend, with adapters to choose from. */
 final class TestModel implements AutoCloseable {
 
-    private static final Path GOLDENS = Path.of("../src/test/resources/goldens");
+    static final Path GOLDENS = Path.of("../src/test/resources/goldens");
 
     private final Model model;
     private final CausalLanguageModel block;
@@ -38,24 +38,34 @@ final class TestModel implements AutoCloseable {
      * @param work a folder to write adapters to
      */
     TestModel(String name, String backend, Path work) throws IOException {
-        requireAvailable(backend);
-        model = Model.newInstance(name, "PyTorch");
-        Path folder = GOLDENS.resolve(name);
-        block =
-                (CausalLanguageModel)
-                        new LlamaBlockFactory()
-                                .newBlock(
-                                        model,
-                                        folder.resolve("model"),
-                                        Map.of("backend", backend, "dtype", "float32"));
-        model.setBlock(block);
-        if (Files.exists(folder.resolve("adapter"))) {
-            block.getAdapters().register("golden", folder.resolve("adapter"));
+        this(GOLDENS.resolve(name).resolve("model"), backend);
+        Path adapter = GOLDENS.resolve(name).resolve("adapter");
+        if (Files.exists(adapter)) {
+            block.getAdapters().register("golden", adapter);
             adapters.add("golden");
         }
         for (int rank : new int[] {1, 3, 8, 17}) {
             register("rank-" + rank, work.resolve(name + "-" + backend + "-" + rank), rank, 0.15f);
         }
+    }
+
+    /**
+     * Loads a model alone.
+     *
+     * @param folder the model's folder
+     * @param backend the backend
+     */
+    TestModel(Path folder, String backend) throws IOException {
+        requireAvailable(backend);
+        model = Model.newInstance(backend, "PyTorch");
+        block =
+                (CausalLanguageModel)
+                        new LlamaBlockFactory()
+                                .newBlock(
+                                        model,
+                                        folder,
+                                        Map.of("backend", backend, "dtype", "float32"));
+        model.setBlock(block);
     }
 
     private static void requireAvailable(String backend) {

@@ -29,16 +29,18 @@ public interface CausalLanguageModel extends AdaptedBlock {
      * Computes the logits of the tokens that a step adds to its sequences.
      *
      * <p>The step is checked whole before anything is computed. When it succeeds each cache has
-     * grown by its sequence's tokens; when it fails, the caches' lengths are what they were. Steps
-     * may run on several threads at once if they share no cache.
+     * grown by its sequence's tokens, and by its adapter's virtual tokens where the sequence
+     * starts; when it fails, the caches' lengths are what they were. Steps may run on several
+     * threads at once if they share no cache.
      *
      * @param manager the manager to attach the result to
      * @param step the sequences and their new tokens
      * @return logits, float32: [sequences, vocabulary], for the last new token of each sequence in
      *     the step's order; with {@link ForwardStep#allPositions()} [tokens, vocabulary], for every
-     *     new token, sequences one behind the other
-     * @throws ai.djl.lora.LoraConfigurationException if a token is not in the vocabulary, or a
-     *     sequence grows beyond the model's positions
+     *     new token, sequences one behind the other. Virtual tokens have none
+     * @throws ai.djl.lora.LoraConfigurationException if a token is not in the vocabulary, a
+     *     sequence grows beyond the model's positions, or it cannot begin to use its adapter: its
+     *     new tokens lack the adapter's invocation tokens, or tokens are before its virtual ones
      */
     NDArray forward(NDManager manager, ForwardStep step);
 }

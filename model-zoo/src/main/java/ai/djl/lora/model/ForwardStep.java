@@ -85,6 +85,11 @@ public final class ForwardStep {
         /**
          * Adds a sequence.
          *
+         * <p>An adapter's virtual tokens come before the first of a sequence, whose cache must be
+         * empty then. An adapter with invocation tokens acts from their last occurrence in the step
+         * in which the sequence begins to use it on; that step must hold them. Both count in the
+         * cache, and in later steps nothing more is to be done.
+         *
          * @param cache the sequence's cache, which holds the tokens before the new ones
          * @param slot the slot of the adapter, {@link BatchPlan#BASE} for none
          * @param tokens the new tokens, at least one
@@ -100,7 +105,8 @@ public final class ForwardStep {
         }
 
         /**
-         * Adds a sequence that may use a stack of adapters.
+         * Adds a sequence that may use a stack of adapters; see {@link #addSequence(KvCache, int,
+         * int...)}.
          *
          * @param cache the sequence's cache, which holds the tokens before the new ones
          * @param mix what the sequence adds to the base model

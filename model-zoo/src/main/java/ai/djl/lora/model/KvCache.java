@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.model;
 
+import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.ndarray.NDArray;
@@ -26,6 +27,7 @@ public final class KvCache implements AutoCloseable {
     private final NDArray[] values;
     private int capacity;
     private int length;
+    private AdapterExtras begun;
     private boolean closed;
 
     KvCache(LlamaConfig config, LoraContext context, NDManager parent) {
@@ -38,7 +40,7 @@ public final class KvCache implements AutoCloseable {
     }
 
     /**
-     * Returns the number of tokens whose keys and values are in the cache.
+     * Returns the number of tokens whose keys and values are in the cache, virtual ones too.
      *
      * @return the number of tokens
      */
@@ -80,9 +82,8 @@ public final class KvCache implements AutoCloseable {
         }
     }
 
-    /** Makes room for more tokens behind those that are there. */
-    void reserve(int tokens) {
-        int needed = length + tokens;
+    /** Makes room for the given number of positions. */
+    void reserve(int needed) {
         if (needed <= capacity) {
             return;
         }
@@ -110,10 +111,10 @@ public final class KvCache implements AutoCloseable {
         return array;
     }
 
-    /** Writes a layer's keys and values [tokens, heads, dim] behind those that are there. */
-    void write(int layer, NDArray newKeys, NDArray newValues) {
-        context.getOps().copyRows(keys[layer], length, newKeys);
-        context.getOps().copyRows(values[layer], length, newValues);
+    /** Writes a layer's keys and values [tokens, heads, dim] from the given position on. */
+    void write(int layer, int position, NDArray newKeys, NDArray newValues) {
+        context.getOps().copyRows(keys[layer], position, newKeys);
+        context.getOps().copyRows(values[layer], position, newValues);
     }
 
     /** Returns a view of a layer's keys, attached to the given manager. */
@@ -132,8 +133,19 @@ public final class KvCache implements AutoCloseable {
         return view;
     }
 
-    /** Counts the tokens that every layer has written. */
-    void advance(int tokens) {
-        length += tokens;
+    /** Returns whether an adapter's virtual or invocation tokens are in the cache. */
+    boolean isBegunWith(AdapterExtras extras) {
+        return begun == extras;
+    }
+
+    /**
+     * Counts the positions that every layer has written.
+     *
+     * @param positions the number of positions, with those that were there before
+     * @param with the extras of the adapter that began the sequence, null if none did
+     */
+    void advance(int positions, AdapterExtras with) {
+        length = positions;
+        begun = with == null ? begun : with;
     }
 }

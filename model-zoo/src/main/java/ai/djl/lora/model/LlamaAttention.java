@@ -71,8 +71,8 @@ final class LlamaAttention extends StepBlock {
         NDArray keys = projected[1].reshape(keyShape);
         NDArray values = projected[2].reshape(keyShape);
         if (queryNorm != null) {
-            queries = queryNorm.forward(queries);
-            keys = keyNorm.forward(keys);
+            queries = queryNorm.forward(queries, step.plan());
+            keys = keyNorm.forward(keys, step.plan());
         }
         TensorOps ops = context.getOps();
         queries = ops.rotary(queries, step.cos(), step.sin());
@@ -80,20 +80,20 @@ final class LlamaAttention extends StepBlock {
 
         NDManager manager = x.getManager();
         NDArray attended;
-        if (step.spans().size() == 1) {
-            attended = attend(queries, keys, values, step.spans().get(0), step);
+        if (step.sequences().size() == 1) {
+            attended = attend(queries, keys, values, step.sequences().get(0), step);
         } else {
             attended = ops.zeros(manager, queries.getShape(), context.getType());
-            for (StepState.Span span : step.spans()) {
-                try (NDManager spanManager = manager.newSubManager()) {
+            for (SequenceRows sequence : step.sequences()) {
+                try (NDManager scratch = manager.newSubManager()) {
                     NDArray part =
                             attend(
-                                    rowsOf(queries, span, spanManager),
-                                    rowsOf(keys, span, spanManager),
-                                    rowsOf(values, span, spanManager),
-                                    span,
+                                    rowsOf(queries, sequence, scratch),
+                                    rowsOf(keys, sequence, scratch),
+                                    rowsOf(values, sequence, scratch),
+                                    sequence,
                                     step);
-                    ops.copyRows(attended, span.row(), part);
+                    ops.copyRows(attended, sequence.row(), part);
                 }
             }
         }
@@ -101,26 +101,27 @@ final class LlamaAttention extends StepBlock {
                 attended.reshape(new Shape(tokens, (long) heads * dim)), step.plan());
     }
 
-    private NDArray rowsOf(NDArray array, StepState.Span span, NDManager manager) {
-        NDArray rows = context.getOps().rows(array, span.row(), span.row() + span.count());
+    private NDArray rowsOf(NDArray array, SequenceRows sequence, NDManager manager) {
+        NDArray rows =
+                context.getOps().rows(array, sequence.row(), sequence.row() + sequence.count());
         rows.attach(manager);
         return rows;
     }
 
     private NDArray attend(
-            NDArray queries, NDArray keys, NDArray values, StepState.Span span, StepState step) {
-        KvCache cache = span.cache();
-        cache.write(layer, keys, values);
+            NDArray queries, NDArray keys, NDArray values, SequenceRows sequence, StepState step) {
+        KvCache cache = sequence.cache();
+        cache.write(layer, sequence.past(), keys, values);
         int window = config.slidingWindows().get(layer);
-        int first = span.firstKey(window);
+        int first = sequence.firstKey(window);
         NDManager manager = queries.getManager();
         return context.getOps()
                 .attention(
                         queries,
-                        cache.keys(layer, first, span.total(), manager),
-                        cache.values(layer, first, span.total(), manager),
-                        step.mask(span, window),
-                        span.isCausal(window),
+                        cache.keys(layer, first, sequence.total(), manager),
+                        cache.values(layer, first, sequence.total(), manager),
+                        step.mask(sequence, window),
+                        sequence.isCausal(window),
                         scale);
     }
 }

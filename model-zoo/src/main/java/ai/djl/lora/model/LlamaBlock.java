@@ -9,7 +9,8 @@ import ai.djl.lora.nn.LoraLinear;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
-import ai.djl.lora.op.TensorOps;
+import ai.djl.lora.op.ModelLayout;
+import ai.djl.lora.op.ResolvedPlan;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
@@ -27,6 +28,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A decoder-only transformer of the Llama family: Llama 2 and 3, Mistral, Qwen2 and Qwen3.
@@ -39,7 +41,7 @@ import java.util.List;
  * sequence of full length, and returns logits [batch, sequence, vocabulary], float32. The
  * parameters may hold a {@link BatchPlan} under {@link LoraLinear#PLAN}, with one slot for each row
  * of the batch or one for each token (batch times sequence, row by row); without one the base model
- * answers.
+ * answers. An adapter with virtual or invocation tokens takes whole rows.
  */
 public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel {
 
@@ -48,7 +50,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     private final LlamaConfig config;
     private final LoraContext context;
     private final AdapterStore adapters;
-    private final NDArray embedding;
+    private final TokenEmbedding embedding;
     private final List<LlamaDecoderLayer> layers = new ArrayList<>();
     private final RmsNorm finalNorm;
     private final LoraLinear output;
@@ -58,25 +60,28 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         super(VERSION);
         this.config = config;
         this.context = context;
-        this.embedding = weights.array(LlamaWeights.EMBEDDING + ".weight");
+        NDArray table = weights.array(LlamaWeights.EMBEDDING + ".weight");
         Parameter parameter =
                 Parameter.builder()
                         .setName(LlamaWeights.EMBEDDING + ".weight")
                         .setType(Parameter.Type.WEIGHT)
                         .optRequiresGrad(false)
                         .build();
-        parameter.setArray(embedding);
+        parameter.setArray(table);
         addParameter(parameter);
+        this.embedding = new TokenEmbedding(context, table);
         for (int i = 0; i < config.numHiddenLayers(); ++i) {
             layers.add(addChildBlock("model.layers." + i, layer(i, weights)));
         }
         this.finalNorm =
                 addChildBlock(LlamaWeights.FINAL_NORM, weights.norm(LlamaWeights.FINAL_NORM));
-        this.output =
+        LoraLinear linear =
                 config.tieWordEmbeddings()
-                        ? null
-                        : addChildBlock(LlamaWeights.OUTPUT, weights.linear(LlamaWeights.OUTPUT));
+                        ? LoraLinear.sharing(context, LlamaWeights.OUTPUT, table)
+                        : weights.linear(LlamaWeights.OUTPUT);
+        this.output = addChildBlock(LlamaWeights.OUTPUT, linear);
         this.rotary = new RotaryTable(config, context);
+        describe(table);
         this.adapters = new AdapterStore(context);
         beforeInitialize(new Shape(-1, -1));
     }
@@ -94,6 +99,19 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         try (LlamaWeights weights = LlamaWeights.open(directory, config, context)) {
             return new LlamaBlock(config, context, weights);
         }
+    }
+
+    /** Tells what adapters may change beside linear layers and norms, which add themselves. */
+    private void describe(NDArray table) {
+        Optional<String> tied =
+                config.tieWordEmbeddings() ? Optional.of(LlamaWeights.OUTPUT) : Optional.empty();
+        context.setEmbedding(
+                new ModelLayout.Embedding(
+                        LlamaWeights.EMBEDDING, config.vocabSize(), config.hiddenSize(), tied),
+                table);
+        context.setAttention(
+                new ModelLayout.Attention(
+                        config.numHiddenLayers(), config.numKeyValueHeads(), config.headDim()));
     }
 
     private LlamaDecoderLayer layer(int index, LlamaWeights weights) {
@@ -144,87 +162,40 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     }
 
     private NDArray run(NDManager manager, ForwardStep step, List<AdapterMix> mixOfToken) {
-        int[] tokens = check(step);
+        StepRows rows = new StepRows(config, context, step, mixOfToken);
         // caches count their tokens at the end, so that a step that is run again overwrites them
-        NDArray logits = context.runStep(() -> logits(manager, step, tokens, mixOfToken));
-        step.sequences().forEach(sequence -> sequence.cache().advance(sequence.tokens().length));
+        NDArray logits = context.runStep(() -> logits(manager, rows, step.allPositions()));
+        rows.sequences().forEach(SequenceRows::commit);
         return logits;
     }
 
-    private NDArray logits(
-            NDManager manager, ForwardStep step, int[] tokens, List<AdapterMix> mixOfToken) {
-        step.sequences().forEach(sequence -> sequence.cache().reserve(sequence.tokens().length));
+    private NDArray logits(NDManager manager, StepRows rows, boolean allPositions) {
+        rows.sequences().forEach(SequenceRows::prepareCache);
         try (NDManager stepManager = manager.newSubManager()) {
-            StepState state = newState(stepManager, step, BatchPlan.ofMixes(mixOfToken));
-            NDArray x = hiddenStates(stepManager, tokens, state);
-            BatchPlan plan = state.plan();
-            if (!step.allPositions() && step.sequenceCount() < step.tokenCount()) {
-                int[] lastRows = lastRows(state);
-                x = context.getOps().embedding(x, ids(stepManager, lastRows));
-                plan =
-                        BatchPlan.ofMixes(
-                                Arrays.stream(lastRows).mapToObj(mixOfToken::get).toList());
+            ResolvedPlan plan = context.resolve(rows.plan());
+            NDArray x = hiddenStates(stepManager, rows, plan);
+            int[] outputs = rows.outputs(allPositions);
+            if (outputs.length < rows.count()) {
+                x = context.getOps().embedding(x, TokenEmbedding.ids(stepManager, outputs));
+                plan = context.resolve(rows.plan(outputs));
             }
-            NDArray logits = logits(finalNorm.forward(x), plan);
+            NDArray logits = output.forward(finalNorm.forward(x, plan), plan);
+            if (context.getType() != ElementType.FLOAT32) {
+                logits = context.getOps().toType(logits, ElementType.FLOAT32);
+            }
             logits.attach(manager);
             return logits;
         }
     }
 
-    /** Checks a step and returns its tokens, sequences one behind the other. */
-    private int[] check(ForwardStep step) {
-        int[] tokens = new int[step.tokenCount()];
-        int row = 0;
-        for (int i = 0; i < step.sequenceCount(); ++i) {
-            ForwardStep.Sequence sequence = step.sequences().get(i);
-            sequence.cache().requireUsable(context);
-            int count = sequence.tokens().length;
-            long total = (long) sequence.cache().length() + count;
-            if (total > config.maxPositionEmbeddings()) {
-                throw new LoraConfigurationException(
-                        "Sequence "
-                                + i
-                                + " would have "
-                                + total
-                                + " tokens; expected at most max_position_embeddings, which is "
-                                + config.maxPositionEmbeddings());
-            }
-            for (int token : sequence.tokens()) {
-                if (token < 0 || token >= config.vocabSize()) {
-                    throw new LoraConfigurationException(
-                            "Sequence "
-                                    + i
-                                    + " has token id "
-                                    + token
-                                    + "; expected 0 to "
-                                    + (config.vocabSize() - 1));
-                }
-                tokens[row++] = token;
-            }
-        }
-        return tokens;
-    }
-
-    private StepState newState(NDManager manager, ForwardStep step, BatchPlan plan) {
-        int[] positions = new int[step.tokenCount()];
-        int highest = 0;
-        int row = 0;
-        List<StepState.Span> spans = new ArrayList<>(step.sequenceCount());
-        for (ForwardStep.Sequence sequence : step.sequences()) {
-            int count = sequence.tokens().length;
-            StepState.Span span = new StepState.Span(sequence.cache(), row, count);
-            spans.add(span);
-            for (int i = 0; i < count; ++i) {
-                positions[row++] = span.past() + i;
-            }
-            highest = Math.max(highest, span.total() - 1);
-        }
-        return new StepState(manager, plan, rotary.rows(ids(manager, positions), highest), spans);
-    }
-
     /* Each layer's arrays belong to a manager of its own, which ends with the layer. */
-    private NDArray hiddenStates(NDManager manager, int[] tokens, StepState state) {
-        NDArray x = context.getOps().embedding(embedding, ids(manager, tokens));
+    private NDArray hiddenStates(NDManager manager, StepRows rows, ResolvedPlan plan) {
+        int highest =
+                rows.sequences().stream().mapToInt(SequenceRows::total).max().orElseThrow() - 1;
+        NDArray positions = TokenEmbedding.ids(manager, rows.positions());
+        StepState state =
+                new StepState(manager, plan, rotary.rows(positions, highest), rows.sequences());
+        NDArray x = embedding.forward(manager, rows, plan);
         for (LlamaDecoderLayer layer : layers) {
             try (NDManager layerManager = manager.newSubManager()) {
                 x.attach(layerManager);
@@ -233,22 +204,6 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
             }
         }
         return x;
-    }
-
-    private NDArray logits(NDArray x, BatchPlan plan) {
-        TensorOps ops = context.getOps();
-        NDArray logits = output == null ? ops.linear(x, embedding) : output.forward(x, plan);
-        return context.getType() == ElementType.FLOAT32
-                ? logits
-                : ops.toType(logits, ElementType.FLOAT32);
-    }
-
-    private static int[] lastRows(StepState state) {
-        return state.spans().stream().mapToInt(span -> span.row() + span.count() - 1).toArray();
-    }
-
-    private static NDArray ids(NDManager manager, int[] values) {
-        return manager.create(Arrays.stream(values).asLongStream().toArray());
     }
 
     /** {@inheritDoc} */

@@ -24,7 +24,7 @@ final class LlamaDecoderLayer extends StepBlock {
     /** {@inheritDoc} */
     @Override
     NDArray forward(NDArray x, StepState step) {
-        NDArray attended = x.add(attention.forward(inputNorm.forward(x), step));
-        return attended.add(mlp.forward(postAttentionNorm.forward(attended), step));
+        NDArray attended = x.add(attention.forward(inputNorm.forward(x, step.plan()), step));
+        return attended.add(mlp.forward(postAttentionNorm.forward(attended, step.plan()), step));
     }
 }

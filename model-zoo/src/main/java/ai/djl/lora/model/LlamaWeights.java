@@ -87,6 +87,19 @@ final class LlamaWeights implements AutoCloseable {
         }
     }
 
+    /**
+     * Checks that the weights in a folder are those of a model, without reading them.
+     *
+     * @param directory the folder
+     * @param config the model's configuration
+     * @throws LoraConfigurationException if they are not
+     */
+    static void check(Path directory, LlamaConfig config) {
+        try (SafetensorsFolder folder = SafetensorsFolder.open(directory)) {
+            check(directory, folder, config, expectedShapes(config));
+        }
+    }
+
     LoraLinear linear(String name) {
         String bias = name + ".bias";
         return new LoraLinear(
@@ -97,7 +110,7 @@ final class LlamaWeights implements AutoCloseable {
     }
 
     RmsNorm norm(String name) {
-        return new RmsNorm(context, array(name + ".weight"), config.rmsNormEps());
+        return new RmsNorm(context, name, array(name + ".weight"), config.rmsNormEps());
     }
 
     NDArray array(String name) {

@@ -4,6 +4,8 @@
 package ai.djl.lora.model;
 
 import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.ResolvedPlan;
+import ai.djl.lora.op.TensorOps;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
@@ -18,12 +20,24 @@ final class RmsNorm extends AbstractBlock {
     private static final byte VERSION = 1;
 
     private final LoraContext context;
+    private final String name;
     private final NDArray weight;
     private final double epsilon;
 
-    RmsNorm(LoraContext context, NDArray weight, double epsilon) {
+    /**
+     * Constructs a new {@code RmsNorm} instance.
+     *
+     * @param context what the model's layers share; the norm adds itself to what adapters may
+     *     replace
+     * @param name the norm's path in the checkpoint, without {@code .weight}
+     * @param weight [size]
+     * @param epsilon what is added to the mean square
+     */
+    RmsNorm(LoraContext context, String name, NDArray weight, double epsilon) {
         super(VERSION);
+        context.addNorm(name, Math.toIntExact(weight.size()));
         this.context = context;
+        this.name = name;
         this.weight = weight;
         this.epsilon = epsilon;
         Parameter parameter =
@@ -37,13 +51,25 @@ final class RmsNorm extends AbstractBlock {
     }
 
     /**
-     * Normalises an array.
+     * Normalises the rows of a step, each with its adapter's weight where that replaces the norm's.
      *
-     * @param x [..., size]
+     * @param x [rows, ..., size]
+     * @param plan which rows use which adapter
      * @return an array of the same shape and type, attached to the manager of {@code x}
      */
-    NDArray forward(NDArray x) {
-        return context.getOps().rmsNorm(x, weight, epsilon);
+    NDArray forward(NDArray x, ResolvedPlan plan) {
+        TensorOps ops = context.getOps();
+        NDArray y = ops.rmsNorm(x, weight, epsilon);
+        for (ResolvedPlan.Part part : plan.parts()) {
+            NDArray other = part.extras().norm(name);
+            if (other != null) {
+                try (NDArray rows = ops.rows(x, part.from(), part.to());
+                        NDArray normalised = ops.rmsNorm(rows, other, epsilon)) {
+                    ops.copyRows(y, part.from(), normalised);
+                }
+            }
+        }
+        return y;
     }
 
     /** {@inheritDoc} */
@@ -53,7 +79,7 @@ final class RmsNorm extends AbstractBlock {
             NDList inputs,
             boolean training,
             PairList<String, Object> params) {
-        return new NDList(forward(inputs.singletonOrThrow()));
+        return new NDList(forward(inputs.singletonOrThrow(), context.resolve(null)));
     }
 
     /** {@inheritDoc} */

@@ -27,9 +27,11 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
@@ -38,6 +40,10 @@ public class AdapterModesTest {
 
     // the bar of every float32 golden file
     private static final double TOLERANCE = 1e-4;
+
+    /** Variants that begin sequences, and some that change more than linear layers' outputs. */
+    private static final Set<String> BEGINNING =
+            Set.of("prefix", "prompt", "alora", "dora", "trainable-tokens", "modules-to-save-norm");
 
     @DataProvider
     public Object[][] models() {
@@ -121,6 +127,63 @@ public class AdapterModesTest {
                 assertEquals(context.getBackendStatus().get(0).failures(), 1);
                 close(logits(model, adapted, AdapterMix.of(lease.getSlot())), adapted.logits());
             }
+            context.close();
+        }
+    }
+
+    /* What a sequence begins with is written to its cache again, and in the same place. */
+    @Test
+    public void stepsThatBeginSequencesRunAgain() {
+        try (NDManager manager = NDManager.newBaseManager(null, "PyTorch")) {
+            FailingProvider failing = new FailingProvider();
+            BackendManager backends =
+                    BackendManager.builder()
+                            .addProvider(failing)
+                            .optFallbackOrder(List.of("failing", "pytorch"))
+                            .build();
+            LoraContext context = new LoraContext(backends, ElementType.FLOAT32, manager);
+            Path folder = VariantGolden.folder("qwen2").resolve("base");
+            LlamaBlock block = LlamaBlock.load(folder, LlamaConfig.read(folder), context);
+            TestModels.Loaded model = new TestModels.Loaded(block, manager);
+            List<VariantGolden> goldens =
+                    VariantGolden.list("qwen2").stream()
+                            .filter(golden -> BEGINNING.contains(golden.name()))
+                            .toList();
+            assertEquals(goldens.size(), BEGINNING.size());
+            for (VariantGolden golden : goldens) {
+                block.getAdapters()
+                        .register(
+                                golden.adapter(), VariantGolden.adapter("qwen2", golden.adapter()));
+            }
+            List<AdapterLease> leases =
+                    goldens.stream().map(g -> block.getAdapters().acquire(g.adapter())).toList();
+            List<KvCache> caches = goldens.stream().map(g -> block.newKvCache(manager)).toList();
+            ForwardStep.Builder first = ForwardStep.builder().optAllPositions(true);
+            ForwardStep.Builder second = ForwardStep.builder().optAllPositions(true);
+            for (int i = 0; i < goldens.size(); ++i) {
+                int[] tokens = goldens.get(i).golden().row(0);
+                int slot = leases.get(i).getSlot();
+                int last = tokens.length - 1;
+                first.addSequence(caches.get(i), slot, Arrays.copyOf(tokens, last));
+                second.addSequence(caches.get(i), slot, tokens[last]);
+            }
+            failing.callsLeft = 9; // the second layer is half done by then
+            float[] prompts = model.logits(first.build());
+            assertEquals(context.getBackend().getName(), "pytorch");
+            assertEquals(context.getBackendStatus().get(0).failures(), 1);
+            float[] tokens = model.logits(second.build());
+            int vocab = block.getConfig().vocabSize();
+            int size = prompts.length / goldens.size();
+            for (int i = 0; i < goldens.size(); ++i) {
+                float[] expected = goldens.get(i).logits(0);
+                close(
+                        Arrays.copyOfRange(prompts, i * size, (i + 1) * size),
+                        Arrays.copyOf(expected, size));
+                close(
+                        Arrays.copyOfRange(tokens, i * vocab, (i + 1) * vocab),
+                        Arrays.copyOfRange(expected, size, size + vocab));
+            }
+            leases.forEach(AdapterLease::close);
             context.close();
         }
     }
@@ -213,6 +276,9 @@ public class AdapterModesTest {
 
                 @Override
                 public TensorOps getTensorOps(ElementType type) {
+                    if (callsLeft < 0) {
+                        throw new LoraBackendException("out of order");
+                    }
                     return plain.getTensorOps(type);
                 }
 

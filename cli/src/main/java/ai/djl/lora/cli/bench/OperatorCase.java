@@ -4,7 +4,8 @@
 package ai.djl.lora.cli.bench;
 
 import ai.djl.lora.op.BatchPlan;
-import java.util.SplittableRandom;
+import ai.djl.lora.tensor.ElementType;
+import java.util.List;
 
 /**
  * A shape of work for the operator.
@@ -12,65 +13,108 @@ import java.util.SplittableRandom;
  * @param name what the case shows
  * @param in the module's inputs
  * @param out the module's outputs
- * @param rank the rank of every adapter
+ * @param ranks the adapters' ranks: that in slot {@code i} has {@code ranks.get(i % ranks.size())}
  * @param tokens the number of rows
- * @param adapters the number of adapters that rows choose from
- * @param popularity how rows choose: identical, distinct, uniform, zipf or skewed
+ * @param adapters the number of adapters that rows choose from, in the slots from 0
+ * @param popularity how rows choose
  */
-record OperatorCase(
-        String name, int in, int out, int rank, int tokens, int adapters, String popularity) {
+public record OperatorCase(
+        String name,
+        int in,
+        int out,
+        List<Integer> ranks,
+        int tokens,
+        int adapters,
+        Popularity popularity) {
 
-    private static final int ELEMENT_BYTES = 2;
-    private static final double ZIPF_EXPONENT = 1.1;
+    private static final int MOST_MODULES = 1024;
 
-    /** Returns which rows use which adapter, rows of one adapter together. */
-    BatchPlan plan() {
-        SplittableRandom random = new SplittableRandom(tokens * 31L + adapters);
-        int[] slots = new int[tokens];
-        for (int t = 0; t < tokens; ++t) {
-            slots[t] =
-                    switch (popularity) {
-                        case "identical" -> 0;
-                        case "distinct" -> (int) ((long) t * adapters / tokens);
-                        case "uniform" -> random.nextInt(adapters);
-                        case "zipf" -> zipf(random);
-                        case "skewed" -> random.nextInt(10) < 9 ? 0 : random.nextInt(adapters);
-                        default -> throw new IllegalArgumentException(popularity);
-                    };
+    /**
+     * Returns which rows use which adapter, rows of one adapter together.
+     *
+     * @return the plan
+     */
+    public BatchPlan plan() {
+        return BatchPlan.ofRows(popularity.slots(tokens, adapters));
+    }
+
+    /**
+     * Returns the rank of an adapter.
+     *
+     * @param slot the adapter's slot
+     * @return the rank
+     */
+    public int rank(int slot) {
+        return ranks.get(slot % ranks.size());
+    }
+
+    /**
+     * Returns the highest rank of the adapters that rows choose from.
+     *
+     * @return the rank
+     */
+    public int highestRank() {
+        int highest = 0;
+        for (int slot = 0; slot < Math.min(adapters, ranks.size()); ++slot) {
+            highest = Math.max(highest, rank(slot));
         }
-        java.util.Arrays.sort(slots);
-        return BatchPlan.ofRows(slots);
+        return highest;
     }
 
-    private int zipf(SplittableRandom random) {
-        double total = 0;
-        for (int i = 1; i <= adapters; ++i) {
-            total += Math.pow(i, -ZIPF_EXPONENT);
+    /**
+     * Returns the size of A and B of one adapter for one module.
+     *
+     * @param slot the adapter's slot
+     * @param type the type of their elements
+     * @return the size in bytes
+     */
+    public long adapterBytes(int slot, ElementType type) {
+        return (long) rank(slot) * (in + out) * type.bytes();
+    }
+
+    /**
+     * Returns how many modules' adapters fill the memory to rotate through.
+     *
+     * @param rotation the memory in bytes
+     * @param type the type of the adapters' elements
+     * @return the number of modules, 1 to 1024
+     */
+    public int modules(long rotation, ElementType type) {
+        long perModule = 0;
+        for (int slot = 0; slot < adapters; ++slot) {
+            perModule += adapterBytes(slot, type);
         }
-        double left = random.nextDouble() * total;
-        int adapter = 0;
-        while (adapter < adapters - 1) {
-            left -= Math.pow(adapter + 1.0, -ZIPF_EXPONENT);
-            if (left < 0) {
-                break;
-            }
-            ++adapter;
+        return (int) Math.max(1, Math.min(MOST_MODULES, rotation / perModule));
+    }
+
+    /**
+     * Returns what must move for one module: the weights in use once, x once, y there and back.
+     *
+     * @param plan the case's plan
+     * @param type the type of all elements
+     * @return the size in bytes
+     */
+    public long bytes(BatchPlan plan, ElementType type) {
+        long weights = 0;
+        for (long slot : plan.slots()) {
+            weights += adapterBytes((int) slot, type);
         }
-        return adapter;
+        return weights + (long) tokens * (in + 2L * out) * type.bytes();
     }
 
-    /** Returns the bytes of A and B of one adapter. */
-    long adapterBytes() {
-        return (long) rank * (in + out) * ELEMENT_BYTES;
-    }
-
-    /** Returns the bytes that must move: the weights in use once, x once, y there and back. */
-    long bytes(BatchPlan plan) {
-        return plan.segments() * adapterBytes() + (long) tokens * (in + 2L * out) * ELEMENT_BYTES;
-    }
-
-    /** Returns the floating-point operations. */
-    long operations() {
-        return 2L * tokens * rank * (in + out);
+    /**
+     * Returns the floating-point operations for one module.
+     *
+     * @param plan the case's plan
+     * @return the number of multiplications and additions
+     */
+    public long operations(BatchPlan plan) {
+        long[] starts = plan.segmentStarts();
+        long[] slots = plan.slots();
+        long operations = 0;
+        for (int s = 0; s < slots.length; ++s) {
+            operations += 2L * (starts[s + 1] - starts[s]) * rank((int) slots[s]) * (in + out);
+        }
+        return operations;
     }
 }
