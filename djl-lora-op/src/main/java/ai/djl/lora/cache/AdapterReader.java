@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.cache;
 
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
@@ -17,10 +18,11 @@ interface AdapterReader {
      *
      * @param source the adapter's folder or file
      * @param context the model's context
+     * @param policy how strict to be
      * @return the adapter in the host's memory
      * @throws ai.djl.lora.LoraException if it cannot be read or does not fit
      */
-    LoraAdapter read(Path source, LoraContext context);
+    LoraAdapter read(Path source, LoraContext context, LoadingPolicy policy);
 
     /**
      * Reads the packed block of an adapter that was checked before.

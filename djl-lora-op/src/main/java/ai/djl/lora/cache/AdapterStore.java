@@ -3,44 +3,45 @@
  */
 package ai.djl.lora.cache;
 
-import ai.djl.lora.LoraCompatibilityException;
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.LoraException;
-import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.LoraOffloadException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadReport;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
-import ai.djl.lora.cache.policy.CacheEntry;
-import ai.djl.lora.cache.policy.EvictionStrategies;
+import ai.djl.lora.cache.policy.AccessRecorder;
+import ai.djl.lora.cache.policy.Recommendation;
+import ai.djl.lora.cache.policy.StrategyAdvisor;
+import ai.djl.lora.compress.Compression;
+import ai.djl.lora.compress.HostCodec;
+import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.op.AdapterExtras;
-import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
+import ai.djl.lora.registry.AdapterRegistry;
+import ai.djl.lora.registry.AdapterRevision;
+import ai.djl.lora.registry.RegisteredAdapter;
+import ai.djl.lora.registry.Registration;
+import ai.djl.lora.registry.RegistryOptions;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
-import java.util.function.Predicate;
 import java.util.function.Supplier;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The adapters of one model: registered by name, read from their files into the host's memory and
@@ -51,32 +52,33 @@ import org.slf4j.LoggerFactory;
  * no lock. One that is not is loaded by a worker, once, however many ask for it.
  *
  * <p>Files are checked whole when an adapter is registered. When they are read again they must hold
- * the same revision.
+ * the same revision. Names, revisions, pins and counts of uses are kept in a registry; with one
+ * that is kept on a disk a store has after a restart what it had before, and reads it as it is
+ * asked for.
  */
 public final class AdapterStore implements AutoCloseable {
 
-    private static final Logger logger = LoggerFactory.getLogger(AdapterStore.class);
+    private static final Duration END = Duration.ofSeconds(10);
 
     private final LoraContext context;
     private final StoreOptions options;
-    private final AdapterReader reader;
     private final LongSupplier ticker;
-    private final Tier device;
+    private final AdapterRegistry registry;
+    private final boolean ownsRegistry;
+    private final AdapterCatalog catalog;
+    private final DiskTier disk;
     private final HostTier host;
-    private final LoadQueue queue;
-    private final FailedLoads failures;
-    private final Map<String, ManagedAdapter> adapters = new ConcurrentHashMap<>();
-    private final Map<String, Stack> stacks = new ConcurrentHashMap<>();
-
-    /** Every adapter on the device, by id: the named ones, and retired ones that are leased. */
-    private final Map<String, ManagedAdapter> residents = new ConcurrentHashMap<>();
-
-    private final Set<String> registering = new TreeSet<>();
+    private final DeviceTier device;
+    private final AdapterLoads loads;
+    private final MoveQueue offloads;
+    private final Leasing leasing;
+    private final Foresight foresight;
+    private final StoreMaintenance maintenance;
+    private final PreviousRevisions previous;
     private final AtomicLong ids = new AtomicLong();
-    private volatile boolean closed;
 
     /**
-     * Constructs a new {@code AdapterStore} instance with the default limits.
+     * Constructs a new {@code AdapterStore} instance with the defaults and a registry of its own.
      *
      * @param context the model's context
      */
@@ -85,29 +87,104 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
-     * Constructs a new {@code AdapterStore} instance.
+     * Constructs a new {@code AdapterStore} instance with a registry of its own, which is not kept.
      *
      * @param context the model's context
-     * @param options how much it may hold, what leaves first, and how loads run
+     * @param options how much it may hold, what leaves first, and how adapters are moved
      */
     public AdapterStore(LoraContext context, StoreOptions options) {
-        this(context, options, AdapterStore::load, System::nanoTime);
+        this(context, options, null, AdapterStore::read, System::nanoTime);
+    }
+
+    /**
+     * Constructs a new {@code AdapterStore} instance with the adapters of a registry.
+     *
+     * @param context the model's context
+     * @param options how much it may hold, what leaves first, and how adapters are moved
+     * @param registry the adapters; stays the caller's, who changes it through this store alone
+     */
+    public AdapterStore(LoraContext context, StoreOptions options, AdapterRegistry registry) {
+        this(context, options, registry, AdapterStore::read, System::nanoTime);
     }
 
     AdapterStore(
-            LoraContext context, StoreOptions options, AdapterReader reader, LongSupplier ticker) {
+            LoraContext context,
+            StoreOptions options,
+            AdapterRegistry registry,
+            AdapterReader reader,
+            LongSupplier ticker) {
         this.context = context;
         this.options = options;
-        this.reader = reader;
         this.ticker = ticker;
-        EvictionStrategies strategies = options.getStrategies();
-        device = new Tier(options.getDevice(), strategies.create(options.getDeviceStrategy()));
+        ownsRegistry = registry == null;
+        this.registry =
+                ownsRegistry
+                        ? AdapterRegistry.inMemory(RegistryOptions.builder().build())
+                        : registry;
+        ScheduledThreadPoolExecutor timer = StoreMaintenance.newTimer();
+        catalog = new AdapterCatalog(this.registry);
         host =
                 new HostTier(
-                        new Tier(options.getHost(), strategies.create(options.getHostStrategy())));
-        queue = new LoadQueue(options.getLoadWorkers(), options.getLoadQueue());
-        failures = new FailedLoads(options.getRetryAfter(), options.getLongestRetry(), ticker);
+                        newTier(options.getHost(), timer),
+                        options.isHostEnabled(),
+                        () -> codec(Compression.NONE),
+                        () -> codec(options.getCompression()));
+        disk = new DiskTier(context, reader, this.registry, this::makeRoom);
+        foresight = new Foresight();
+        device = new DeviceTier(context, newTier(options.getDevice(), timer), foresight, ticker);
+        loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
+        offloads =
+                new MoveQueue(
+                        "djl-lora-offload", options.getOffloadWorkers(), options.getMoveQueue());
+        previous = new PreviousRevisions(this.registry, this::managed, this::retire);
+        leasing = new Leasing(catalog, loads, previous::of, ticker);
+        maintenance = new StoreMaintenance(catalog, device, host, loads, foresight, options, timer);
+        this.registry.list().stream()
+                .filter(adapter -> !adapter.retired())
+                .map(this::restored)
+                .forEach(catalog::put);
         context.setResidents(this::putAll);
+    }
+
+    private Tier newTier(TierOptions limits, Executor background) {
+        return new Tier(
+                StoreMaintenance.limits(limits),
+                options.getStrategies(),
+                limits.strategy(),
+                background);
+    }
+
+    private static LoraAdapter read(Path source, LoraContext context, LoadingPolicy policy) {
+        return AdapterLoader.load(source, context.getLayout(), policy);
+    }
+
+    private HostCodec codec(Compression compression) {
+        return compression.codec(context.getModules(), options.getPrunedShare());
+    }
+
+    private void makeRoom() {
+        host.shrink(0, EvictionCause.PRESSURE);
+    }
+
+    private ManagedAdapter restored(RegisteredAdapter adapter) {
+        ManagedAdapter managed = managed(adapter.name(), adapter.current());
+        managed.setPinned(adapter.pinned());
+        managed.setPriority(adapter.priority());
+        return managed;
+    }
+
+    private ManagedAdapter managed(String name, AdapterRevision revision) {
+        ManagedAdapter managed =
+                newAdapter(name, revision.source(), revision.hash(), LoadingPolicy.STRICT);
+        managed.setSize(revision.bytes());
+        managed.setAccess(registry.statistics().of(name).orElseThrow());
+        return managed;
+    }
+
+    private ManagedAdapter newAdapter(
+            String name, Path source, String revision, LoadingPolicy policy) {
+        String id = name + '#' + ids.incrementAndGet();
+        return new ManagedAdapter(name, id, source, revision, policy);
     }
 
     /**
@@ -115,24 +192,55 @@ public final class AdapterStore implements AutoCloseable {
      * room.
      *
      * @param name the name under which requests will ask for it
-     * @param directory the folder with {@code adapter_config.json} and {@code
-     *     adapter_model.safetensors}
+     * @param source the adapter's folder or file; see {@link ai.djl.lora.format.AdapterFiles}
      * @return what was applied
      * @throws LoraConfigurationException if the name is blank or taken, or a file is missing or
      *     broken
      * @throws ai.djl.lora.LoraException if the adapter does not fit the model or is of an
      *     unsupported kind
      */
-    public LoadReport register(String name, Path directory) {
-        reserve(name);
+    public LoadReport register(String name, Path source) {
+        return register(name, source, AdapterSettings.DEFAULTS);
+    }
+
+    /**
+     * Loads an adapter as strictly as a policy says and keeps it as near to the device as there is
+     * room.
+     *
+     * @param name the name under which requests will ask for it
+     * @param source the adapter's folder or file; see {@link ai.djl.lora.format.AdapterFiles}
+     * @param policy how strict to be, also when the adapter is read again
+     * @return what was applied
+     * @throws LoraConfigurationException if the name is blank or taken, or a file is missing or
+     *     broken
+     * @throws ai.djl.lora.LoraException if the adapter does not fit the model or the policy, or is
+     *     of an unsupported kind
+     */
+    public LoadReport register(String name, Path source, LoadingPolicy policy) {
+        return register(name, source, AdapterSettings.builder().optPolicy(policy).build());
+    }
+
+    /**
+     * Loads an adapter, checks it against the model and keeps it as near to the device as there is
+     * room. One that was retired is back with it.
+     *
+     * @param name the name under which requests will ask for it
+     * @param source the adapter's folder or file; see {@link ai.djl.lora.format.AdapterFiles}
+     * @param settings how strictly it is read, and what is noted of it
+     * @return what was applied
+     * @throws LoraConfigurationException if the name is blank or taken, or a file is missing or
+     *     broken
+     * @throws ai.djl.lora.LoraException if the adapter does not fit the model or the policy, is of
+     *     an unsupported kind, or cannot be written into the registry
+     */
+    public LoadReport register(String name, Path source, AdapterSettings settings) {
+        catalog.reserve(name);
         try {
-            ManagedAdapter adapter = open(name, directory);
-            publish(adapter);
-            return adapter.report();
+            Opened opened = open(name, source, settings);
+            publish(opened, () -> record(opened, settings));
+            return opened.report;
         } finally {
-            synchronized (registering) {
-                registering.remove(name);
-            }
+            catalog.unreserve(name);
         }
     }
 
@@ -142,117 +250,174 @@ public final class AdapterStore implements AutoCloseable {
      * is refused the old one stays.
      *
      * @param name the adapter's name
-     * @param directory the new revision's folder
+     * @param source the new revision's folder or file
      * @return what was applied
      * @throws LoraConfigurationException if there is no adapter of that name, or a file is missing
      *     or broken
      * @throws ai.djl.lora.LoraException if the new revision does not fit the model, or is of a kind
      *     that a stack with this adapter in it does not allow
      */
-    public LoadReport replace(String name, Path directory) {
-        find(name);
-        ManagedAdapter next = open(name, directory);
-        ManagedAdapter before;
-        synchronized (registering) {
-            before = adapters.get(name);
-            boolean fits =
-                    next.isStackable()
-                            || stacks.values().stream()
-                                    .noneMatch(stack -> stack.names().contains(name));
-            if (before != null && fits) {
-                next.setPinned(before.isPinned());
-                adapters.put(name, next);
-            } else {
-                next.retire();
-            }
-        }
-        if (next.isRetired()) {
-            retire(next);
-            find(name);
-            throw new LoraVariantException(
-                    "Adapter \""
-                            + name
-                            + "\" is part of a stack; the new revision is "
-                            + next.variants()
-                            + ", and only plain low-rank products can be weighted and added");
-        }
-        retire(before);
-        return next.report();
-    }
-
-    /** Reads an adapter and keeps it as near to the device as there is free room. */
-    private ManagedAdapter open(String name, Path directory) {
-        long start = ticker.getAsLong();
-        LoraAdapter adapter = read(directory);
-        PackedAdapter packed = AdapterPacker.pack(context, adapter);
-        HostCopy copy = HostCopy.of(context, packed, adapter);
-        long nanos = ticker.getAsLong() - start;
-        ManagedAdapter managed =
-                new ManagedAdapter(name, adapter, name + '#' + ids.incrementAndGet());
-        managed.setDeviceEntry(new CacheEntry(managed.id(), copy.bytes(), nanos, 0));
-        DiskImage.of(adapter, packed, context.getModules()).ifPresent(managed::setImage);
-        host.offer(managed, copy, false);
-        // an adapter too large for the device is refused now, and not at its first request
-        if (put(managed, copy, false) == Placed.TOO_LARGE) {
-            host.remove(managed);
-            throw tooLarge(managed);
-        }
-        return managed;
+    public LoadReport replace(String name, Path source) {
+        return replace(name, source, AdapterSettings.DEFAULTS);
     }
 
     /**
-     * Keeps an adapter on the device from its next use on, whatever the strategy says.
+     * Puts another revision in the place of a registered adapter, as {@link #replace(String, Path)}
+     * does.
      *
      * @param name the adapter's name
-     * @param pinned whether it stays
-     * @throws LoraConfigurationException if there is no adapter of that name
+     * @param source the new revision's folder or file
+     * @param settings how strictly it is read, and what is noted of it
+     * @return what was applied
+     * @throws LoraConfigurationException if there is no adapter of that name, or a file is missing
+     *     or broken
+     * @throws ai.djl.lora.LoraException if the new revision does not fit the model or the policy,
+     *     or is of a kind that a stack with this adapter in it does not allow
      */
-    public void setPinned(String name, boolean pinned) {
-        find(name).setPinned(pinned);
-        if (!pinned) {
-            queue.retryParked();
-        }
+    public LoadReport replace(String name, Path source, AdapterSettings settings) {
+        Opened opened = open(catalog.find(name).name(), source, settings);
+        swap(opened, () -> registry.reregister(registration(opened, settings)));
+        return opened.report;
     }
 
-    private static LoraAdapter load(Path source, LoraContext context) {
-        return AdapterLoader.load(source, context.getLayout());
-    }
-
-    private void reserve(String name) {
-        checkName(name, "An adapter's");
-        synchronized (registering) {
-            checkFree(name);
-            registering.add(name);
-        }
-    }
-
-    private void checkName(String name, String whose) {
-        if (name == null || name.isBlank()) {
-            throw new LoraConfigurationException(whose + " name must not be blank");
-        }
-        checkOpen();
-    }
-
-    private void checkFree(String name) {
-        if (adapters.containsKey(name) || registering.contains(name)) {
+    /**
+     * Puts the revision before the current one, which is read and checked again, in its place.
+     *
+     * @param name the adapter's name
+     * @return what was applied
+     * @throws LoraConfigurationException if there is no adapter of that name or no earlier revision
+     * @throws ai.djl.lora.LoraException if the earlier revision cannot be had any more; the current
+     *     one stays
+     */
+    public LoadReport rollback(String name) {
+        RegisteredAdapter known = registry.get(catalog.find(name).name());
+        AdapterRevision older =
+                known.previous()
+                        .orElseThrow(
+                                () ->
+                                        new LoraConfigurationException(
+                                                "Adapter \""
+                                                        + known.name()
+                                                        + "\" has no revision before "
+                                                        + known.current().hash()));
+        Opened opened = open(known.name(), older.source(), AdapterSettings.DEFAULTS);
+        if (!opened.adapter.revision().equals(older.hash())) {
+            discard(opened.adapter);
             throw new LoraConfigurationException(
-                    "Adapter \"" + name + "\" is registered already; unregister it first");
+                    "Adapter \""
+                            + known.name()
+                            + "\" cannot go back to revision "
+                            + older.hash()
+                            + ": "
+                            + older.source()
+                            + " holds revision "
+                            + opened.adapter.revision()
+                            + " now");
         }
-        if (stacks.containsKey(name)) {
-            throw new LoraConfigurationException(
-                    "\"" + name + "\" is a stack already; unregister it first");
-        }
+        swap(opened, () -> registry.rollback(known.name(), older.hash()));
+        return opened.report;
     }
 
-    private void publish(ManagedAdapter adapter) {
-        synchronized (registering) {
-            if (!closed) {
-                adapters.put(adapter.name(), adapter);
-                return;
+    private void swap(Opened opened, Supplier<RegisteredAdapter> record) {
+        String name = opened.adapter.name();
+        try {
+            synchronized (catalog) {
+                ManagedAdapter before = catalog.find(name);
+                catalog.checkStackable(name, opened.notes);
+                opened.adapter.setPinned(before.isPinned());
             }
+        } catch (RuntimeException e) {
+            discard(opened.adapter);
+            throw e;
         }
-        retire(adapter);
-        checkOpen();
+        publish(opened, record);
+    }
+
+    /** An adapter that was read and checked, and that no name leads to yet. */
+    private record Opened(ManagedAdapter adapter, AdapterNotes notes, LoadReport report) {}
+
+    /** Reads an adapter and keeps it as near to the device as there is free room. */
+    private Opened open(String name, Path source, AdapterSettings settings) {
+        long start = ticker.getAsLong();
+        LoraAdapter adapter = disk.readWhole(source, settings.getPolicy());
+        PackedAdapter packed = AdapterPacker.pack(context, adapter);
+        ExtrasLoader.checkActivation(context, adapter);
+        ReadyAdapter ready = ReadyAdapter.of(context, packed, adapter);
+        // what lies beside the products is refused now if it must be, and not at a request
+        ExtrasLoader.load(context, source, ready.beside()).ifPresent(AdapterExtras::close);
+        AdapterNotes notes = AdapterNotes.of(adapter, packed, context.getModules());
+        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), settings.getPolicy());
+        managed.setReport(adapter.report());
+        managed.setSize(device.bytesOf(ready));
+        managed.setLoadNanos(ticker.getAsLong() - start);
+        settings.getPriority().ifPresent(managed::setPriority);
+        settings.getPinned().ifPresent(managed::setPinned);
+        if (!device.tier().couldHold(managed.deviceEntry().bytes())) {
+            throw loads.tooLarge(managed);
+        }
+        host.offer(managed, ready, Tier.Demand.FREE_ROOM);
+        device.put(managed, ready, Tier.Demand.FREE_ROOM, loads::release);
+        return new Opened(managed, notes, adapter.report());
+    }
+
+    private RegisteredAdapter record(Opened opened, AdapterSettings settings) {
+        Registration registration = registration(opened, settings);
+        return registry.find(opened.adapter.name()).isPresent()
+                ? registry.reregister(registration)
+                : registry.register(registration);
+    }
+
+    private Registration registration(Opened opened, AdapterSettings settings) {
+        ManagedAdapter adapter = opened.adapter;
+        Registration.Builder registration =
+                Registration.builder()
+                        .setName(adapter.name())
+                        .setHash(adapter.revision())
+                        .setSource(adapter.source())
+                        .setBytes(adapter.deviceEntry().bytes())
+                        .optMetadata(settings.getMetadata())
+                        .optValidated(opened.notes.encode(context.getModules(), context.getType()));
+        settings.getPriority().ifPresent(registration::optPriority);
+        settings.getTenant().ifPresent(registration::optTenant);
+        settings.getPinned().ifPresent(registration::optPinned);
+        return registration.build();
+    }
+
+    /* First the record, then the name: what a crash leaves is there when the store is opened again. */
+    private void publish(Opened opened, Supplier<RegisteredAdapter> record) {
+        ManagedAdapter adapter = opened.adapter;
+        ManagedAdapter before;
+        try {
+            RegisteredAdapter known = record.get();
+            adapter.setPriority(known.priority());
+            adapter.setPinned(known.pinned());
+            adapter.setAccess(registry.statistics().of(known.name()).orElseThrow());
+            before = catalog.put(adapter);
+        } catch (RuntimeException e) {
+            discard(adapter);
+            throw e;
+        }
+        if (before != null) {
+            retire(before);
+        }
+        maintenance.start();
+    }
+
+    /* No name has led to it. */
+    private void discard(ManagedAdapter adapter) {
+        adapter.retire();
+        host.remove(adapter, EvictionCause.RETIRED);
+        device.remove(adapter, EvictionCause.RETIRED);
+    }
+
+    private void retire(ManagedAdapter adapter) {
+        adapter.retire();
+        previous.forget(adapter);
+        host.remove(adapter, EvictionCause.RETIRED);
+        loads.forget(adapter);
+        if (device.remove(adapter, EvictionCause.RETIRED)) {
+            loads.retryParked();
+        }
     }
 
     /**
@@ -266,95 +431,162 @@ public final class AdapterStore implements AutoCloseable {
      * @throws LoraVariantException if a part is more than low-rank products, such as DoRA or IA3
      */
     public void registerStack(String name, Map<String, Float> parts) {
-        checkName(name, "A stack's");
-        if (parts.isEmpty()) {
-            throw new LoraConfigurationException("Stack \"" + name + "\" has no adapters");
-        }
-        synchronized (registering) {
-            checkFree(name);
-            parts.forEach((part, weight) -> checkPart(name, part, weight));
-            stacks.put(name, new Stack(parts));
-        }
+        catalog.putStack(name, parts, part -> checkPart(name, part));
     }
 
-    private void checkPart(String stack, String part, Float weight) {
-        ManagedAdapter adapter = find(part);
-        if (!adapter.isStackable()) {
+    private void checkPart(String stack, String part) {
+        AdapterNotes notes = notes(catalog.find(part));
+        if (!notes.stackable()) {
             throw new LoraVariantException(
                     "Stack \""
                             + stack
                             + "\" has \""
                             + part
                             + "\" in it, which is "
-                            + adapter.variants()
+                            + notes.variants()
                             + "; only plain low-rank products can be weighted and added");
         }
-        if (weight == null || !Float.isFinite(weight)) {
-            throw new LoraConfigurationException(
-                    "Stack \""
-                            + stack
-                            + "\" gives \""
-                            + part
-                            + "\" the weight "
-                            + weight
-                            + "; it must be finite");
+    }
+
+    /* Notes of another model's or an older version's are taken anew. */
+    private AdapterNotes notes(ManagedAdapter adapter) {
+        return disk.notes(adapter)
+                .orElseGet(
+                        () -> {
+                            LoraAdapter whole = disk.readWhole(adapter);
+                            AdapterNotes taken =
+                                    AdapterNotes.of(
+                                            whole,
+                                            AdapterPacker.pack(context, whole),
+                                            context.getModules());
+                            registry.setValidated(
+                                    adapter.name(),
+                                    adapter.revision(),
+                                    taken.encode(context.getModules(), context.getType()));
+                            return taken;
+                        });
+    }
+
+    /**
+     * Takes the name of an adapter or a stack away, with what the registry has of it. An adapter's
+     * memory is freed when the last lease is closed.
+     *
+     * @param name the name, not an alias
+     * @throws LoraConfigurationException if there is no such adapter or stack, an adapter is part
+     *     of a stack, or an alias leads to it
+     */
+    public void unregister(String name) {
+        if (!catalog.removeStack(name)) {
+            takeAway(name, registry::unregister);
         }
     }
 
     /**
-     * Takes the name of an adapter or a stack away. An adapter's memory is freed when the last
-     * lease is closed.
+     * Takes the name of an adapter away and keeps it on record, so that it can be registered again
+     * with its revisions and statistics.
      *
-     * @param name the name
-     * @throws LoraConfigurationException if there is no such adapter or stack, or an adapter is
-     *     part of a stack
+     * @param name the name, not an alias
+     * @throws LoraConfigurationException if there is no such adapter, or it is part of a stack
      */
-    public void unregister(String name) {
+    public void retire(String name) {
+        takeAway(name, registry::retire);
+    }
+
+    private void takeAway(String name, Consumer<String> record) {
         ManagedAdapter adapter;
-        synchronized (registering) {
-            if (stacks.remove(name) != null) {
-                return;
-            }
-            adapter = find(name);
-            stacks.forEach((stack, parts) -> checkNotIn(stack, parts, name));
-            adapters.remove(name);
+        synchronized (catalog) {
+            adapter = catalog.find(name);
+            catalog.checkInNoStack(name);
+            record.accept(name);
+            catalog.remove(adapter);
         }
         retire(adapter);
     }
 
-    private static void checkNotIn(String stack, Stack parts, String name) {
-        if (parts.names().contains(name)) {
-            throw new LoraConfigurationException(
-                    "Adapter \""
-                            + name
-                            + "\" is part of stack \""
-                            + stack
-                            + "\"; unregister the stack first");
-        }
-    }
-
-    private void retire(ManagedAdapter adapter) {
-        adapter.retire();
-        host.remove(adapter);
-        failures.forget(adapter.id());
-        withdraw(adapter);
+    /**
+     * Lets a name stand for an adapter; see {@link AdapterRegistry#alias}.
+     *
+     * @param alias the name
+     * @param target the name of an adapter or of another alias
+     * @throws LoraConfigurationException if the alias is taken or the target does not exist
+     */
+    public void alias(String alias, String target) {
+        catalog.find(target);
+        catalog.checkNoStack(alias);
+        registry.alias(alias, target);
     }
 
     /**
-     * Leases an adapter, or every adapter of a stack, and waits for what has to be loaded.
+     * Takes an alias away.
+     *
+     * @param alias the name
+     * @throws LoraConfigurationException if there is no such alias
+     */
+    public void unalias(String alias) {
+        registry.unalias(alias);
+    }
+
+    /**
+     * Keeps an adapter on the device from its next use on, whatever the strategy says.
+     *
+     * @param name the adapter's name
+     * @param pinned whether it stays
+     * @throws LoraConfigurationException if there is no adapter of that name
+     */
+    public void setPinned(String name, boolean pinned) {
+        ManagedAdapter adapter = catalog.find(name);
+        if (pinned) {
+            registry.pin(adapter.name());
+        } else {
+            registry.unpin(adapter.name());
+        }
+        adapter.setPinned(pinned);
+        if (!pinned) {
+            loads.retryParked();
+        }
+    }
+
+    /**
+     * Sets how much an adapter is worth keeping, for strategies that look at it.
+     *
+     * @param name the adapter's name
+     * @param priority the priority, higher is more; finite
+     * @throws LoraConfigurationException if there is no adapter of that name or the priority is not
+     *     finite
+     */
+    public void setPriority(String name, double priority) {
+        ManagedAdapter adapter = catalog.find(name);
+        registry.setPriority(adapter.name(), priority);
+        adapter.setPriority(priority);
+    }
+
+    /**
+     * Leases an adapter, or every adapter of a stack, and waits for what has to be loaded, as long
+     * as the options allow.
      *
      * @param name the name of an adapter or a stack
      * @return the lease, to be closed by the caller
      * @throws LoraConfigurationException if there is neither of that name
      * @throws ai.djl.lora.LoraException if it cannot be loaded, there is no room for it, or the
-     *     time that the options allow is over
+     *     time is over, and the options' policy allows nothing else
      */
     public AdapterLease acquire(String name) {
-        Stack parts = partsOf(name);
-        AdapterLease lease = tryLease(name, parts);
-        return lease != null
-                ? lease
-                : join(name, leaseAsync(name, parts, options.getAcquireTimeout()));
+        return acquire(name, options.getUnavailable());
+    }
+
+    /**
+     * Leases an adapter, or every adapter of a stack, and waits for what has to be loaded, as long
+     * as the options allow.
+     *
+     * @param name the name of an adapter or a stack
+     * @param policy what happens when it cannot be had
+     * @return the lease, to be closed by the caller, which says what it is of
+     * @throws LoraConfigurationException if there is neither of that name
+     * @throws ai.djl.lora.LoraException if it cannot be loaded, there is no room for it, or the
+     *     time is over, and the policy allows nothing else
+     */
+    public AdapterLease acquire(String name, UnavailablePolicy policy) {
+        return leasing.acquire(name, options.getAcquireTimeout(), policy);
     }
 
     /**
@@ -368,11 +600,21 @@ public final class AdapterStore implements AutoCloseable {
      * @throws LoraConfigurationException if there is neither of that name
      */
     public CompletableFuture<AdapterLease> acquire(String name, Duration timeout) {
-        Stack parts = partsOf(name);
-        AdapterLease lease = tryLease(name, parts);
-        return lease != null
-                ? CompletableFuture.completedFuture(lease)
-                : leaseAsync(name, parts, timeout);
+        return acquire(name, timeout, options.getUnavailable());
+    }
+
+    /**
+     * Leases an adapter, or every adapter of a stack, when all of it is on the device.
+     *
+     * @param name the name of an adapter or a stack
+     * @param timeout how long the caller is ready to wait
+     * @param policy what happens when it cannot be had
+     * @return a future of the lease, as that of {@link #acquire(String, Duration)}
+     * @throws LoraConfigurationException if there is neither of that name
+     */
+    public CompletableFuture<AdapterLease> acquire(
+            String name, Duration timeout, UnavailablePolicy policy) {
+        return leasing.acquireAsync(name, timeout, policy);
     }
 
     /**
@@ -389,358 +631,97 @@ public final class AdapterStore implements AutoCloseable {
         }
     }
 
-    private Stack partsOf(String name) {
-        checkOpen();
-        Stack stack = stacks.get(name);
-        return stack != null ? stack : Stack.of(name);
-    }
-
-    /** Returns the lease if every part is on the device, or null. */
-    private AdapterLease tryLease(String name, Stack stack) {
-        List<String> names = stack.names();
-        ManagedAdapter[] leased = new ManagedAdapter[names.size()];
-        for (int i = 0; i < leased.length; ++i) {
-            ManagedAdapter adapter = find(names.get(i));
-            if (!adapter.tryLease()) {
-                for (int j = 0; j < i; ++j) {
-                    release(leased[j]);
-                }
-                return null;
-            }
-            leased[i] = adapter;
-        }
-        for (ManagedAdapter adapter : leased) {
-            hit(adapter);
-        }
-        return newLease(name, stack, List.of(leased));
-    }
-
-    private void hit(ManagedAdapter adapter) {
-        adapter.use(ticker.getAsLong());
-        device.hit(adapter.deviceEntry());
-    }
-
-    private AdapterLease newLease(String name, Stack stack, List<ManagedAdapter> leased) {
-        int[] slots = new int[leased.size()];
-        for (int i = 0; i < slots.length; ++i) {
-            slots[i] = leased.get(i).slot();
-        }
-        return new AdapterLease(this, name, leased, AdapterMix.stack(slots, stack.weights()));
-    }
-
-    private CompletableFuture<AdapterLease> leaseAsync(String name, Stack stack, Duration timeout) {
-        List<CompletableFuture<ManagedAdapter>> waits = new ArrayList<>();
-        for (String part : stack.names()) {
-            waits.add(leased(find(part)));
-        }
-        CompletableFuture<AdapterLease> result = new CompletableFuture<>();
-        CompletableFuture.allOf(waits.toArray(new CompletableFuture<?>[0]))
-                .whenComplete(
-                        (done, failure) -> {
-                            List<ManagedAdapter> leased = new ArrayList<>();
-                            for (CompletableFuture<ManagedAdapter> wait : waits) {
-                                if (!wait.isCompletedExceptionally()) {
-                                    leased.add(wait.join());
-                                }
-                            }
-                            if (failure != null) {
-                                leased.forEach(this::release);
-                                result.completeExceptionally(unwrapped(failure));
-                                return;
-                            }
-                            AdapterLease lease = newLease(name, stack, leased);
-                            if (!result.complete(lease)) {
-                                lease.close();
-                            }
-                        });
-        CompletableFuture.delayedExecutor(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                .execute(
-                        () -> {
-                            result.completeExceptionally(
-                                    new LoraOffloadException(
-                                            "Adapter \""
-                                                    + name
-                                                    + "\" was not on the device within "
-                                                    + timeout.toMillis()
-                                                    + " ms"));
-                            // those that wait for room are not to be loaded for nobody
-                            waits.forEach(wait -> wait.cancel(false));
-                        });
-        return result;
-    }
-
-    /** Returns a future that completes with the adapter on the device and leased. */
-    private CompletableFuture<ManagedAdapter> leased(ManagedAdapter adapter) {
-        synchronized (adapter) {
-            if (adapter.tryLease()) {
-                hit(adapter);
-                return CompletableFuture.completedFuture(adapter);
-            }
-            device.miss(adapter.deviceEntry());
-            adapter.use(ticker.getAsLong());
-            if (adapter.load() != null) {
-                return adapter.load().join();
-            }
-            Optional<LoraException> known = failures.reason(adapter.id());
-            if (known.isPresent()) {
-                return CompletableFuture.failedFuture(known.get());
-            }
-            Load load = new Load();
-            CompletableFuture<ManagedAdapter> waiter = load.join();
-            adapter.setLoad(load);
-            if (!queue.submit(() -> load(adapter))) {
-                adapter.setLoad(null);
-                return CompletableFuture.failedFuture(
-                        new LoraOffloadException(
-                                "Adapter \""
-                                        + adapter.name()
-                                        + "\" cannot be loaded now: "
-                                        + options.getLoadQueue()
-                                        + " loads are waiting"));
-            }
-            return waiter;
-        }
-    }
-
-    private AdapterLease join(String name, CompletableFuture<AdapterLease> future) {
-        try {
-            return future.get();
-        } catch (InterruptedException e) {
-            future.cancel(false);
-            Thread.currentThread().interrupt();
-            throw new LoraOffloadException(
-                    "The thread was interrupted while it waited for adapter \"" + name + '"', e);
-        } catch (ExecutionException e) {
-            throw unwrapped(e.getCause());
-        }
-    }
-
-    private static RuntimeException unwrapped(Throwable failure) {
-        Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
-        // each caller has a trace of its own, and others share the cause
-        return cause instanceof LoraException known
-                ? known
-                : new LoraOffloadException("An adapter could not be loaded: " + cause, cause);
-    }
-
-    /** Loads an adapter, on a worker. */
-    private void load(ManagedAdapter adapter) {
-        try {
-            if (isAbandoned(adapter)) {
-                return;
-            }
-            HostCopy copy = host.get(adapter).orElse(null);
-            if (copy == null) {
-                long start = ticker.getAsLong();
-                copy = copyFromDisk(adapter);
-                long nanos = ticker.getAsLong() - start;
-                adapter.setDeviceEntry(
-                        new CacheEntry(adapter.id(), adapter.deviceEntry().bytes(), nanos, 0));
-                host.offer(adapter, copy, true);
-            }
-            place(adapter, copy);
-        } catch (LoraException e) {
-            quarantine(adapter, e);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            quarantine(
-                    adapter,
-                    new LoraOffloadException(
-                            "Adapter \"" + adapter.name() + "\" could not be loaded: " + e, e));
-        }
-    }
-
-    private void quarantine(ManagedAdapter adapter, LoraException reason) {
-        if (failures.add(adapter.id(), reason)) {
-            logger.warn("Adapter {} could not be loaded: {}", adapter.name(), reason.getMessage());
-        }
-        fail(adapter, reason);
-    }
-
-    private void place(ManagedAdapter adapter, HostCopy copy) {
-        switch (put(adapter, copy, true)) {
-            case PLACED -> failures.forget(adapter.id());
-            case TOO_LARGE -> fail(adapter, tooLarge(adapter));
-            case NO_ROOM -> {
-                queue.park(() -> load(adapter));
-                if (residents.values().stream().anyMatch(ManagedAdapter::isIdle)) {
-                    // room was made before the load was parked, and nobody would tell
-                    queue.retryParked();
-                }
-            }
-        }
-    }
-
-    /** Returns whether nobody waits for a load any more, and ends it then. */
-    private boolean isAbandoned(ManagedAdapter adapter) {
-        synchronized (adapter) {
-            boolean abandoned =
-                    adapter.load().waiters().stream().allMatch(CompletableFuture::isDone);
-            if (abandoned) {
-                adapter.setLoad(null);
-            }
-            return abandoned;
-        }
-    }
-
-    private void fail(ManagedAdapter adapter, LoraException failure) {
-        List<CompletableFuture<ManagedAdapter>> waiters;
-        synchronized (adapter) {
-            waiters = adapter.load().waiters();
-            adapter.setLoad(null);
-        }
-        waiters.forEach(waiter -> waiter.completeExceptionally(failure));
-    }
-
-    private LoraMemoryException tooLarge(ManagedAdapter adapter) {
-        return new LoraMemoryException(
-                "Adapter \""
-                        + adapter.name()
-                        + "\" takes "
-                        + adapter.deviceEntry().bytes()
-                        + " bytes on the device; the tier's limit is "
-                        + options.getDevice().bytes());
-    }
-
-    private enum Placed {
-        PLACED,
-        NO_ROOM,
-        TOO_LARGE
-    }
-
-    /** Puts an adapter on the device and hands leases to those who wait for it. */
-    private Placed put(ManagedAdapter adapter, HostCopy copy, boolean evicting) {
-        Placed[] placed = new Placed[1];
-        List<CompletableFuture<ManagedAdapter>> waiters = new ArrayList<>();
-        context.keepingBackend(() -> placed[0] = putNow(adapter, copy, evicting, waiters));
-        for (CompletableFuture<ManagedAdapter> waiter : waiters) {
-            if (!waiter.complete(adapter)) {
-                release(adapter);
-            }
-        }
-        return placed[0];
-    }
-
-    private Placed putNow(
-            ManagedAdapter adapter,
-            HostCopy copy,
-            boolean evicting,
-            List<CompletableFuture<ManagedAdapter>> waiters) {
-        AdapterTable table = context.getTable();
-        CacheEntry known = adapter.deviceEntry();
-        CacheEntry entry =
-                new CacheEntry(
-                        adapter.id(),
-                        table.bytesOf(copy.packed()) + copy.extraBytes(),
-                        known.loadNanos(),
-                        known.priority());
-        adapter.setDeviceEntry(entry);
-        if (!device.couldHold(entry.bytes())) {
-            return Placed.TOO_LARGE;
-        }
-        Predicate<CacheEntry> mayLeave = evicting ? this::isIdle : other -> false;
-        if (!device.reserve(entry, mayLeave, this::free, true)) {
-            return Placed.NO_ROOM;
-        }
-        int slot;
-        try {
-            slot = putParts(table, copy);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            device.remove(entry);
-            throw e;
-        }
-        synchronized (adapter) {
-            residents.put(adapter.id(), adapter);
-            if (adapter.load() != null) {
-                waiters.addAll(adapter.load().waiters());
-                adapter.setLoad(null);
-            }
-            adapter.publish(slot, waiters.size(), ticker.getAsLong());
-        }
-        return Placed.PLACED;
-    }
-
-    private int putParts(AdapterTable table, HostCopy copy) {
-        Optional<AdapterExtras> extras = ExtrasLoader.load(context, copy.extras());
-        try {
-            int slot = table.put(copy.packed());
-            extras.ifPresent(extra -> context.putExtras(slot, extra));
-            return slot;
-        } catch (RuntimeException | OutOfMemoryError e) {
-            extras.ifPresent(AdapterExtras::close);
-            throw e;
-        }
-    }
-
-    private boolean isIdle(CacheEntry entry) {
-        ManagedAdapter adapter = residents.get(entry.id());
-        return adapter != null && adapter.isIdle();
-    }
-
-    /* Called under the device tier's lock, and while the backend stays the same. */
-    private boolean free(CacheEntry entry) {
-        ManagedAdapter adapter = residents.get(entry.id());
-        if (adapter == null || !adapter.tryWithdraw(ticker.getAsLong())) {
-            return false;
-        }
-        residents.remove(entry.id());
-        if (!context.isClosed()) {
-            context.removeExtras(adapter.slot());
-            context.getTable().remove(adapter.slot());
-        }
-        return true;
-    }
-
-    /** Takes an adapter from the device if nobody uses it. */
-    private boolean withdraw(ManagedAdapter adapter) {
-        boolean[] gone = new boolean[1];
-        context.keepingBackend(() -> gone[0] = device.remove(adapter.deviceEntry(), this::free));
-        if (gone[0]) {
-            queue.retryParked();
-        }
-        return gone[0];
-    }
-
-    void release(List<ManagedAdapter> leased) {
-        leased.forEach(this::release);
-    }
-
-    private void release(ManagedAdapter adapter) {
-        if (adapter.release()) {
-            if (adapter.isRetired()) {
-                withdraw(adapter);
-            }
-            queue.retryParked();
-        }
-    }
-
     /**
-     * Takes an adapter from the device; it stays registered.
+     * Takes an adapter from the device; it stays registered, and in the host's memory if there is
+     * room.
      *
      * @param name the adapter's name
      * @return whether it is gone, or was not there; false while somebody uses it
      * @throws LoraConfigurationException if there is no adapter of that name
      */
     public boolean offload(String name) {
-        ManagedAdapter adapter = find(name);
-        return !adapter.isOnDevice() || withdraw(adapter);
+        return offload(catalog.find(name));
+    }
+
+    private boolean offload(ManagedAdapter adapter) {
+        if (!adapter.isOnDevice()) {
+            return true;
+        }
+        if (host.isEnabled() && !host.holds(adapter)) {
+            host.offer(adapter, disk.read(adapter), Tier.Demand.FORESIGHT);
+        }
+        boolean gone = device.remove(adapter, EvictionCause.REQUEST);
+        if (gone) {
+            loads.retryParked();
+        }
+        return gone;
+    }
+
+    /**
+     * Takes adapters from the device in the background.
+     *
+     * @param names the adapters' names
+     * @return a future of the number that are not on the device any more; it fails if one could not
+     *     be moved or the time that the options allow is over. Cancelling it keeps what has not
+     *     begun from being moved
+     * @throws LoraConfigurationException if there is no adapter of such a name
+     * @throws LoraOffloadException if too many moves wait already
+     */
+    public CompletableFuture<Integer> offload(Collection<String> names) {
+        List<ManagedAdapter> adapters = names.stream().distinct().map(catalog::find).toList();
+        CompletableFuture<Integer> moved = new CompletableFuture<>();
+        boolean begun =
+                offloads.submit(
+                        () -> {
+                            try {
+                                int gone = 0;
+                                for (ManagedAdapter adapter : adapters) {
+                                    gone += !moved.isDone() && offload(adapter) ? 1 : 0;
+                                }
+                                moved.complete(gone);
+                            } catch (RuntimeException e) {
+                                moved.completeExceptionally(e);
+                            }
+                        });
+        if (!begun) {
+            throw new LoraOffloadException(
+                    "Adapters cannot be moved off the device now: "
+                            + options.getMoveQueue()
+                            + " moves are waiting");
+        }
+        return moved.orTimeout(options.getOffloadTimeout().toNanos(), TimeUnit.NANOSECONDS);
     }
 
     /**
      * Loads adapters that are expected to be asked for.
      *
      * @param names the adapters' names
-     * @return a future that completes when all are on the device, and fails if one cannot be loaded
+     * @return a future that completes when all are on the device, and fails if one cannot be
+     *     loaded; cancelling it does not keep those from being loaded that have begun
      * @throws LoraConfigurationException if there is no adapter of such a name
      */
     public CompletableFuture<Void> preload(Collection<String> names) {
-        List<CompletableFuture<Void>> loads =
+        return CompletableFuture.allOf(
                 names.stream()
+                        .distinct()
                         .map(
                                 name ->
-                                        acquire(name, options.getLoadTimeout())
+                                        leasing.acquireAsync(
+                                                        name,
+                                                        options.getLoadTimeout(),
+                                                        UnavailablePolicy.FAIL)
                                                 .thenAccept(AdapterLease::close))
-                        .toList();
-        return CompletableFuture.allOf(loads.toArray(new CompletableFuture<?>[0]));
+                        .toArray(CompletableFuture<?>[]::new));
+    }
+
+    /**
+     * Loads what was asked for most before the last restart, as far as there is room on the device.
+     *
+     * @return a future of the number of adapters that are on the device by it; adapters that cannot
+     *     be loaded are left out, and their requests will say why
+     */
+    public CompletableFuture<Integer> warmStart() {
+        return new WarmStart(registry, catalog, device, leasing, options).run();
     }
 
     /**
@@ -750,15 +731,17 @@ public final class AdapterStore implements AutoCloseable {
      * @return how many adapters are gone
      */
     public int cleanupUnused(Duration age) {
-        long now = ticker.getAsLong();
-        int gone = 0;
-        for (ManagedAdapter adapter : residents.values()) {
-            long idle = now - Math.max(adapter.lastUsed(), adapter.since());
-            if (adapter.isIdle() && idle >= age.toNanos() && withdraw(adapter)) {
-                ++gone;
-            }
-        }
-        return gone;
+        return maintenance.cleanup(age);
+    }
+
+    /**
+     * Compresses copies in the host's memory that nobody has used for a time.
+     *
+     * @param age the time
+     * @return how many have become smaller
+     */
+    public int compressUnused(Duration age) {
+        return maintenance.compress(age);
     }
 
     /**
@@ -767,7 +750,7 @@ public final class AdapterStore implements AutoCloseable {
      * @return the names, sorted
      */
     public Set<String> names() {
-        return Collections.unmodifiableSet(new TreeSet<>(adapters.keySet()));
+        return Collections.unmodifiableSet(catalog.names());
     }
 
     /**
@@ -776,18 +759,30 @@ public final class AdapterStore implements AutoCloseable {
      * @return the names, sorted
      */
     public Set<String> stackNames() {
-        return Collections.unmodifiableSet(new TreeSet<>(stacks.keySet()));
+        return Collections.unmodifiableSet(catalog.stackNames());
     }
 
     /**
-     * Returns what was applied when an adapter was registered.
+     * Returns the registry, to be read; changes go through this store.
+     *
+     * @return the registry
+     */
+    public AdapterRegistry getRegistry() {
+        return registry;
+    }
+
+    /**
+     * Returns what was applied of an adapter. Where that is not known any more the adapter is read
+     * again.
      *
      * @param name the adapter's name
      * @return the report
      * @throws LoraConfigurationException if there is no adapter of that name
+     * @throws ai.djl.lora.LoraException if it has to be read and cannot be
      */
     public LoadReport report(String name) {
-        return find(name).report();
+        ManagedAdapter adapter = catalog.find(name);
+        return adapter.report().orElseGet(() -> disk.readWhole(adapter).report());
     }
 
     /**
@@ -798,8 +793,8 @@ public final class AdapterStore implements AutoCloseable {
      * @throws LoraConfigurationException if there is no adapter of that name
      */
     public AdapterState state(String name) {
-        ManagedAdapter adapter = find(name);
-        Optional<String> failure = failures.lastReason(adapter.id()).map(Throwable::getMessage);
+        ManagedAdapter adapter = catalog.find(name);
+        Optional<String> failure = loads.lastFailure(adapter).map(Throwable::getMessage);
         boolean loading;
         synchronized (adapter) {
             loading = adapter.load() != null;
@@ -816,29 +811,55 @@ public final class AdapterStore implements AutoCloseable {
         }
         return new AdapterState(
                 place,
+                Duration.ofNanos(ticker.getAsLong() - adapter.since()),
                 adapter.revision(),
                 adapter.deviceEntry().bytes(),
                 adapter.leases(),
-                adapter.uses(),
+                adapter.access().hits(),
+                adapter.access().misses(),
+                adapter.access().frequency(),
+                adapter.access().lastUsed(),
+                adapter.isPinned(),
+                host.isCompressed(adapter),
                 failure);
     }
 
     /**
-     * Returns what the device tier holds and how it has done.
+     * Returns how this store stands and has done.
      *
      * @return the statistics
      */
-    public TierStatistics deviceStatistics() {
-        return device.statistics();
+    public StoreStatistics statistics() {
+        return new StoreStatistics(
+                catalog.adapters().size(),
+                device.tier().statistics(),
+                Optional.of(host.tier().statistics()).filter(tier -> host.isEnabled()),
+                host.poolStatistics(),
+                foresight.loadedCount(),
+                foresight.usedCount(),
+                foresight.wastedCount(),
+                maintenance.compressed());
     }
 
     /**
-     * Returns what the host tier holds and how it has done.
+     * Replays the recent requests against every eviction strategy, which takes some 10 milliseconds
+     * for each.
      *
-     * @return the statistics
+     * @return the strategy that would have served them best on the device, and what all would have
+     *     reached
      */
-    public TierStatistics hostStatistics() {
-        return host.tier().statistics();
+    public Recommendation recommendStrategy() {
+        return new StrategyAdvisor(options.getStrategies())
+                .recommend(AccessRecorder.trace(device.tier().recent()), device.tier().limits());
+    }
+
+    /**
+     * Returns what watches memory.
+     *
+     * @return the monitor, to be read; empty where it is switched off, or before the first adapter
+     */
+    public Optional<MemoryMonitor> getMemoryMonitor() {
+        return maintenance.monitor();
     }
 
     /**
@@ -850,106 +871,38 @@ public final class AdapterStore implements AutoCloseable {
      */
     public LoraAdapter reload(AdapterLease lease) {
         lease.getSlot(); // refuses a closed lease, and one of a stack
-        return read(lease.adapters().get(0));
-    }
-
-    private LoraAdapter read(ManagedAdapter managed) {
-        LoraAdapter adapter = read(managed.source());
-        if (!adapter.revision().equals(managed.revision())) {
-            throw new LoraCompatibilityException(
-                    "Adapter \""
-                            + managed.name()
-                            + "\" was registered as revision "
-                            + managed.revision()
-                            + "; "
-                            + managed.source()
-                            + " holds revision "
-                            + adapter.revision()
-                            + " now");
-        }
-        return adapter;
-    }
-
-    private HostCopy copyFromDisk(ManagedAdapter adapter) {
-        DiskImage image = adapter.image();
-        if (image == null) {
-            return HostCopy.of(context, read(adapter));
-        }
-        return withMemory(
-                adapter.source(), () -> HostCopy.of(context, reader.read(adapter.source(), image)));
-    }
-
-    private LoraAdapter read(Path source) {
-        return withMemory(source, () -> reader.read(source, context));
-    }
-
-    /** Reads something; where memory is short, once more after copies have made room. */
-    private <T> T withMemory(Path source, Supplier<T> read) {
-        try {
-            return read.get();
-        } catch (OutOfMemoryError e) {
-            logger.warn("Memory is short: {}; adapters leave the host's", e.getMessage());
-            host.clear();
-        }
-        try {
-            return read.get();
-        } catch (OutOfMemoryError e) {
-            throw new LoraMemoryException(
-                    source + ": there is no memory to read the adapter: " + e.getMessage(), e);
-        }
+        return disk.readWhole(lease.adapters().get(0));
     }
 
     /** Fills another backend's table with what is resident, each adapter in its slot. */
     private void putAll(AdapterTable table) {
-        for (ManagedAdapter adapter : residents.values()) {
-            HostCopy copy = host.peek(adapter).orElse(null);
-            if (copy == null) {
-                copy = copyFromDisk(adapter);
-            }
-            table.put(adapter.slot(), copy.packed());
-            CacheEntry known = adapter.deviceEntry();
-            long bytes = table.bytesOf(copy.packed()) + copy.extraBytes();
-            // another backend's copy may be larger; what is too much leaves when room is made
-            CacheEntry entry =
-                    new CacheEntry(known.id(), bytes, known.loadNanos(), known.priority());
-            adapter.setDeviceEntry(entry);
-            device.replace(entry);
+        for (ManagedAdapter adapter : device.residents()) {
+            ReadyAdapter ready = host.peek(adapter).orElseGet(() -> disk.read(adapter));
+            device.copyTo(table, adapter, ready);
         }
     }
 
-    /** Takes every name away. What is still leased is freed when its last lease is closed. */
+    /**
+     * Takes every name away, and ends what goes on in the background. What is still leased is freed
+     * when its last lease is closed.
+     */
     @Override
     public void close() {
-        List<ManagedAdapter> all;
-        synchronized (registering) {
-            closed = true;
-            stacks.clear();
-            all = List.copyOf(adapters.values());
-            adapters.clear();
-        }
+        maintenance.close();
+        Collection<ManagedAdapter> all = catalog.close();
+        loads.close();
+        offloads.close();
         all.forEach(this::retire);
-        queue.close();
-    }
-
-    private ManagedAdapter find(String name) {
-        ManagedAdapter adapter = adapters.get(name);
-        if (adapter == null) {
-            checkOpen();
-            throw new LoraConfigurationException(
-                    "Unknown adapter \"" + name + "\"; registered are " + known());
+        try {
+            if (loads.awaitEnd(END) && offloads.awaitEnd(END)) {
+                host.close();
+            }
+        } catch (InterruptedException e) {
+            // the host's memory is left to whoever still reads it
+            Thread.currentThread().interrupt();
         }
-        return adapter;
-    }
-
-    private Set<String> known() {
-        Set<String> names = new TreeSet<>(adapters.keySet());
-        names.addAll(stacks.keySet());
-        return names;
-    }
-
-    private void checkOpen() {
-        if (closed) {
-            throw new IllegalStateException("The adapter store is closed");
+        if (ownsRegistry) {
+            registry.close();
         }
     }
 }

@@ -16,49 +16,70 @@ import ai.djl.lora.safetensors.TensorInfo;
 import ai.djl.lora.tensor.ElementConverter;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.lora.tensor.HostTensor;
+import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.zip.CRC32C;
 
 /**
- * Where in an adapter's files the parts of its packed block lie, and their CRC32C: so that an
- * adapter that was checked whole when it was registered is read again without the checks that its
- * bytes have passed.
+ * What is kept of an adapter that was checked whole, so that it can be read again without the
+ * checks that its bytes have passed: of each layer the rank, the scale, and the CRC32C of A and B
+ * in the file.
  *
  * <p>Only of adapters whose block is made of their tensors as they are; it is not taken on trust
  * but tried once.
  */
 final class DiskImage {
 
-    private final PackedAdapter.Entry[] entries;
-    private final ElementType type;
-    private final int size;
-    private final List<Part> parts;
+    private static final String A = ".lora_A.weight";
+    private static final String B = ".lora_B.weight";
 
-    private DiskImage(PackedAdapter.Entry[] entries, ElementType type, int size, List<Part> parts) {
-        this.entries = entries;
+    private final List<LoraModule> modules;
+    private final ElementType type;
+    private final Layer[] layers;
+
+    private DiskImage(List<LoraModule> modules, ElementType type, Layer[] layers) {
+        this.modules = modules;
         this.type = type;
-        this.size = size;
-        this.parts = parts;
+        this.layers = layers;
+    }
+
+    /** What is kept of a layer. */
+    private record Layer(int rank, float scale, Part a, Part b) {
+
+        static final int BYTES = Integer.BYTES + Float.BYTES + 2 * Part.BYTES;
     }
 
     /**
-     * A tensor of the file and its place in the block.
+     * What is kept of a tensor of the file.
      *
-     * @param name its normalised name
-     * @param stored its type in the file
-     * @param bytes its size in the file
-     * @param crc the CRC32C of its bytes in the file
-     * @param offset its first element in the block
+     * @param stored its type there
+     * @param crc the CRC32C of its bytes
      */
-    private record Part(String name, ElementType stored, int bytes, long crc, long offset) {}
+    private record Part(ElementType stored, int crc) {
+
+        static final int BYTES = 1 + Integer.BYTES;
+
+        static Part of(HostTensor tensor) {
+            CRC32C crc = new CRC32C();
+            crc.update(tensor.data());
+            return new Part(tensor.type(), (int) crc.getValue());
+        }
+
+        static Part decode(ByteBuffer from) {
+            return new Part(ElementType.values()[from.get()], from.getInt());
+        }
+
+        void encode(ByteBuffer to) {
+            to.put((byte) stored.ordinal()).putInt(crc);
+        }
+    }
 
     /**
-     * Finds out where the parts of an adapter lie.
+     * Finds out what to keep of an adapter.
      *
      * @param adapter the adapter, just loaded
      * @param packed its block, in a floating-point type
@@ -70,39 +91,70 @@ final class DiskImage {
         if (!adapter.changes().isStackable()) {
             return Optional.empty();
         }
-        List<Part> parts = new ArrayList<>();
+        Layer[] layers = new Layer[modules.size()];
         for (LoraModule module : modules) {
             LinearChange change = adapter.changes().linears().get(module.name());
-            PackedAdapter.Entry entry = packed.entries()[module.index()];
-            if (change != null && entry != null) {
+            if (change != null) {
                 LoraWeights product = change.product();
-                parts.add(part(module, ".lora_A.weight", product.a(), entry.offsetA()));
-                parts.add(part(module, ".lora_B.weight", product.b(), entry.offsetB()));
+                layers[module.index()] =
+                        new Layer(
+                                product.rank(),
+                                product.scale(),
+                                Part.of(product.a()),
+                                Part.of(product.b()));
             }
         }
-        DiskImage image =
-                new DiskImage(packed.entries(), packed.type(), packed.data().length, parts);
+        DiskImage image = new DiskImage(modules, packed.type(), layers);
         // other variants make their products of other tensors
         return image.isIn(adapter.source(), packed) ? Optional.of(image) : Optional.empty();
     }
 
-    private static Part part(LoraModule module, String suffix, HostTensor tensor, long offset) {
-        CRC32C crc = new CRC32C();
-        crc.update(tensor.data());
-        return new Part(
-                module.name() + suffix,
-                tensor.type(),
-                tensor.data().length,
-                crc.getValue(),
-                offset);
-    }
-
     private boolean isIn(Path source, PackedAdapter packed) {
         try {
-            return Arrays.equals(read(source).data(), packed.data());
+            PackedAdapter read = read(source);
+            return Arrays.equals(read.data(), packed.data())
+                    && Arrays.equals(read.entries(), packed.entries());
         } catch (LoraCompatibilityException e) {
             return false;
         }
+    }
+
+    /** Returns what {@link #encode} writes. */
+    int encodedBytes() {
+        int bytes = 0;
+        for (Layer layer : layers) {
+            bytes += 1 + (layer == null ? 0 : Layer.BYTES);
+        }
+        return bytes;
+    }
+
+    /** Writes the image. */
+    void encode(ByteBuffer to) {
+        for (Layer layer : layers) {
+            to.put((byte) (layer == null ? 0 : 1));
+            if (layer != null) {
+                to.putInt(layer.rank).putFloat(layer.scale);
+                layer.a.encode(to);
+                layer.b.encode(to);
+            }
+        }
+    }
+
+    /**
+     * Reads an image that was written for the same model.
+     *
+     * @throws BufferUnderflowException if there are more layers now
+     */
+    static DiskImage decode(ByteBuffer from, List<LoraModule> modules, ElementType type) {
+        Layer[] layers = new Layer[modules.size()];
+        for (int i = 0; i < layers.length; ++i) {
+            if (from.get() != 0) {
+                int rank = from.getInt();
+                float scale = from.getFloat();
+                layers[i] = new Layer(rank, scale, Part.decode(from), Part.decode(from));
+            }
+        }
+        return new DiskImage(modules, type, layers);
     }
 
     /**
@@ -114,43 +166,65 @@ final class DiskImage {
      * @throws ai.djl.lora.LoraException if the files cannot be read
      */
     PackedAdapter read(Path source) {
-        byte[] data = new byte[size];
+        byte[] data = new byte[Math.toIntExact(elements() * type.bytes())];
+        PackedAdapter.Entry[] entries = new PackedAdapter.Entry[layers.length];
+        long offset = 0;
         try (AdapterFiles files = AdapterFiles.open(source, FormatLimits.DEFAULTS)) {
-            for (Part part : parts) {
-                read(files, part, data);
+            for (LoraModule module : modules) {
+                Layer layer = layers[module.index()];
+                if (layer != null) {
+                    long a = offset;
+                    long b = a + (long) layer.rank * module.inFeatures();
+                    offset = b + (long) layer.rank * module.outFeatures();
+                    read(files, module.name() + A, layer.a, data, a, b - a);
+                    read(files, module.name() + B, layer.b, data, b, offset - b);
+                    entries[module.index()] =
+                            new PackedAdapter.Entry(layer.rank, layer.scale, a, b);
+                }
             }
         }
         return new PackedAdapter(type, data, entries);
     }
 
-    private void read(AdapterFiles files, Part part, byte[] data) {
-        TensorInfo tensor = files.tensors().get(part.name);
+    private long elements() {
+        long elements = 0;
+        for (LoraModule module : modules) {
+            Layer layer = layers[module.index()];
+            if (layer != null) {
+                elements += (long) layer.rank * (module.inFeatures() + module.outFeatures());
+            }
+        }
+        return elements;
+    }
+
+    private void read(
+            AdapterFiles files, String name, Part part, byte[] data, long offset, long elements) {
+        TensorInfo tensor = files.tensors().get(name);
         if (tensor == null
-                || tensor.size() != part.bytes
+                || tensor.size() != elements * part.stored.bytes()
                 || !tensor.type().elementType().equals(Optional.of(part.stored))) {
-            throw changed(files, part);
+            throw changed(files, name);
         }
         CRC32C crc = new CRC32C();
-        int elements = part.bytes / part.stored.bytes();
-        ByteBuffer target =
-                ByteBuffer.wrap(
-                        data, Math.toIntExact(part.offset * type.bytes()), elements * type.bytes());
+        int begin = Math.toIntExact(offset * type.bytes());
+        int size = Math.toIntExact(elements * type.bytes());
+        ByteBuffer target = ByteBuffer.wrap(data, begin, size);
         files.stream(
-                part.name,
+                name,
                 chunk -> {
                     crc.update(chunk.duplicate());
                     ElementConverter.convert(chunk, part.stored, target, type);
                 });
-        if (crc.getValue() != part.crc) {
-            throw changed(files, part);
+        if ((int) crc.getValue() != part.crc) {
+            throw changed(files, name);
         }
     }
 
-    private static LoraCompatibilityException changed(AdapterFiles files, Part part) {
+    private static LoraCompatibilityException changed(AdapterFiles files, String name) {
         return new LoraCompatibilityException(
                 Message.oneLine(files.source().toString())
                         + ": tensor "
-                        + Message.quote(part.name)
+                        + Message.quote(name)
                         + " is not what it was when the adapter was registered");
     }
 }

@@ -4,42 +4,99 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.adapter.AdapterChanges;
-import ai.djl.lora.adapter.LoraAdapter;
-import ai.djl.lora.op.LoraContext;
-import ai.djl.lora.op.PackedAdapter;
+import ai.djl.lora.compress.Encoding;
+import ai.djl.lora.memory.Block;
+import ai.djl.lora.memory.BlockPool;
+import java.nio.ByteBuffer;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * An adapter in the host's memory, ready for the device.
- *
- * @param packed the operator's part
- * @param extras what it changes beside that
- * @param extraBytes the size of the extras
+ * An adapter in the host's memory: the operator's part as one block of the tier's pool, and what
+ * lies beside it. Whoever reads it holds it; the block is freed when the last one lets go.
  */
-record HostCopy(PackedAdapter packed, AdapterChanges extras, long extraBytes) {
+final class HostCopy {
 
-    /** Makes the copy of an adapter that was read. */
-    static HostCopy of(LoraContext context, LoraAdapter adapter) {
-        return of(context, AdapterPacker.pack(context, adapter), adapter);
+    private final BlockPool<ByteBuffer> pool;
+    private final Block<ByteBuffer> block;
+    private final Encoding encoding;
+    private final AdapterChanges beside;
+    private final boolean compressed;
+
+    /** The tier and the readers. */
+    private final AtomicInteger holders = new AtomicInteger(1);
+
+    /**
+     * Constructs a new {@code HostCopy} instance.
+     *
+     * @param pool where the block comes from
+     * @param block the block, filled
+     * @param encoding how to read it
+     * @param beside what the adapter changes beside the operator's part
+     * @param compressed whether it takes less than it did
+     */
+    HostCopy(
+            BlockPool<ByteBuffer> pool,
+            Block<ByteBuffer> block,
+            Encoding encoding,
+            AdapterChanges beside,
+            boolean compressed) {
+        this.pool = pool;
+        this.block = block;
+        this.encoding = encoding;
+        this.beside = beside;
+        this.compressed = compressed;
     }
 
-    /** Makes the copy of an adapter that was read and packed. */
-    static HostCopy of(LoraContext context, PackedAdapter packed, LoraAdapter adapter) {
-        AdapterChanges changes = adapter.changes();
-        boolean plain = changes.isStackable();
-        return new HostCopy(
-                AdapterPacker.rounded(context, packed),
-                plain ? AdapterChanges.builder().build() : changes,
-                0);
+    /** Returns what a copy takes of the tier. */
+    static long bytes(long encoded, AdapterChanges beside) {
+        return BlockPool.footprint(encoded) + beside.bytes();
     }
 
-    /** Makes the copy of an adapter that is read again, and is nothing but products. */
-    static HostCopy of(LoraContext context, PackedAdapter packed) {
-        return new HostCopy(
-                AdapterPacker.rounded(context, packed), AdapterChanges.builder().build(), 0);
-    }
-
-    /** Returns the size of the copy. */
     long bytes() {
-        return packed.bytes() + extraBytes;
+        return bytes(block.bytes(), beside);
+    }
+
+    boolean isCompressed() {
+        return compressed;
+    }
+
+    Encoding encoding() {
+        return encoding;
+    }
+
+    /** Holds the copy, unless it is gone already. */
+    boolean tryHold() {
+        int count = holders.get();
+        while (count != 0) {
+            if (holders.compareAndSet(count, count + 1)) {
+                return true;
+            }
+            count = holders.get();
+        }
+        return false;
+    }
+
+    /** Reads the adapter, for one who holds the copy. */
+    ReadyAdapter read() {
+        return new ReadyAdapter(block.access(encoding::decode), beside);
+    }
+
+    void release() {
+        if (holders.decrementAndGet() == 0) {
+            pool.free(block);
+        }
+    }
+
+    /** Frees the block if nobody reads it. */
+    boolean tryFree() {
+        boolean free = holders.compareAndSet(1, 0);
+        if (free) {
+            pool.free(block);
+        }
+        return free;
+    }
+
+    boolean isIdle() {
+        return holders.get() == 1;
     }
 }

@@ -4,15 +4,17 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.adapter.LoadReport;
-import ai.djl.lora.adapter.LoraAdapter;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.cache.policy.CacheEntry;
+import ai.djl.lora.registry.AdapterAccess;
+import java.lang.ref.SoftReference;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.LongAdder;
 
 /**
- * A registered adapter: where it came from, and while it is on the device its slot and the number
- * of its leases.
+ * A revision of a registered adapter: where it came from, and while it is on the device its slot
+ * and the number of its leases. There may be tens of thousands; what is large lies elsewhere.
  *
  * <p>The count of leases is the lock of the slot: it is taken and given back without any other
  * lock, and the slot is freed only by whoever sets a count of 0 to {@link #ABSENT}.
@@ -21,44 +23,53 @@ final class ManagedAdapter {
 
     private static final int ABSENT = -1;
 
+    /** On the device, and on its way to another place there. */
+    private static final int MOVING = -2;
+
     private final String name;
+    private final String id;
     private final Path source;
     private final String revision;
-    private final LoadReport report;
-    private final boolean stackable;
-    private final String variants;
-    private final String id;
+    private final LoadingPolicy policy;
     private final AtomicInteger leases = new AtomicInteger(ABSENT);
-    private final LongAdder uses = new LongAdder();
     private volatile int slot;
     private volatile CacheEntry deviceEntry;
     private volatile boolean retired;
     private volatile boolean pinned;
+    private volatile boolean foreseen;
     private volatile long lastUsed;
     private volatile long since;
-    private volatile DiskImage image;
+
+    /** Can be read again at any time; a report may be larger than all the rest. */
+    private volatile SoftReference<LoadReport> report = new SoftReference<>(null);
+
+    private volatile AdapterAccess access;
     private Load load;
 
     /**
      * Constructs a new {@code ManagedAdapter} instance that is nowhere but on the disk.
      *
      * @param name the name under which it is registered
-     * @param adapter the adapter
      * @param id a name that no other adapter of the store has or had
+     * @param source where its files are
+     * @param revision its content hash
+     * @param policy how strictly it is read
      */
-    ManagedAdapter(String name, LoraAdapter adapter, String id) {
+    ManagedAdapter(String name, String id, Path source, String revision, LoadingPolicy policy) {
         this.name = name;
-        this.source = adapter.source();
-        this.revision = adapter.revision();
-        this.report = adapter.report();
-        this.stackable = adapter.changes().isStackable();
-        this.variants = adapter.changes().variants();
         this.id = id;
+        this.source = source;
+        this.revision = revision;
+        this.policy = policy;
         this.deviceEntry = new CacheEntry(id, 0, 0, 0);
     }
 
     String name() {
         return name;
+    }
+
+    String id() {
+        return id;
     }
 
     Path source() {
@@ -69,22 +80,17 @@ final class ManagedAdapter {
         return revision;
     }
 
-    LoadReport report() {
-        return report;
+    LoadingPolicy policy() {
+        return policy;
     }
 
-    String id() {
-        return id;
+    /** Returns what was applied when the adapter was read, if that is still known. */
+    Optional<LoadReport> report() {
+        return Optional.ofNullable(report.get());
     }
 
-    /** Returns whether the adapter can be weighted and added to others. */
-    boolean isStackable() {
-        return stackable;
-    }
-
-    /** Returns the methods by which the adapter was trained, for messages. */
-    String variants() {
-        return variants;
+    void setReport(LoadReport known) {
+        report = new SoftReference<>(known);
     }
 
     /** Returns the slot; it is the adapter's as long as it is leased. */
@@ -97,29 +103,35 @@ final class ManagedAdapter {
         return deviceEntry;
     }
 
-    void setDeviceEntry(CacheEntry entry) {
-        deviceEntry = entry;
+    void setSize(long bytes) {
+        CacheEntry known = deviceEntry;
+        deviceEntry = new CacheEntry(id, bytes, known.loadNanos(), known.priority());
     }
 
-    /** Returns where the parts of the block lie in the files, or null where that is not known. */
-    DiskImage image() {
-        return image;
+    void setLoadNanos(long nanos) {
+        CacheEntry known = deviceEntry;
+        deviceEntry = new CacheEntry(id, known.bytes(), nanos, known.priority());
     }
 
-    void setImage(DiskImage image) {
-        this.image = image;
+    void setPriority(double priority) {
+        CacheEntry known = deviceEntry;
+        deviceEntry = new CacheEntry(id, known.bytes(), known.loadNanos(), priority);
     }
 
     /** Takes a lease if the adapter is on the device. */
     boolean tryLease() {
-        int count = leases.get();
-        while (count != ABSENT) {
-            if (leases.compareAndSet(count, count + 1)) {
+        while (true) {
+            int count = leases.get();
+            if (count == ABSENT) {
+                return false;
+            }
+            if (count == MOVING) {
+                // a copy within the device's memory, of a millisecond or so
+                Thread.onSpinWait();
+            } else if (leases.compareAndSet(count, count + 1)) {
                 return true;
             }
-            count = leases.get();
         }
-        return false;
     }
 
     /** Gives a lease back. Returns whether it was the last. */
@@ -141,6 +153,16 @@ final class ManagedAdapter {
             since = now;
         }
         return withdrawn;
+    }
+
+    /** Keeps leases away while the slot's memory is moved; false where there are any. */
+    boolean tryHold() {
+        return leases.compareAndSet(0, MOVING);
+    }
+
+    /** Lets leases in again after {@link #tryHold}. */
+    void endHold() {
+        leases.set(0);
     }
 
     boolean isOnDevice() {
@@ -172,19 +194,39 @@ final class ManagedAdapter {
         return retired;
     }
 
-    /** Notes a use. */
-    void use(long now) {
-        uses.increment();
+    /** Notes that the adapter is loaded before anybody has asked for it. */
+    void setForeseen(boolean foreseen) {
+        this.foreseen = foreseen;
+    }
+
+    boolean isForeseen() {
+        return foreseen;
+    }
+
+    /** Notes a use for which the adapter was on the device. */
+    void hit(long now) {
+        access.hit();
         lastUsed = now;
     }
 
-    long uses() {
-        return uses.sum();
+    /** Notes a use for which the adapter has to be loaded. */
+    void miss(long now) {
+        access.miss();
+        lastUsed = now;
     }
 
-    /** Returns when the adapter was last leased, in the store's ticks; 0 if it never was. */
-    long lastUsed() {
-        return lastUsed;
+    AdapterAccess access() {
+        return access;
+    }
+
+    /** Sets what counts the uses, before there is any. */
+    void setAccess(AdapterAccess access) {
+        this.access = access;
+    }
+
+    /** Returns when the adapter was last asked for or moved, in the store's ticks. */
+    long lastActive() {
+        return Math.max(lastUsed, since);
     }
 
     /** Returns since when the adapter has been on the device, or off it. */

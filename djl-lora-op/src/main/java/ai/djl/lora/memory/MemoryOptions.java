@@ -44,6 +44,18 @@ public record MemoryOptions(
     /**
      * Constructs a new {@code MemoryOptions} instance.
      *
+     * @param sampleInterval the time between two samples, 1 ms to 1 day
+     * @param historySamples how many samples are kept, at least 1
+     * @param warningAlert above 0 and at most {@code criticalAlert}
+     * @param criticalAlert above 0 and at most 1
+     * @param alertHysteresis at least 0 and below {@code warningAlert}
+     * @param softPressure below {@code hardPressure}
+     * @param hardPressure below {@code criticalPressure}
+     * @param criticalPressure above 0 and at most 1
+     * @param restorePressure above 0 and below {@code softPressure}
+     * @param activationSteps how many recent steps count, at least 1
+     * @param activationPercentile above 0 and at most 1
+     * @param activationFactor 1 to 100
      * @throws LoraConfigurationException if a value is out of its range, or thresholds are not in
      *     order
      */

@@ -42,8 +42,8 @@ import org.slf4j.LoggerFactory;
  * that cannot be written is not made. Lookups never wait for that. All methods may be called by
  * several threads at once.
  *
- * <p>A name leads to an adapter or, as an alias, to another name, never to both. Methods take either
- * unless they say otherwise.
+ * <p>A name leads to an adapter or, as an alias, to another name, never to both. Methods take
+ * either unless they say otherwise.
  */
 public final class AdapterRegistry implements AutoCloseable {
 
@@ -134,8 +134,7 @@ public final class AdapterRegistry implements AutoCloseable {
                             thread.setDaemon(true);
                             return thread;
                         });
-        timer.scheduleWithFixedDelay(
-                this::saveOnTimer, interval, interval, TimeUnit.MILLISECONDS);
+        timer.scheduleWithFixedDelay(this::saveOnTimer, interval, interval, TimeUnit.MILLISECONDS);
     }
 
     private void saveOnTimer() {
@@ -388,8 +387,7 @@ public final class AdapterRegistry implements AutoCloseable {
 
     private static RegisteredAdapter replaced(RegisteredAdapter adapter, AdapterRevision revision) {
         List<AdapterRevision> revisions = new ArrayList<>(adapter.revisions());
-        revisions.replaceAll(
-                other -> other.hash().equals(revision.hash()) ? revision : other);
+        revisions.replaceAll(other -> other.hash().equals(revision.hash()) ? revision : other);
         return adapter.withRevisions(revisions, adapter.currentIndex());
     }
 
@@ -412,8 +410,7 @@ public final class AdapterRegistry implements AutoCloseable {
                                         + " has no revision before "
                                         + adapter.current().hash());
                     }
-                    return adapter.withRevisions(
-                            adapter.revisions(), adapter.currentIndex() - 1);
+                    return adapter.withRevisions(adapter.revisions(), adapter.currentIndex() - 1);
                 });
     }
 
@@ -516,7 +513,9 @@ public final class AdapterRegistry implements AutoCloseable {
             throw new LoraConfigurationException(
                     Message.quote(name)
                             + " has "
-                            + (aliases.size() == 1 ? "the alias " : aliases.size() + " aliases, as ")
+                            + (aliases.size() == 1
+                                    ? "the alias "
+                                    : aliases.size() + " aliases, as ")
                             + Message.quote(aliases.get(0))
                             + "; take that away first");
         }

@@ -26,8 +26,8 @@ import org.slf4j.LoggerFactory;
  * Watches a directory whose folders and archives are adapters, with a thread of its own.
  *
  * <p>The system's events make it look at once; because events are lost on some file systems, and
- * none come for what changes inside a folder, it also looks at fixed intervals. An adapter is handed
- * over when nothing in it has changed for a settling time and it has an {@code
+ * none come for what changes inside a folder, it also looks at fixed intervals. An adapter is
+ * handed over when nothing in it has changed for a settling time and it has an {@code
  * adapter_config.json}. Names that begin with a dot are left alone: copying an adapter under such a
  * name and renaming it makes it appear whole.
  */

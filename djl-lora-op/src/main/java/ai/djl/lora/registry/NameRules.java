@@ -58,10 +58,7 @@ final class NameRules {
     static Map<String, String> checkMetadata(Map<String, String> metadata) {
         if (metadata.size() > MAX_ENTRIES) {
             throw new LoraConfigurationException(
-                    "The metadata has "
-                            + metadata.size()
-                            + " entries, allowed are "
-                            + MAX_ENTRIES);
+                    "The metadata has " + metadata.size() + " entries, allowed are " + MAX_ENTRIES);
         }
         metadata.forEach(
                 (key, value) -> {

@@ -159,9 +159,18 @@ public final class Quarantine {
         entries.computeIfPresent(
                 key,
                 (name, entry) ->
-                        entry.trying
-                                ? new Entry(entry.reason, entry.failures, now, false)
-                                : entry);
+                        entry.trying ? new Entry(entry.reason, entry.failures, now, false) : entry);
+    }
+
+    /**
+     * Returns what is held against a key, also where the back-off is over.
+     *
+     * @param key what was tried
+     * @return how its last try failed, empty if it did not
+     */
+    public Optional<Refusal> find(String key) {
+        return Optional.ofNullable(entries.get(key))
+                .map(entry -> refusal(entry, ticker.getAsLong()));
     }
 
     /**
@@ -311,10 +320,7 @@ public final class Quarantine {
         private static Duration checkTime(String name, Duration time) {
             if (time.isZero() || time.isNegative() || time.compareTo(Duration.ofDays(1000)) > 0) {
                 throw new LoraConfigurationException(
-                        name
-                                + " is "
-                                + time
-                                + "; allowed is more than PT0S and at most PT24000H");
+                        name + " is " + time + "; allowed is more than PT0S and at most PT24000H");
             }
             return time;
         }

@@ -88,8 +88,7 @@ final class RecordFormat {
             throw new IllegalArgumentException(
                     "A record of " + payload.length + " bytes, allowed are " + MAX_PAYLOAD);
         }
-        ByteBuffer buffer =
-                ByteBuffer.allocate(RECORD_HEADER + payload.length + RECORD_TRAILER);
+        ByteBuffer buffer = ByteBuffer.allocate(RECORD_HEADER + payload.length + RECORD_TRAILER);
         buffer.put(START).putInt(payload.length).putLong(sequence);
         buffer.putInt(crc(buffer.array(), buffer.position())).put(payload);
         return buffer.putInt(crc(buffer.array(), buffer.position())).put(END).array();

@@ -84,8 +84,7 @@ public record RegisteredAdapter(
     }
 
     RegisteredAdapter withPriority(double other) {
-        return new RegisteredAdapter(
-                name, revisions, currentIndex, other, tenant, pinned, retired);
+        return new RegisteredAdapter(name, revisions, currentIndex, other, tenant, pinned, retired);
     }
 
     RegisteredAdapter withPinned(boolean other) {

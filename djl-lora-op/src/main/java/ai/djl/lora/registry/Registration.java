@@ -64,13 +64,7 @@ public final class Registration {
     AdapterRevision revision(Instant now) {
         boolean validated = checksums != null;
         return new AdapterRevision(
-                hash,
-                source,
-                bytes,
-                now,
-                metadata,
-                validated,
-                validated ? checksums : new byte[0]);
+                hash, source, bytes, now, metadata, validated, validated ? checksums : new byte[0]);
     }
 
     static double checkPriority(double priority) {

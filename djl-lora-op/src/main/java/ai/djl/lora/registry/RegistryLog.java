@@ -206,9 +206,7 @@ final class RegistryLog implements Closeable {
 
     private void setThreshold(long snapshotBytes) {
         compactAt =
-                RecordFormat.FILE_HEADER
-                        + snapshotBytes
-                        + Math.max(minCompaction, snapshotBytes);
+                RecordFormat.FILE_HEADER + snapshotBytes + Math.max(minCompaction, snapshotBytes);
     }
 
     /** Closes the file and gives the lock back. */

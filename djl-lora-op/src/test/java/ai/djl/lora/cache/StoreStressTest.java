@@ -7,6 +7,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.TempDirectory;
 import ai.djl.lora.adapter.AdapterLoader;
+import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.adapter.PeftConfig;
 import ai.djl.lora.op.BatchPlan;
@@ -70,14 +71,18 @@ public class StoreStressTest {
             long room = ADAPTERS / 10 * 4608L;
             StoreOptions options =
                     StoreOptions.builder()
-                            .optDevice(new TierLimits(ADAPTERS / 5, room))
-                            .optHost(new TierLimits(ADAPTERS / 4, 2 * room))
-                            .optLoads(2, 1000)
-                            .optRetry(Duration.ofMillis(1), Duration.ofMillis(4))
+                            .optDevice(TierOptions.of(ADAPTERS / 5, room))
+                            .optHost(TierOptions.of(ADAPTERS / 4, 2 * room))
+                            .optMoveQueue(1000)
+                            .optRetryAfter(Duration.ofMillis(1))
+                            .optLongestRetry(Duration.ofMillis(4))
+                            .optPrefetchInterval(Duration.ofMillis(20))
+                            .optCompressAfter(Duration.ofMillis(200))
+                            .optMonitoringEnabled(false)
                             .build();
             AdapterReader reader = new BadDisk();
             try (AdapterStore store =
-                    new AdapterStore(context, options, reader, System::nanoTime)) {
+                    new AdapterStore(context, options, null, reader, System::nanoTime)) {
                 for (int i = 0; i < ADAPTERS; ++i) {
                     store.register("a" + i, folders.get(i));
                 }
@@ -93,10 +98,12 @@ public class StoreStressTest {
                 }
                 threads.shutdown();
                 trouble = false;
-                TierStatistics device = store.deviceStatistics();
+                TierStatistics device = store.statistics().device();
                 Assert.assertTrue(device.mostBytes() <= room, device.toString());
-                Assert.assertTrue(store.hostStatistics().mostBytes() <= 2 * room);
-                Assert.assertTrue(device.evictions() > 0 && device.hits() > 0, device.toString());
+                Assert.assertTrue(store.statistics().host().orElseThrow().mostBytes() <= 2 * room);
+                Assert.assertTrue(
+                        device.evictions().get(EvictionCause.ROOM) > 0 && device.hits() > 0,
+                        device.toString());
                 Assert.assertEquals(device.bytes(), context.getTable().residentBytes());
                 Assert.assertTrue(failed.get() > 0, "no load failed: nothing was tried");
                 for (String name : store.names()) {
@@ -183,7 +190,7 @@ public class StoreStressTest {
         private final SplittableRandom random = new SplittableRandom(5);
 
         @Override
-        public LoraAdapter read(Path source, LoraContext context) {
+        public LoraAdapter read(Path source, LoraContext context, LoadingPolicy policy) {
             if (failsToday(source)) {
                 return onTruncated(source, copy -> AdapterLoader.load(copy, context.getLayout()));
             }

@@ -151,8 +151,7 @@ public class AccessStatisticsTest {
                                 () -> Registries.open(temp.path()).close());
                 Assert.assertTrue(
                         refusal.getMessage()
-                                .endsWith(
-                                        "; delete the file to go on without access statistics"),
+                                .endsWith("; delete the file to go on without access statistics"),
                         refusal.getMessage());
             }
             Files.delete(file);

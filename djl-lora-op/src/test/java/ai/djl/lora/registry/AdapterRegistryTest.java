@@ -92,8 +92,7 @@ public class AdapterRegistryTest {
         registry.alias("b", "a");
         long sequence = registry.sequence();
         registry.reregister(registration("a", 1).optMetadata(Map.of("k", "v")).build());
-        registry.putAll(
-                List.of(registration("a", 1).optMetadata(Map.of("k", "v")).build()));
+        registry.putAll(List.of(registration("a", 1).optMetadata(Map.of("k", "v")).build()));
         registry.pin("a");
         registry.setPriority("a", 0);
         registry.setMetadata("a", Map.of("k", "v"));
@@ -184,8 +183,7 @@ public class AdapterRegistryTest {
     @Test
     public void unknownNamesListTheNearest() {
         AdapterRegistry registry = Registries.inMemory();
-        assertRefused(
-                () -> registry.get("a"), "Unknown adapter \"a\"; none is registered");
+        assertRefused(() -> registry.get("a"), "Unknown adapter \"a\"; none is registered");
         registry.register(registration("upper", 1).build());
         registry.alias("big", "upper");
         assertRefused(
@@ -227,10 +225,7 @@ public class AdapterRegistryTest {
                 "Adapter name \"\ud83d\" has U+D83D at index 0; control characters, line separators"
                         + " and unpaired surrogates are not allowed"
             },
-            {
-                "a ",
-                "Adapter name \"a \" begins or ends with white space, which is not allowed"
-            },
+            {"a ", "Adapter name \"a \" begins or ends with white space, which is not allowed"},
             {
                 "x".repeat(257),
                 "Adapter name \""
@@ -474,9 +469,7 @@ public class AdapterRegistryTest {
     }
 
     private static List<AccessRecord> sorted(List<AccessRecord> records) {
-        return records.stream()
-                .sorted(Comparator.comparing(AccessRecord::name))
-                .toList();
+        return records.stream().sorted(Comparator.comparing(AccessRecord::name)).toList();
     }
 
     @Test

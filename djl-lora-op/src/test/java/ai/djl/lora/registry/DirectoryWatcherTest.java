@@ -22,7 +22,9 @@ import java.util.function.BooleanSupplier;
 import org.testng.Assert;
 import org.testng.annotations.Test;
 
-/** Real files in a watched directory: looked at by hand with a clock of the test's, and for real. */
+/**
+ * Real files in a watched directory: looked at by hand with a clock of the test's, and for real.
+ */
 public class DirectoryWatcherTest {
 
     private static final Path DEMO = Path.of("../examples/demo");
@@ -69,8 +71,7 @@ public class DirectoryWatcherTest {
                         .optJitter(0)
                         .optTicker(nanos::get)
                         .build();
-        return new DirectoryScan(
-                root, arrivals, 2 * SECOND, Set.of(".zip"), failures, nanos::get);
+        return new DirectoryScan(root, arrivals, 2 * SECOND, Set.of(".zip"), failures, nanos::get);
     }
 
     private boolean scan(DirectoryScan scan, double seconds) {
@@ -88,8 +89,7 @@ public class DirectoryWatcherTest {
             Assert.assertTrue(scan(scan, 1), "about to settle");
             Assert.assertTrue(scan(scan, 1.9));
             Assert.assertEquals(recorder.take(), List.of());
-            Assert.assertEquals(
-                    scan.status().waiting(), Map.of(upper, "it is still changing"));
+            Assert.assertEquals(scan.status().waiting(), Map.of(upper, "it is still changing"));
             Assert.assertFalse(scan(scan, 0.1));
             Assert.assertEquals(recorder.take(), List.of("arrived upper"));
             Assert.assertEquals(scan.status().taken(), recorder.fingerprints);
@@ -112,8 +112,7 @@ public class DirectoryWatcherTest {
             for (int i = 0; i < 20; ++i) {
                 byte[] part = new byte[bytes.length / 20];
                 System.arraycopy(bytes, i * part.length, part, 0, part.length);
-                Files.write(
-                        weights, part, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+                Files.write(weights, part, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
                 Assert.assertTrue(scan(scan, 1.5));
             }
             for (int i = 0; i < 5; ++i) {
@@ -122,7 +121,9 @@ public class DirectoryWatcherTest {
             Assert.assertEquals(recorder.take(), List.of());
             Assert.assertEquals(
                     scan.status().waiting(), Map.of(folder, "there is no adapter_config.json"));
-            Files.copy(DEMO.resolve("upper/adapter_config.json"), folder.resolve("adapter_config.json"));
+            Files.copy(
+                    DEMO.resolve("upper/adapter_config.json"),
+                    folder.resolve("adapter_config.json"));
             Assert.assertTrue(scan(scan, 5));
             Assert.assertFalse(scan(scan, 2));
             Assert.assertEquals(recorder.take(), List.of("arrived upper"));
@@ -179,7 +180,8 @@ public class DirectoryWatcherTest {
             copy("upper", temp.path().resolve("b"));
             Path archive = temp.write("c.zip", "as far as this knows");
             settle(scan);
-            Assert.assertEquals(recorder.take(), List.of("arrived a", "arrived b", "arrived c.zip"));
+            Assert.assertEquals(
+                    recorder.take(), List.of("arrived a", "arrived b", "arrived c.zip"));
             delete(temp.path().resolve("a"));
             Files.delete(temp.path().resolve("b/adapter_config.json"));
             Files.delete(archive);
@@ -322,8 +324,7 @@ public class DirectoryWatcherTest {
             }
             delete(temp.path().resolve("a"));
             Thread.sleep(300);
-            Assert.assertEquals(
-                    recorder.take(), List.of("arrived a", "arrived a"), "it is closed");
+            Assert.assertEquals(recorder.take(), List.of("arrived a", "arrived a"), "it is closed");
         }
     }
 

@@ -14,7 +14,8 @@ import java.util.Map;
 final class Registries {
 
     /** A time that does not pass, so that two registries with the same changes are equal. */
-    static final InstantSource CLOCK = InstantSource.fixed(Instant.ofEpochMilli(1_700_000_000_000L));
+    static final InstantSource CLOCK =
+            InstantSource.fixed(Instant.ofEpochMilli(1_700_000_000_000L));
 
     private Registries() {}
 

@@ -120,7 +120,8 @@ public class RegistryLogTest {
                             found.orElseThrow(), stateAt(written, length), "cut at " + length);
                     // it goes on from there
                     Assert.assertEquals(
-                            Files.size(temp.path().resolve("registry.log")), endAt(written, length));
+                            Files.size(temp.path().resolve("registry.log")),
+                            endAt(written, length));
                 }
             }
         }
@@ -177,8 +178,7 @@ public class RegistryLogTest {
                 changed = Arrays.copyOf(changed, written.bytes.length);
                 Optional<Registries.Content> found = open(temp.path(), changed);
                 found.ifPresent(
-                        content ->
-                                Assert.assertEquals(content, written.contents.get(STEPS - 1)));
+                        content -> Assert.assertEquals(content, written.contents.get(STEPS - 1)));
                 // zeros in a block of which the rest did arrive are no sign of a write cut off
                 int firstBlock = (start + block - 1) / block * block;
                 boolean lost = start == last || firstBlock < written.bytes.length;
@@ -196,10 +196,8 @@ public class RegistryLogTest {
                 int start = written.ends.get(i);
                 int middle = written.ends.get(i + 1);
                 int end = written.ends.get(i + 2);
-                assertRefused(
-                        temp, join(bytes, 0, start, middle, bytes.length), "record left out");
-                assertRefused(
-                        temp, join(bytes, 0, middle, start, bytes.length), "record twice");
+                assertRefused(temp, join(bytes, 0, start, middle, bytes.length), "record left out");
+                assertRefused(temp, join(bytes, 0, middle, start, bytes.length), "record twice");
                 assertRefused(
                         temp,
                         join(bytes, 0, start, middle, end, start, middle, end, bytes.length),
@@ -265,8 +263,7 @@ public class RegistryLogTest {
             for (int length : new int[] {0, 10, written.bytes.length / 2, written.bytes.length}) {
                 Files.write(fresh, Arrays.copyOf(written.bytes, length));
                 try (AdapterRegistry registry = Registries.open(temp.path())) {
-                    Assert.assertEquals(
-                            Registries.content(registry), written.contents.get(STEPS));
+                    Assert.assertEquals(Registries.content(registry), written.contents.get(STEPS));
                 }
                 Assert.assertTrue(Files.notExists(fresh));
             }
@@ -333,7 +330,8 @@ public class RegistryLogTest {
             try (BufferedReader reader = process.inputReader(StandardCharsets.US_ASCII)) {
                 Assert.assertNotNull(reader.readLine());
                 AdapterRegistryTest.assertRefused(
-                        () -> Registries.open(temp.path()), inUse + "process " + process.pid() + one);
+                        () -> Registries.open(temp.path()),
+                        inUse + "process " + process.pid() + one);
             } finally {
                 process.destroyForcibly().waitFor();
             }

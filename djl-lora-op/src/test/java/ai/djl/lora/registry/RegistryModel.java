@@ -174,8 +174,7 @@ final class RegistryModel {
             case 9:
                 return found.isPresent() && rollBackOrValidate(found.get(), content);
             case 10:
-                boolean allowed =
-                        own == null && follow(other).isPresent() && !leadsTo(other, name);
+                boolean allowed = own == null && follow(other).isPresent() && !leadsTo(other, name);
                 if (allowed) {
                     aliases.put(name, other);
                 }
@@ -195,8 +194,7 @@ final class RegistryModel {
             return;
         }
         // [earlier.. current left..] becomes [left.. earlier.. current new]
-        Collections.rotate(
-                adapter.revisions, adapter.revisions.size() - 1 - adapter.current);
+        Collections.rotate(adapter.revisions, adapter.revisions.size() - 1 - adapter.current);
         adapter.revisions.removeIf(old -> old.content == content);
         adapter.revisions.add(revision);
         while (adapter.revisions.size() > maxRevisions) {

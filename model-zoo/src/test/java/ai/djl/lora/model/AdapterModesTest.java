@@ -319,6 +319,11 @@ public class AdapterModesTest {
             }
 
             @Override
+            public long bytesOf(PackedAdapter adapter) {
+                return table.bytesOf(adapter);
+            }
+
+            @Override
             public NDArray apply(
                     int module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
                 NDArray result = table.apply(module, x, base, bias, plan);
