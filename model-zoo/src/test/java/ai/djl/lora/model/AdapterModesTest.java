@@ -13,7 +13,10 @@ import ai.djl.lora.LoraFallbackException;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.nn.MergedAdapter;
 import ai.djl.lora.op.AdapterMix;
+import ai.djl.lora.memory.Defragmentation;
+import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.lora.op.AdapterTable;
+import ai.djl.lora.op.SlotGuard;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.BackendProvider;
 import ai.djl.lora.op.BatchPlan;
@@ -289,8 +292,11 @@ public class AdapterModesTest {
 
                 @Override
                 public AdapterTable newTable(
-                        NDManager manager, List<LoraModule> modules, ElementType type) {
-                    return new FailingTable(plain.newTable(manager, modules, type));
+                        NDManager manager,
+                        List<LoraModule> modules,
+                        ElementType type,
+                        long memory) {
+                    return new FailingTable(plain.newTable(manager, modules, type, memory));
                 }
             };
         }
@@ -332,6 +338,16 @@ public class AdapterModesTest {
             @Override
             public long residentBytes() {
                 return table.residentBytes();
+            }
+
+            @Override
+            public Optional<PoolStatistics> poolStatistics() {
+                return table.poolStatistics();
+            }
+
+            @Override
+            public Defragmentation defragment(SlotGuard guard) {
+                return table.defragment(guard);
             }
 
             @Override
