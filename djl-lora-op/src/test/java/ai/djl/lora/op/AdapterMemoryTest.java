@@ -21,6 +21,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.testng.Assert;
@@ -328,6 +330,41 @@ public class AdapterMemoryTest {
     }
 
     @Test
+    public void removalWaitsForAMoveUnderWay() throws Exception {
+        LoraBackend backend = nativeBackend();
+        ElementType type = ElementType.FLOAT32;
+        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+                AdapterTable table = backend.newTable(manager, MODULES, type, 1 << 20)) {
+            int first = table.put(new Adapter(new Random(1), type).packed);
+            int second = table.put(new Adapter(new Random(2), type).packed);
+            table.remove(first);
+            CompletableFuture<Void> removal = new CompletableFuture<>();
+            Thread remover =
+                    new Thread(
+                            () -> {
+                                table.remove(second);
+                                removal.complete(null);
+                            });
+            Guard guard =
+                    new Guard(Set.of()) {
+                        @Override
+                        public boolean tryHold(int slot) {
+                            remover.start();
+                            // long enough to come in between, were it let in
+                            Assert.assertThrows(
+                                    TimeoutException.class,
+                                    () -> removal.get(50, TimeUnit.MILLISECONDS));
+                            return super.tryHold(slot);
+                        }
+                    };
+            Assert.assertEquals(table.defragment(guard).blocks(), 1);
+            removal.get(10, TimeUnit.SECONDS);
+            Assert.assertEquals(statistics(table).used(), 0);
+            Assert.assertEquals(statistics(table).freeRanges(), 1);
+        }
+    }
+
+    @Test
     public void everyBackendOfAContextGetsItsMemory() {
         nativeBackend();
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
@@ -383,7 +420,7 @@ public class AdapterMemoryTest {
     }
 
     /** Refuses leased slots, and checks that it is asked for one slot at a time. */
-    private static final class Guard implements SlotGuard {
+    private static class Guard implements SlotGuard {
 
         private final Set<Integer> leased;
         private final Set<Integer> held = new TreeSet<>();
