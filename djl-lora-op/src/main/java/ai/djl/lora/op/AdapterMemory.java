@@ -12,7 +12,6 @@ import ai.djl.lora.memory.BlockPool;
 import ai.djl.lora.memory.Defragmentation;
 import ai.djl.lora.memory.MoveGuard;
 import ai.djl.lora.memory.PoolStatistics;
-import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.HashMap;

@@ -113,8 +113,7 @@ final class NativeAdapterTable implements AdapterTable {
             write(slot, adapter, layout, scales, 0, 0);
         } else {
             long handle = memory.handle();
-            memory.put(
-                    slot, bytes, offset -> write(slot, adapter, layout, scales, handle, offset));
+            memory.put(slot, bytes, offset -> write(slot, adapter, layout, scales, handle, offset));
         }
         bytesOfSlot.put(slot, LoraNative.tableBytes(table, slot));
     }

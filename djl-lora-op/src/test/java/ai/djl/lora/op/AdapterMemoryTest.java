@@ -372,10 +372,8 @@ public class AdapterMemoryTest {
                         new LoraContext(
                                 BackendManager.builder().build(), ElementType.FLOAT32, manager)) {
             context.useBackend("cpu");
-            Assert.assertThrows(
-                    IllegalArgumentException.class, () -> context.setAdapterMemory(-1));
-            Assert.assertThrows(
-                    IllegalArgumentException.class, () -> context.setAdapterMemory(63));
+            Assert.assertThrows(IllegalArgumentException.class, () -> context.setAdapterMemory(-1));
+            Assert.assertThrows(IllegalArgumentException.class, () -> context.setAdapterMemory(63));
             context.setAdapterMemory(1 << 20);
             NDArray weight = manager.ones(new ai.djl.ndarray.types.Shape(OUTS[0], IN));
             context.addModule("a", weight, null);
@@ -487,8 +485,7 @@ public class AdapterMemoryTest {
          * each of at most 44 additions in a chain. The 16-bit types round the result by half an ulp
          * (2^-8 or less) and A x to two halves, 2^-17.
          */
-        void check(
-                ElementType type, int m, int row, float[] x, float[] base, float[] y, int slot) {
+        void check(ElementType type, int m, int row, float[] x, float[] base, float[] y, int slot) {
             OperatorCase.Part part = parts.get(m);
             for (int o = 0; o < OUTS[m]; ++o) {
                 double sum = base[row * OUTS[m] + o];

@@ -72,7 +72,8 @@ public class OperatorTest {
     public void wrongShapesAreNamed(LoraBackend backend, ElementType type) {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 AdapterTable table =
-                        backend.newTable(manager, List.of(new LoraModule(0, "proj", 4, 2)), type, 0)) {
+                        backend.newTable(
+                                manager, List.of(new LoraModule(0, "proj", 4, 2)), type, 0)) {
             TensorOps ops = backend.getTensorOps(type);
             NDArray x = ops.zeros(manager, new ai.djl.ndarray.types.Shape(3, 5), type);
             NDArray base = ops.zeros(manager, new ai.djl.ndarray.types.Shape(3, 2), type);
