@@ -184,7 +184,22 @@ public final class BlockPool<V> implements AutoCloseable {
      * @throws IllegalStateException if the pool is closed meanwhile
      */
     public Defragmentation defragment(long enough) {
-        long wanted = footprint(enough);
+        return defragment(footprint(enough), null);
+    }
+
+    /**
+     * Slides all blocks that are not pinned and that a guard lets be moved together, towards the
+     * arena's start. Each is held by the guard for its own move alone.
+     *
+     * @param guard is asked before each move
+     * @return what was moved by this call
+     * @throws IllegalStateException if the pool is closed meanwhile
+     */
+    public Defragmentation defragment(MoveGuard<V> guard) {
+        return defragment(limit, guard);
+    }
+
+    private Defragmentation defragment(long wanted, MoveGuard<V> guard) {
         int movedBlocks = 0;
         long bytes = 0;
         long from = 0;
@@ -198,8 +213,8 @@ public final class BlockPool<V> implements AutoCloseable {
                     return new Defragmentation(movedBlocks, bytes);
                 }
                 Chunk<V> chunk = gap.next;
-                if (chunk.block.tryHold()) {
-                    from = slide(gap, chunk);
+                if (tryHold(chunk.block, guard)) {
+                    from = slide(gap, chunk, guard);
                     ++movedBlocks;
                     bytes += chunk.bytes;
                 } else {
@@ -211,14 +226,33 @@ public final class BlockPool<V> implements AutoCloseable {
         }
     }
 
+    /* The block before the guard: while it is held nobody can pin it, as its owner may to free it. */
+    private boolean tryHold(Block<V> block, MoveGuard<V> guard) {
+        if (!block.tryHold()) {
+            return false;
+        }
+        boolean held = guard == null;
+        try {
+            held = held || guard.tryHold(block);
+        } finally {
+            if (!held) {
+                block.release();
+            }
+        }
+        return held;
+    }
+
     /* Moves a held block to the start of the gap before it. Returns where the gap lies then. */
-    private long slide(Chunk<V> gap, Chunk<V> chunk) {
+    private long slide(Chunk<V> gap, Chunk<V> chunk, MoveGuard<V> guard) {
         Block<V> block = chunk.block;
         boolean moved = false;
         try {
             arena.move(chunk.address, gap.address, block.bytes());
             moved = true;
         } finally {
+            if (guard != null) {
+                guard.release(block);
+            }
             if (!moved) {
                 block.release();
             }

@@ -45,8 +45,10 @@ final class NativeBackend implements LoraBackend {
 
     /** {@inheritDoc} */
     @Override
-    public AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type) {
+    public AdapterTable newTable(
+            NDManager manager, List<LoraModule> modules, ElementType type, long adapterMemory) {
         BackendChecks.supports(this, type);
-        return new NativeAdapterTable(manager, modules, type);
+        BackendChecks.adapterMemory(adapterMemory);
+        return new NativeAdapterTable(manager, modules, type, adapterMemory);
     }
 }

@@ -28,6 +28,7 @@ final class OperatorCase {
     private final int in;
     private final int[] outs;
     private final boolean int8;
+    private final long adapterMemory;
     private final List<List<Part>> adapters = new ArrayList<>();
     private final List<AdapterMix> mixes = new ArrayList<>();
     private final float[] x;
@@ -39,6 +40,7 @@ final class OperatorCase {
         in = 1 + random.nextInt(80);
         outs = random.ints(1 + random.nextInt(3), 1, 80).toArray();
         int8 = random.nextInt(4) == 0;
+        adapterMemory = random.nextBoolean() ? 1 << 20 : 0;
         boolean stacks = random.nextInt(3) == 0;
         int count = 1 + random.nextInt(4);
         for (int i = 0; i < count; ++i) {
@@ -83,7 +85,7 @@ final class OperatorCase {
         TensorOps ops = backend.getTensorOps(type);
         List<LoraModule> modules = modules();
         int rows = mixes.size();
-        try (AdapterTable table = backend.newTable(manager, modules, type)) {
+        try (AdapterTable table = backend.newTable(manager, modules, type, adapterMemory)) {
             List<List<Part>> resident = new ArrayList<>();
             for (int i = 0; i < adapters.size(); ++i) {
                 PackedAdapter exact = pack(adapters.get(i), 1, type);

@@ -11,6 +11,8 @@ import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraFallbackException;
 import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.memory.Defragmentation;
+import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.lora.nn.MergedAdapter;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.AdapterTable;
@@ -21,6 +23,7 @@ import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
 import ai.djl.lora.op.PackedAdapter;
+import ai.djl.lora.op.SlotGuard;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
@@ -289,8 +292,11 @@ public class AdapterModesTest {
 
                 @Override
                 public AdapterTable newTable(
-                        NDManager manager, List<LoraModule> modules, ElementType type) {
-                    return new FailingTable(plain.newTable(manager, modules, type));
+                        NDManager manager,
+                        List<LoraModule> modules,
+                        ElementType type,
+                        long memory) {
+                    return new FailingTable(plain.newTable(manager, modules, type, memory));
                 }
             };
         }
@@ -337,6 +343,16 @@ public class AdapterModesTest {
             @Override
             public long residentBytes() {
                 return table.residentBytes();
+            }
+
+            @Override
+            public Optional<PoolStatistics> poolStatistics() {
+                return table.poolStatistics();
+            }
+
+            @Override
+            public Defragmentation defragment(SlotGuard guard) {
+                return table.defragment(guard);
             }
 
             @Override
