@@ -223,7 +223,8 @@ final class AdapterLoads implements AutoCloseable {
                 withdrawRetired(adapter);
             }
             case TOO_LARGE -> fail(adapter, load, tooLarge(adapter));
-            case NO_ROOM -> {
+            default -> {
+                // no room
                 if (demand == Tier.Demand.REQUEST) {
                     park(adapter);
                 } else {

@@ -15,6 +15,7 @@ import ai.djl.lora.cache.policy.Recommendation;
 import ai.djl.lora.cache.policy.StrategyAdvisor;
 import ai.djl.lora.compress.Compression;
 import ai.djl.lora.compress.HostCodec;
+import ai.djl.lora.memory.BlockPool;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterTable;
@@ -143,6 +144,10 @@ public final class AdapterStore implements AutoCloseable {
                 .filter(adapter -> !adapter.retired())
                 .map(this::restored)
                 .forEach(catalog::put);
+        if (!context.hasTable()) {
+            long bytes = device.tier().limits().bytes();
+            context.setAdapterMemory(Math.max(BlockPool.ALIGNMENT, bytes));
+        }
         context.setResidents(this::putAll);
     }
 
@@ -835,6 +840,9 @@ public final class AdapterStore implements AutoCloseable {
                 device.tier().statistics(),
                 Optional.of(host.tier().statistics()).filter(tier -> host.isEnabled()),
                 host.poolStatistics(),
+                context.hasTable() && !context.isClosed()
+                        ? context.getTable().poolStatistics()
+                        : Optional.empty(),
                 foresight.loadedCount(),
                 foresight.usedCount(),
                 foresight.wastedCount(),

@@ -3,32 +3,44 @@
  */
 package ai.djl.lora.cache;
 
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.adapter.AdapterChanges;
 import ai.djl.lora.cache.policy.CacheEntry;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterTable;
+import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.PackedAdapter;
+import ai.djl.lora.op.SlotGuard;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import java.util.function.Predicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The adapters in the operator's table: who is there, and what has to leave for whom. */
 final class DeviceTier {
 
+    private static final Logger logger = LoggerFactory.getLogger(DeviceTier.class);
+
     private final LoraContext context;
     private final Tier tier;
     private final Foresight foresight;
+    private final SlotGuard guard = new UnleasedSlots();
     private final LongSupplier ticker;
 
     /** Every adapter on the device, by id: the named ones, and retired ones that are leased. */
     private final Map<String, ManagedAdapter> residents = new ConcurrentHashMap<>();
+
+    /** The same, by their slots. */
+    private final Map<Integer, ManagedAdapter> slots = new ConcurrentHashMap<>();
 
     /**
      * Constructs a new {@code DeviceTier} instance.
@@ -100,20 +112,24 @@ final class DeviceTier {
         if (!tier.couldHold(entry.bytes())) {
             return Placed.TOO_LARGE;
         }
-        Predicate<CacheEntry> idle = this::isIdle;
-        if (!tier.reserve(entry, demand, idle, this::free)) {
+        if (!tier.reserve(entry, demand, this::isIdle, this::free)) {
             return Placed.NO_ROOM;
         }
-        int slot;
+        OptionalInt slot = OptionalInt.empty();
         try {
-            slot = putParts(adapter, ready);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            tier.cancel(entry);
-            throw e;
+            slot = putParts(adapter, ready, demand);
+        } finally {
+            if (slot.isEmpty()) {
+                tier.cancel(entry);
+            }
+        }
+        if (slot.isEmpty()) {
+            return Placed.NO_ROOM;
         }
         long now = ticker.getAsLong();
         synchronized (adapter) {
             residents.put(adapter.id(), adapter);
+            slots.put(slot.getAsInt(), adapter);
             if (adapter.load() != null) {
                 waiters.addAll(adapter.load().waiters());
                 tier.loaded(now - adapter.load().started());
@@ -122,21 +138,65 @@ final class DeviceTier {
             if (demand == Tier.Demand.FORESIGHT) {
                 foresight.loaded(adapter);
             }
-            adapter.publish(slot, waiters.size(), now);
+            adapter.publish(slot.getAsInt(), waiters.size(), now);
         }
         return Placed.DONE;
     }
 
-    private int putParts(ManagedAdapter adapter, ReadyAdapter ready) {
+    private OptionalInt putParts(ManagedAdapter adapter, ReadyAdapter ready, Tier.Demand demand) {
         AdapterChanges beside = ready.beside();
         Optional<AdapterExtras> extras = ExtrasLoader.load(context, adapter.source(), beside);
+        OptionalInt slot = OptionalInt.empty();
         try {
-            int slot = context.getTable().put(ready.packed());
-            extras.ifPresent(extra -> context.putExtras(slot, extra));
-            return slot;
-        } catch (RuntimeException | OutOfMemoryError e) {
-            extras.ifPresent(AdapterExtras::close);
-            throw e;
+            slot = putProducts(ready.packed(), demand);
+        } finally {
+            if (slot.isEmpty()) {
+                extras.ifPresent(AdapterExtras::close);
+            }
+        }
+        int taken = slot.orElse(BatchPlan.BASE);
+        if (slot.isPresent()) {
+            extras.ifPresent(extra -> context.putExtras(taken, extra));
+        }
+        return slot;
+    }
+
+    /* Room that lies in pieces is put together; what is leased stays where it is, between them. */
+    private OptionalInt putProducts(PackedAdapter packed, Tier.Demand demand) {
+        AdapterTable table = context.getTable();
+        while (true) {
+            try {
+                return OptionalInt.of(table.put(packed));
+            } catch (LoraMemoryException e) {
+                boolean moved = table.defragment(guard).blocks() > 0;
+                boolean evicted = !moved && demand == Tier.Demand.REQUEST && evictOne();
+                if (!moved && !evicted) {
+                    logger.debug("An adapter waits for room: {}", e.getMessage());
+                    return OptionalInt.empty();
+                }
+            }
+        }
+    }
+
+    private boolean evictOne() {
+        long less = tier.statistics().bytes() - 1;
+        return tier.shrink(less, EvictionCause.ROOM, this::isIdle, this::free) > 0;
+    }
+
+    /** Lets the table move what nobody uses. */
+    private final class UnleasedSlots implements SlotGuard {
+
+        /** {@inheritDoc} */
+        @Override
+        public boolean tryHold(int slot) {
+            ManagedAdapter adapter = slots.get(slot);
+            return adapter != null && adapter.tryHold();
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public void release(int slot) {
+            slots.get(slot).endHold();
         }
     }
 
@@ -152,6 +212,7 @@ final class DeviceTier {
             return false;
         }
         residents.remove(entry.id());
+        slots.remove(adapter.slot());
         foresight.left(adapter);
         if (!context.isClosed()) {
             context.removeExtras(adapter.slot());

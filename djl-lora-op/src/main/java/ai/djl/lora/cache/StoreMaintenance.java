@@ -47,7 +47,7 @@ final class StoreMaintenance implements AutoCloseable {
     private final Foresight foresight;
     private final AtomicLong compressed = new AtomicLong();
     private final ScheduledThreadPoolExecutor timer;
-    private MemoryMonitor monitor;
+    private volatile MemoryMonitor monitor;
     private boolean started;
     private boolean closed;
 
@@ -203,7 +203,6 @@ final class StoreMaintenance implements AutoCloseable {
     void relieve(PressureEvent event) {
         MemoryReading memory = event.sample().memory();
         switch (event.level()) {
-            case NONE -> loads.suspend(null);
             case SOFT -> {
                 loads.suspend(null);
                 cleanup(SOFT_AGE);
@@ -225,6 +224,7 @@ final class StoreMaintenance implements AutoCloseable {
                 device.shrink(0, EvictionCause.PRESSURE);
                 host.shrink(0, EvictionCause.PRESSURE);
             }
+            default -> loads.suspend(null);
         }
         loads.retryParked();
     }

@@ -13,6 +13,8 @@ import java.util.Optional;
  * @param device the device tier
  * @param host the host tier; empty where it is switched off
  * @param hostPool the host tier's memory; empty before its first adapter
+ * @param devicePool the device tier's memory; empty before its first adapter, and on backends that
+ *     keep each adapter in memory of its own
  * @param prefetches how many adapters were loaded before anybody had asked for them
  * @param prefetchesUsed how many of these were asked for then
  * @param prefetchesWasted how many have left unused
@@ -23,6 +25,7 @@ public record StoreStatistics(
         TierStatistics device,
         Optional<TierStatistics> host,
         Optional<PoolStatistics> hostPool,
+        Optional<PoolStatistics> devicePool,
         long prefetches,
         long prefetchesUsed,
         long prefetchesWasted,

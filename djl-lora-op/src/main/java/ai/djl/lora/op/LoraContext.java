@@ -152,6 +152,15 @@ public final class LoraContext implements AutoCloseable {
     }
 
     /**
+     * Returns whether the table has been made, from which on neither layers nor its memory change.
+     *
+     * @return whether {@link #getTable} was called
+     */
+    public synchronized boolean hasTable() {
+        return table != null;
+    }
+
+    /**
      * Returns the manager of the model's weights.
      *
      * @return the manager

@@ -43,6 +43,15 @@ public record AdapterRevision(
     /**
      * Constructs a new {@code AdapterRevision} instance.
      *
+     * @param hash the content's name: SHA-256 in 64 lower-case hexadecimal digits, as {@link
+     *     ai.djl.lora.adapter.LoraAdapter#revision} gives it
+     * @param source the folder or archive, absolute and normalised
+     * @param bytes how much memory the adapter's weights take as they are stored
+     * @param registered when the registry took it, in whole milliseconds
+     * @param metadata what its owner notes of it, unmodifiable
+     * @param validated whether it was read whole, checked against the model and found to fit
+     * @param checksums what a later reader needs to check its parts one by one, opaque to the
+     *     registry; empty unless it was validated
      * @throws LoraConfigurationException if a component is not what it must be
      */
     public AdapterRevision {

@@ -81,7 +81,14 @@ public final class DirectoryWatcher implements AutoCloseable {
     public record Status(
             Map<Path, String> taken, Map<Path, String> waiting, Map<Path, String> refused) {
 
-        /** Constructs a new {@code Status} instance. */
+        /**
+         * Constructs a new {@code Status} instance.
+         *
+         * @param taken the fingerprints of the adapters that were taken
+         * @param waiting what is not handed over, or not handed over again, and why
+         * @param refused what was handed over and not taken, and why; what was taken before is
+         *     still among those taken
+         */
         public Status {
             taken = Map.copyOf(taken);
             waiting = Map.copyOf(waiting);

@@ -64,14 +64,16 @@ final class DurableFiles {
     /** Makes a directory and those above it, and waits until the disk has their names. */
     static void createDirectories(Path directory) throws IOException {
         List<Path> parents = new ArrayList<>();
-        for (Path path = directory.toAbsolutePath();
-                path.getParent() != null && Files.notExists(path);
-                path = path.getParent()) {
-            parents.add(path.getParent());
+        Path path = directory.toAbsolutePath();
+        Path parent = path.getParent();
+        while (parent != null && Files.notExists(path)) {
+            parents.add(parent);
+            path = parent;
+            parent = path.getParent();
         }
         Files.createDirectories(directory);
-        for (Path parent : parents) {
-            syncDirectory(parent);
+        for (Path made : parents) {
+            syncDirectory(made);
         }
     }
 

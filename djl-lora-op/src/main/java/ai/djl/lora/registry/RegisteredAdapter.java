@@ -32,6 +32,15 @@ public record RegisteredAdapter(
     /**
      * Constructs a new {@code RegisteredAdapter} instance.
      *
+     * @param name the adapter's own name
+     * @param revisions what can be reached of the adapter, at least one and each content once.
+     *     Before the current one lie the ones that were current earlier, the last one last; behind
+     *     it those that a rollback left.
+     * @param currentIndex which of the revisions requests get
+     * @param priority how much the adapter is worth keeping, higher is more; finite
+     * @param tenant to whom the adapter belongs, if to anybody
+     * @param pinned whether the adapter must stay resident
+     * @param retired whether the adapter is kept on record alone, and answers no new requests
      * @throws ai.djl.lora.LoraConfigurationException if a name cannot be one or the priority is not
      *     finite
      * @throws IllegalArgumentException if the index is not one of a revision, or two revisions have

@@ -35,7 +35,7 @@ record Sighting(String fingerprint, Optional<String> lacking) {
     static Sighting of(Path path) throws IOException {
         StringBuilder lines = new StringBuilder();
         if (!Files.isDirectory(path)) {
-            append(lines, path.getFileName(), path);
+            append(lines, path.subpath(path.getNameCount() - 1, path.getNameCount()), path);
             return new Sighting(hash(lines), Optional.empty());
         }
         List<Path> files;

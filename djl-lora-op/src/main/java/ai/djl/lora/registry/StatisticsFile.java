@@ -26,10 +26,12 @@ final class StatisticsFile {
     private static final String NAME = "statistics.log";
     private static final String NEW_NAME = "statistics.log.new";
 
+    private final Path directory;
     private final Path path;
     private final Path fresh;
 
     StatisticsFile(Path directory) {
+        this.directory = directory;
         path = directory.resolve(NAME);
         fresh = directory.resolve(NEW_NAME);
     }
@@ -70,7 +72,7 @@ final class StatisticsFile {
         try {
             DurableFiles.write(fresh, 0, List.of(encode(records)).iterator()).close();
             DurableFiles.rename(fresh, path);
-            DurableFiles.syncDirectory(path.getParent());
+            DurableFiles.syncDirectory(directory);
         } catch (IOException e) {
             throw new LoraException(
                     name() + ": cannot be written: " + Message.oneLine(e.toString()), e);
