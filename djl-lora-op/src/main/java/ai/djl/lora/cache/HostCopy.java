@@ -7,7 +7,9 @@ import ai.djl.lora.adapter.AdapterChanges;
 import ai.djl.lora.compress.Encoding;
 import ai.djl.lora.memory.Block;
 import ai.djl.lora.memory.BlockPool;
+import ai.djl.lora.op.PackedAdapter;
 import java.nio.ByteBuffer;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -17,7 +19,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class HostCopy {
 
     private final BlockPool<ByteBuffer> pool;
-    private final Block<ByteBuffer> block;
+    private final Optional<Block<ByteBuffer>> block;
     private final Encoding encoding;
     private final AdapterChanges beside;
     private final boolean compressed;
@@ -29,14 +31,14 @@ final class HostCopy {
      * Constructs a new {@code HostCopy} instance.
      *
      * @param pool where the block comes from
-     * @param block the block, filled
+     * @param block the block, filled; empty where all of the adapter lies beside it
      * @param encoding how to read it
      * @param beside what the adapter changes beside the operator's part
      * @param compressed whether it takes less than it did
      */
     HostCopy(
             BlockPool<ByteBuffer> pool,
-            Block<ByteBuffer> block,
+            Optional<Block<ByteBuffer>> block,
             Encoding encoding,
             AdapterChanges beside,
             boolean compressed) {
@@ -49,11 +51,11 @@ final class HostCopy {
 
     /** Returns what a copy takes of the tier. */
     static long bytes(long encoded, AdapterChanges beside) {
-        return BlockPool.footprint(encoded) + beside.bytes();
+        return (encoded == 0 ? 0 : BlockPool.footprint(encoded)) + beside.bytes();
     }
 
     long bytes() {
-        return bytes(block.bytes(), beside);
+        return bytes(block.map(Block::bytes).orElse(0L), beside);
     }
 
     boolean isCompressed() {
@@ -78,12 +80,16 @@ final class HostCopy {
 
     /** Reads the adapter, for one who holds the copy. */
     ReadyAdapter read() {
-        return new ReadyAdapter(block.access(encoding::decode), beside);
+        PackedAdapter packed =
+                block.isPresent()
+                        ? block.get().access(encoding::decode)
+                        : encoding.decode(ByteBuffer.allocate(0));
+        return new ReadyAdapter(packed, beside);
     }
 
     void release() {
         if (holders.decrementAndGet() == 0) {
-            pool.free(block);
+            block.ifPresent(pool::free);
         }
     }
 
@@ -91,7 +97,7 @@ final class HostCopy {
     boolean tryFree() {
         boolean free = holders.compareAndSet(1, 0);
         if (free) {
-            pool.free(block);
+            block.ifPresent(pool::free);
         }
         return free;
     }

@@ -145,8 +145,12 @@ final class HostTier implements AutoCloseable {
             EncodedAdapter encoded, AdapterChanges beside, boolean compressed) {
         int size = encoded.data().length;
         BlockPool<ByteBuffer> from = pool().orElse(null);
-        if (from == null || size == 0) {
+        if (from == null) {
             return Optional.empty();
+        }
+        if (size == 0) {
+            return Optional.of(
+                    new HostCopy(from, Optional.empty(), encoded.encoding(), beside, compressed));
         }
         Optional<Block<ByteBuffer>> block = from.tryAllocate(size);
         if (block.isEmpty() && from.statistics().free() >= BlockPool.footprint(size)) {
@@ -156,7 +160,8 @@ final class HostTier implements AutoCloseable {
         return block.map(
                 filled -> {
                     filled.access(view -> view.put(encoded.data()));
-                    return new HostCopy(from, filled, encoded.encoding(), beside, compressed);
+                    return new HostCopy(
+                            from, Optional.of(filled), encoded.encoding(), beside, compressed);
                 });
     }
 

@@ -75,7 +75,11 @@ public class RegistryKillTest {
                 Thread.sleep(0, random.nextInt(1_000_000));
                 Thread.sleep(random.nextInt(30));
             }
-            process.destroyForcibly();
+            // Process' own method would close the stream that is still to be read
+            process.toHandle().destroyForcibly();
+            if (early) {
+                line = reader.readLine();
+            }
             long confirmed = 0;
             while (line != null) {
                 confirmed = Long.parseLong(line);
