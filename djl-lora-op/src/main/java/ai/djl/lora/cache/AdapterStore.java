@@ -21,6 +21,7 @@ import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
+import ai.djl.lora.op.SequenceStart;
 import ai.djl.lora.registry.AdapterRegistry;
 import ai.djl.lora.registry.AdapterRevision;
 import ai.djl.lora.registry.RegisteredAdapter;
@@ -788,6 +789,33 @@ public final class AdapterStore implements AutoCloseable {
     public LoadReport report(String name) {
         ManagedAdapter adapter = catalog.find(name);
         return adapter.report().orElseGet(() -> disk.readWhole(adapter).report());
+    }
+
+    /**
+     * Returns what an adapter asks of the beginning of a sequence, without loading it.
+     *
+     * @param name the name of an adapter or a stack
+     * @return what a prompt must leave room for and must hold
+     * @throws LoraConfigurationException if there is neither of that name
+     */
+    public SequenceStart sequenceStart(String name) {
+        Stack parts = catalog.partsOf(name);
+        List<ManagedAdapter> adapters = parts.names().stream().map(catalog::find).toList();
+        // parts of stacks are plain products
+        return adapters.size() == 1 ? notes(adapters.get(0)).start() : SequenceStart.ANY;
+    }
+
+    /**
+     * Returns the adapters behind a name.
+     *
+     * @param name the name of an adapter, an alias or a stack
+     * @return the adapters' own names, of a stack those of its parts
+     * @throws LoraConfigurationException if there is neither of that name
+     */
+    public List<String> partsOf(String name) {
+        return catalog.partsOf(name).names().stream()
+                .map(part -> catalog.find(part).name())
+                .toList();
     }
 
     /**

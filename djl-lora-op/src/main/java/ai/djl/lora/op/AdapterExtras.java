@@ -177,16 +177,7 @@ public final class AdapterExtras implements AutoCloseable {
      * @return 0 where the adapter always acts; -1 where the invocation tokens do not occur
      */
     public int activeFrom(int... tokens) {
-        int length = invocationTokens.length;
-        if (length == 0) {
-            return 0;
-        }
-        int from = tokens.length - length;
-        while (from >= 0
-                && !Arrays.equals(invocationTokens, 0, length, tokens, from, from + length)) {
-            --from;
-        }
-        return Math.max(from, -1);
+        return new SequenceStart(0, invocationTokens).activeFrom(tokens);
     }
 
     /**
