@@ -16,9 +16,9 @@ import org.slf4j.LoggerFactory;
  * Evicts as another strategy does, and changes to a third when that would have done clearly better.
  *
  * <p>Once in an interval the recent requests are replayed against every strategy, outside the
- * tier's lock. One that is better than the present one by the margin, so many times one after the
- * other, takes over: it is told of the recent requests, so that it knows frequencies, and of all
- * residents in the order of their last use.
+ * tier's lock. When others have been better than the present one by the margin, so many times one
+ * after the other, the last of them takes over: it is told of the recent requests, so that it knows
+ * frequencies, and of all residents in the order of their last use.
  */
 public final class AdaptiveStrategy implements EvictionStrategy {
 
@@ -33,7 +33,6 @@ public final class AdaptiveStrategy implements EvictionStrategy {
     private EvictionStrategy current;
     private String currentName;
     private long requests;
-    private String challenger;
     private int wins;
 
     /** A finished evaluation, until the next request takes it; written by the background. */
@@ -159,24 +158,20 @@ public final class AdaptiveStrategy implements EvictionStrategy {
 
     private void judge(Evaluation evaluation) {
         if (evaluation.successor() == null) {
-            challenger = null;
             wins = 0;
             return;
         }
-        wins = evaluation.best().equals(challenger) ? wins + 1 : 1;
-        challenger = evaluation.best();
-        if (wins < settings.patience()) {
+        if (++wins < settings.patience()) {
             return;
         }
         logger.info(
                 "Eviction strategy {} takes over from {}, which would have had {} points less",
-                challenger,
+                evaluation.best(),
                 currentName,
                 Math.round(1000 * evaluation.gain()) / 10.0);
         current = evaluation.successor();
-        currentName = challenger;
+        currentName = evaluation.best();
         residents.values().forEach(current::admitted);
-        challenger = null;
         wins = 0;
     }
 

@@ -111,7 +111,7 @@ final class FrequencyHistory {
         }
         int longest = horizons.length - 1;
         ids.sort(Comparator.comparingDouble(id -> rank(id, longest)));
-        ids.subList(0, ids.size() / 2).forEach(counts::remove);
+        ids.subList(0, (ids.size() + 1) / 2).forEach(counts::remove);
         // Where most are kept anyway, pruning again at once would find nothing.
         nextPrune = Math.max(limit, counts.size() + limit / 2);
     }

@@ -24,7 +24,7 @@ public final class Trace {
      * @param requests the index in {@code entries} of each request's adapter
      */
     public Trace(List<CacheEntry> entries, int[] requests) {
-        this(entries, requests, counted(entries.size(), requests));
+        this(entries, requests, counted(entries.size(), checked(entries.size(), requests)));
     }
 
     /**
@@ -44,12 +44,17 @@ public final class Trace {
                 throw new IllegalArgumentException("the adapter " + entry.id() + " is there twice");
             }
         }
+        checked(entries.size(), requests);
+    }
+
+    private static int[] checked(int entries, int[] requests) {
         for (int request : requests) {
-            if (request < 0 || request >= entries.size()) {
+            if (request < 0 || request >= entries) {
                 throw new IllegalArgumentException(
-                        "a request for adapter " + request + " of " + entries.size());
+                        "a request for adapter " + request + " of " + entries);
             }
         }
+        return requests;
     }
 
     /**

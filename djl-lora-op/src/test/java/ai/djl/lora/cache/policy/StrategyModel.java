@@ -76,9 +76,14 @@ abstract class StrategyModel {
         List<CacheEntry> free = entries.stream().filter(evictable).toList();
         double least = free.stream().mapToDouble(score).min().orElse(Double.POSITIVE_INFINITY);
         return free.stream()
-                .filter(e -> score.applyAsDouble(e) <= least + EQUAL * Math.max(1, Math.abs(least)))
+                .filter(e -> isEqual(score.applyAsDouble(e), least))
                 .map(CacheEntry::id)
                 .collect(Collectors.toSet());
+    }
+
+    /* What was never asked for has an infinite one. */
+    private static boolean isEqual(double score, double least) {
+        return score == least || score <= least + EQUAL * Math.max(1, Math.abs(least));
     }
 
     static StrategyModel of(String name) {

@@ -93,10 +93,10 @@ public class TraceReplayTest {
     @Test
     public void testLimitsHold() {
         Trace trace = Traces.zipf(Traces.mixedAdapters(500, 5), 1, 20_000, 5);
-        TierLimits limits = new TierLimits(12, (48L << 20) - 1);
+        TierLimits limits = new TierLimits(10, (48L << 20) - 1);
         Occupancy occupancy = new Occupancy(new LruStrategy());
         new TraceReplay(trace, limits, 0).run(occupancy);
-        Assert.assertEquals(occupancy.mostEntries, 12);
+        Assert.assertEquals(occupancy.mostEntries, 10);
         Assert.assertTrue(occupancy.mostBytes < 48L << 20, occupancy.mostBytes + " bytes");
         Assert.assertTrue(occupancy.mostBytes > 40L << 20, occupancy.mostBytes + " bytes");
         Assert.assertEquals(occupancy.largest, 32L << 20);
