@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The operator against the machine's limits and against ATen, everything called through libtorch's dispatcher.
-//   djl_lora_bench [--quick] [--only decode|prefill|linear|group|grid] [--rounds N] [--pool MB] [--threads N]
+//   djl_lora_bench [--quick] [--only decode|prefill|linear|group|grid] [--rounds N] [--pool MB] [--threads N] [--arena]
+// With --arena the adapters of a table lie behind one another in one memory, otherwise each in its own.
 // Prints one JSON object a line. In each round every candidate runs once, on weights that were not touched for as long
 // as the pool lasts, and beside it plain reads measure the memory; times are medians over rounds and every ratio is the
 // median of the rounds' ratios; "least" compares the least times, which on a machine that others use too say more.
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/aligned_buffer.h"
 #include "cpu/isa.h"
 #include "machine.h"
 #include "ops/table.h"
@@ -32,6 +34,7 @@ struct Options {
   int rounds = 0;
   int64_t pool_megabytes = 1024;
   int threads = omp_get_max_threads();
+  bool arena = false;
 };
 
 Options options;
@@ -129,16 +132,29 @@ class Adapters {
     table_ = TableCreate(Longs(ins).get(), Longs(all_outs).get(), static_cast<int64_t>(type));
     std::vector<float> ones(all_outs.size(), 1.0f);
     const Tensor scales = Wrap(ones.data(), {static_cast<int64_t>(ones.size())}, ElementType::kFloat32);
-    for (size_t slot = 0; slot < ranks.size(); ++slot) {
+    std::vector<std::vector<int64_t>> layouts;
+    std::vector<int64_t> elements;
+    std::vector<int64_t> starts = {0};
+    for (const int64_t rank : ranks) {
       std::vector<int64_t> layout;
       int64_t end = 0;
       for (const int64_t out : all_outs) {
-        layout.insert(layout.end(), {ranks[slot], end, end + ranks[slot] * in, -1, -1});
-        end += ranks[slot] * (in + out);
+        layout.insert(layout.end(), {rank, end, end + rank * in, -1, -1});
+        end += rank * (in + out);
       }
-      const Tensor rows = Wrap(layout.data(), {static_cast<int64_t>(all_outs.size()), 5}, ElementType::kInt64);
-      const Tensor weights = Wrap(pool.data(), {end}, type);
-      TablePut(table_, static_cast<int64_t>(slot), weights.get(), rows.get(), scales.get());
+      starts.push_back(starts.back() + TablePackedBytes(table_, Rows(&layout).get(), false));
+      layouts.push_back(std::move(layout));
+      elements.push_back(end);
+    }
+    Tensor arena;
+    if (options.arena) {
+      arena = Empty({starts.back()}, ElementType::kInt8);
+      PreferHugePages(Describe("bench", "arena", arena.get()).As<char>(), starts.back());
+    }
+    for (size_t slot = 0; slot < ranks.size(); ++slot) {
+      const Tensor weights = Wrap(pool.data(), {elements[slot]}, type);
+      TablePut(table_, static_cast<int64_t>(slot), weights.get(), Rows(&layouts[slot]).get(), scales.get(),
+               {arena.get(), options.arena ? starts[slot] : 0});
     }
   }
   ~Adapters() { TableClose(table_); }
@@ -148,6 +164,10 @@ class Adapters {
   int64_t table() const { return table_; }
 
  private:
+  static Tensor Rows(std::vector<int64_t>* layout) {
+    return Wrap(layout->data(), {static_cast<int64_t>(layout->size()) / 5, 5}, ElementType::kInt64);
+  }
+
   int64_t table_ = 0;
 };
 
@@ -509,6 +529,8 @@ bool ReadOptions(int count, char** values) {
     const std::string name = values[i];
     if (name == "--quick") {
       options.quick = true;
+    } else if (name == "--arena") {
+      options.arena = true;
     } else if (i + 1 == count) {
       return false;
     } else if (name == "--only") {
@@ -533,7 +555,7 @@ int main(int count, char** values) {
   if (!djl_lora::ReadOptions(count, values)) {
     std::fprintf(stderr,
                  "usage: %s [--quick] [--only decode|prefill|linear|group|grid] [--rounds N] [--pool MB] "
-                 "[--threads N]\n",
+                 "[--threads N] [--arena]\n",
                  values[0]);
     return 2;
   }

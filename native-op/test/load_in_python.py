@@ -32,8 +32,8 @@ def reference(y, x, bias, starts, slots, adapters):
     return result
 
 
-def put(ops, table, slot, adapter):
-    """Packs one adapter into a block, as a table takes it."""
+def put(ops, table, slot, adapter, arena):
+    """Packs one adapter into a block, as a table takes it: every other one into the arena, where it is moved."""
     a, b, scale, out_scale, bias = adapter
     parts, layout, offset = [], [a.shape[0]], 0
     for part in (a, b, out_scale, bias):
@@ -43,7 +43,16 @@ def put(ops, table, slot, adapter):
             layout.append(offset)
             parts.append(part.reshape(-1))
             offset += part.numel()
-    ops.table_put(table, slot, torch.cat(parts), torch.tensor([layout]), torch.tensor([scale]))
+    arguments = table, slot, torch.cat(parts), torch.tensor([layout]), torch.tensor([scale])
+    if slot % 2 == 0:
+        ops.table_put(*arguments)
+        return
+    size = ops.table_packed_bytes(table, torch.tensor([layout]), False)
+    quarter = arena.numel() // 4
+    assert size <= quarter
+    ops.table_put(*arguments, arena=arena, offset=quarter * slot + 64)
+    ops.table_move(table, slot, quarter * slot)
+    assert ops.table_bytes(table, slot) == size
 
 
 def check(ops, dtype):
@@ -51,13 +60,15 @@ def check(ops, dtype):
     n_in, n_out = 96, 130
     table = ops.table_create(torch.tensor([n_in]), torch.tensor([n_out]), CODES[dtype])
     adapters = []
+    arena = torch.empty(1 << 18, dtype=torch.uint8)
     for slot, rank in enumerate((1, 8, 16, 0)):
         a = torch.randn(rank, n_in, dtype=dtype)
         b = torch.randn(n_out, rank, dtype=dtype)
         out_scale = torch.rand(n_out, dtype=dtype) if slot >= 2 else None
         bias = torch.randn(n_out, dtype=dtype) if slot == 1 else None
         adapters.append((a, b, 0.25 * (slot + 1), out_scale, bias))
-        put(ops, table, slot, adapters[-1])
+        put(ops, table, slot, adapters[-1], arena)
+    del arena  # the table keeps it
     starts, slots = [0, 3, 4, 9, 9, 12], [2, -1, 1, 0, 3]
     x = torch.randn(12, n_in, dtype=dtype)
     y = torch.randn(12, n_out, dtype=dtype)

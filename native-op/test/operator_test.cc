@@ -30,7 +30,7 @@ void Put(int64_t table, int64_t slot, float value) {
   const Tensor scales = MakeTensor(std::vector<float>{1.0f});
   CallOperator("djl_lora::table_put", "",
                {Argument::Int(table), Argument::Int(slot), Argument::Of(weights.get()), Argument::Of(layout.get()),
-                Argument::Of(scales.get())});
+                Argument::Of(scales.get()), Argument::Optional(nullptr), Argument::Int(0)});
 }
 
 struct Call {
@@ -81,6 +81,33 @@ TEST_F(OperatorTest, SgmvAppliesAdapterAndBias) {
   const Call call = MakeCall();
   call.Run();
   EXPECT_EQ((std::vector<float>{17.5f, 17.5f, 17.5f, 1.5f, 1.5f, 1.5f}), Values<float>(call.y));
+}
+
+TEST_F(OperatorTest, PutAndMoveInAnArena) {
+  const Tensor arena = Empty({1024}, ElementType::kInt8);
+  const Tensor weights = MakeTensor(std::vector<float>(kIn + kOut, 2.0f));
+  const Tensor layout = MakeTensor(std::vector<int64_t>{1, 0, kIn, -1, -1}, {1, 5});
+  const Tensor scales = MakeTensor(std::vector<float>{1.0f});
+  const auto bytes = static_cast<int64_t>(CallOperator(
+      "djl_lora::table_packed_bytes", "", {Argument::Int(table_), Argument::Of(layout.get()), Argument::Bool(false)}));
+  EXPECT_EQ(TableBytes(table_, 0), bytes);
+  const auto put = [&](int64_t offset) {
+    CallOperator("djl_lora::table_put", "",
+                 {Argument::Int(table_), Argument::Int(1), Argument::Of(weights.get()), Argument::Of(layout.get()),
+                  Argument::Of(scales.get()), Argument::Optional(arena.get()), Argument::Int(offset)});
+  };
+  const auto move = [&](int64_t offset) {
+    CallOperator("djl_lora::table_move", "", {Argument::Int(table_), Argument::Int(1), Argument::Int(offset)});
+  };
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "do not lie within arena int8 [1024]", Refusal([&] { put(1024); }));
+  put(1024 - bytes);
+  move(64);
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "table_move: offset is 8", Refusal([&] { move(8); }));
+  Call call = MakeCall();
+  call.slots = MakeTensor(std::vector<int64_t>{1, -1});
+  call.Run();
+  EXPECT_EQ((std::vector<float>{17.5f, 17.5f, 17.5f, 1.5f, 1.5f, 1.5f}), Values<float>(call.y));
+  CallOperator("djl_lora::table_remove", "", {Argument::Int(table_), Argument::Int(1)});
 }
 
 TEST_F(OperatorTest, SgmvTakesNoBias) {

@@ -10,20 +10,31 @@
 
 namespace djl_lora {
 
+namespace {
+
+constexpr int64_t kHugePage = 2 << 20;
+
+}  // namespace
+
+void PreferHugePages(char* data, int64_t bytes) {
+#if defined(__linux__)
+  // only whole huge pages: the rest of the first and the last may belong to somebody else
+  const int64_t skipped = -static_cast<int64_t>(reinterpret_cast<uintptr_t>(data)) & (kHugePage - 1);
+  const int64_t whole = (bytes - skipped) / kHugePage * kHugePage;
+  if (whole > 0) {
+    static_cast<void>(madvise(data + skipped, static_cast<size_t>(whole), MADV_HUGEPAGE));  // or without, if refused
+  }
+#endif
+}
+
 AlignedBuffer::AlignedBuffer(int64_t bytes) : size_(bytes) {
-  constexpr int64_t kHugePage = 2 << 20;
   const int64_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
   void* data = nullptr;
   if (posix_memalign(&data, static_cast<size_t>(alignment), static_cast<size_t>(bytes > 0 ? bytes : 1)) != 0) {
     throw std::bad_alloc();
   }
   data_.reset(static_cast<char*>(data));
-#if defined(__linux__)
-  if (bytes >= kHugePage) {
-    // only whole huge pages: the rest of the last one may belong to somebody else; that it is refused does not matter
-    static_cast<void>(madvise(data, static_cast<size_t>(bytes / kHugePage * kHugePage), MADV_HUGEPAGE));
-  }
-#endif
+  PreferHugePages(data_.get(), bytes);
 }
 
 void AlignedBuffer::Free::operator()(char* data) const { std::free(data); }

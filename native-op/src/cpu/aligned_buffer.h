@@ -28,6 +28,9 @@ class AlignedBuffer {
   int64_t size_ = 0;
 };
 
+// Asks the system for huge pages wherever a whole one lies within this memory, before it is first written.
+void PreferHugePages(char* data, int64_t bytes);
+
 }  // namespace djl_lora
 
 #endif  // DJL_LORA_CPU_ALIGNED_BUFFER_H_

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "common/errors.h"
+#include "cpu/aligned_buffer.h"
 #include "cpu/features.h"
 #include "cpu/isa.h"
 #include "cpu/layers_cpu.h"
@@ -450,6 +451,15 @@ LORA_NATIVE(jlong, zeros)(JNIEnv* env, jclass, jint type_code, jlongArray shape)
   });
 }
 
+LORA_NATIVE(void, preferHugePages)(JNIEnv* env, jclass, jlong tensor) {
+  constexpr const char* kName = "preferHugePages";
+  Guard(env, [&] {
+    const TensorInfo info = djl_lora::Info(kName, "tensor", tensor);
+    djl_lora::RequireContiguous(kName, info);
+    djl_lora::PreferHugePages(info.As<char>(), info.numel * djl_lora::ElementSize(info.type));
+  });
+}
+
 LORA_NATIVE(void, copyFromBytes)
 (JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from, jint length) {
   constexpr const char* kName = "copyFromBytes";
@@ -579,23 +589,26 @@ LORA_NATIVE(jlong, tableCreate)(JNIEnv* env, jclass, jlongArray in_features, jlo
 }
 
 LORA_NATIVE(void, tablePut)
-(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout, jfloatArray scales) {
+(JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jlongArray layout, jfloatArray scales, jlong arena,
+ jlong offset) {
   constexpr const char* kName = "table_put";
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
     std::vector<float> factors = djl_lora::FloatArray(env, kName, "scales", scales);
     const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
     const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
-    djl_lora::CheckTablePut(table, slot, ToHandle(weights), layout_tensor.get(), scales_tensor.get());
-    djl_lora::CallOperator("djl_lora::table_put", "",
-                           {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
-                            Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
+    djl_lora::CheckTablePut(table, slot, ToHandle(weights), layout_tensor.get(), scales_tensor.get(),
+                            {ToHandle(arena), offset});
+    djl_lora::CallOperator(
+        "djl_lora::table_put", "",
+        {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)), Argument::Of(layout_tensor.get()),
+         Argument::Of(scales_tensor.get()), Argument::Optional(ToHandle(arena)), Argument::Int(offset)});
   });
 }
 
 LORA_NATIVE(void, tablePutInt8)
 (JNIEnv* env, jclass, jlong table, jint slot, jlong weights, jfloatArray component_scales, jlong vectors,
- jlongArray layout, jfloatArray scales) {
+ jlongArray layout, jfloatArray scales, jlong arena, jlong offset) {
   constexpr const char* kName = "table_put_int8";
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
@@ -606,11 +619,29 @@ LORA_NATIVE(void, tablePutInt8)
         Wrap(components.data(), {static_cast<int64_t>(components.size())}, ElementType::kFloat32);
     const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
     djl_lora::CheckTablePutInt8(table, slot, {ToHandle(weights), components_tensor.get(), ToHandle(vectors)},
-                                layout_tensor.get(), scales_tensor.get());
+                                layout_tensor.get(), scales_tensor.get(), {ToHandle(arena), offset});
     djl_lora::CallOperator("djl_lora::table_put_int8", "",
                            {Argument::Int(table), Argument::Int(slot), Argument::Of(ToHandle(weights)),
                             Argument::Of(components_tensor.get()), Argument::Optional(ToHandle(vectors)),
-                            Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get())});
+                            Argument::Of(layout_tensor.get()), Argument::Of(scales_tensor.get()),
+                            Argument::Optional(ToHandle(arena)), Argument::Int(offset)});
+  });
+}
+
+LORA_NATIVE(void, tableMove)(JNIEnv* env, jclass, jlong table, jint slot, jlong offset) {
+  Guard(env, [&] {
+    djl_lora::CheckTableMove(table, slot, offset);
+    djl_lora::CallOperator("djl_lora::table_move", "",
+                           {Argument::Int(table), Argument::Int(slot), Argument::Int(offset)});
+  });
+}
+
+LORA_NATIVE(jlong, tablePackedBytes)(JNIEnv* env, jclass, jlong table, jlongArray layout, jboolean int8) {
+  constexpr const char* kName = "table_packed_bytes";
+  return Guard(env, [&] {
+    std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
+    const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
+    return static_cast<jlong>(djl_lora::TablePackedBytes(table, layout_tensor.get(), int8 != JNI_FALSE));
   });
 }
 

@@ -60,7 +60,9 @@ void TablePutKernel(StableValue* stack, uint64_t, uint64_t) {
     const Tensor weights = TakeTensor(stack[2]);
     const Tensor layout = TakeTensor(stack[3]);
     const Tensor scales = TakeTensor(stack[4]);
-    TablePut(TakeInt(stack[0]), TakeInt(stack[1]), weights.get(), layout.get(), scales.get());
+    const Tensor arena = TakeOptionalTensor(stack[5]);
+    TablePut(TakeInt(stack[0]), TakeInt(stack[1]), weights.get(), layout.get(), scales.get(),
+             {arena.get(), TakeInt(stack[6])});
   });
 }
 
@@ -79,14 +81,27 @@ void TablePutInt8Kernel(StableValue* stack, uint64_t, uint64_t) {
     const Tensor vectors = TakeOptionalTensor(stack[4]);
     const Tensor layout = TakeTensor(stack[5]);
     const Tensor scales = TakeTensor(stack[6]);
+    const Tensor arena = TakeOptionalTensor(stack[7]);
     TablePutInt8(TakeInt(stack[0]), TakeInt(stack[1]), {weights.get(), component_scales.get(), vectors.get()},
-                 layout.get(), scales.get());
+                 layout.get(), scales.get(), {arena.get(), TakeInt(stack[8])});
   });
 }
 
 void TableBytesKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::table_bytes",
       [stack] { stack[0] = static_cast<StableValue>(TableBytes(TakeInt(stack[0]), TakeInt(stack[1]))); });
+}
+
+void TablePackedBytesKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::table_packed_bytes", [stack] {
+    const Tensor layout = TakeTensor(stack[1]);
+    const bool int8 = (stack[2] & 0xff) != 0;
+    stack[0] = static_cast<StableValue>(TablePackedBytes(TakeInt(stack[0]), layout.get(), int8));
+  });
+}
+
+void TableMoveKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::table_move", [stack] { TableMove(TakeInt(stack[0]), TakeInt(stack[1]), TakeInt(stack[2])); });
 }
 
 void SgmvKernel(StableValue* stack, uint64_t, uint64_t) {
@@ -188,13 +203,18 @@ constexpr const char* kAny = "CompositeExplicitAutograd";
 const Operator kOperators[] = {
     {"table_create", "table_create(Tensor in_features, Tensor out_features, int dtype) -> int", kAny,
      TableCreateKernel},
-    {"table_put", "table_put(int table, int slot, Tensor weights, Tensor layout, Tensor scales) -> ()", kAny,
-     TablePutKernel},
+    {"table_put",
+     "table_put(int table, int slot, Tensor weights, Tensor layout, Tensor scales, Tensor(a!)? arena=None, "
+     "int offset=0) -> ()",
+     kAny, TablePutKernel},
     {"table_put_int8",
      "table_put_int8(int table, int slot, Tensor weights, Tensor component_scales, Tensor? vectors, Tensor layout, "
-     "Tensor scales) -> ()",
+     "Tensor scales, Tensor(a!)? arena=None, int offset=0) -> ()",
      kAny, TablePutInt8Kernel},
+    {"table_move", "table_move(int table, int slot, int offset) -> ()", kAny, TableMoveKernel},
     {"table_bytes", "table_bytes(int table, int slot) -> int", kAny, TableBytesKernel},
+    {"table_packed_bytes", "table_packed_bytes(int table, Tensor layout, bool int8) -> int", kAny,
+     TablePackedBytesKernel},
     {"table_remove", "table_remove(int table, int slot) -> ()", kAny, TableRemoveKernel},
     {"table_close", "table_close(int table) -> ()", kAny, TableCloseKernel},
     {"sgmv",

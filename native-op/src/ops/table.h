@@ -17,10 +17,13 @@
 
 namespace djl_lora {
 
-// One adapter: its modules point into its own memory, where A, B, scales and bias of a module lie together as the
-// kernels read them. The tensors that it came from are not kept.
+// One adapter: its modules point into its memory, where A, B, scales and bias of a module lie together as the kernels
+// read them. That is memory of its own, or a part of an arena. The tensors that it came from are not kept.
 struct Adapter {
   AlignedBuffer memory;
+  Tensor arena;          // a view of the whole arena that keeps it alive; none where the memory is its own
+  char* data = nullptr;  // the first byte, wherever it lies
+  int64_t bytes = 0;
   std::vector<AdapterModule> modules;
 };
 
@@ -47,6 +50,8 @@ class Table {
   std::shared_ptr<const Snapshot> Read() const;
   void Put(int64_t slot, std::shared_ptr<const Adapter> adapter);
   void Remove(int64_t slot);
+  // Puts an adapter in the place of another; returns whether the slot still held that one.
+  bool Replace(int64_t slot, const Adapter* old, std::shared_ptr<const Adapter> adapter);
 
  private:
   const int64_t id_;
@@ -61,8 +66,18 @@ class Table {
 // in_features and out_features: int64 [modules], positive. Returns an id that is never used again.
 int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type);
 
+// Where an adapter is to lie. arena: uint8 or int8, 1-D, contiguous, on a cache line, whose memory the adapter keeps
+// alive; or null for memory of its own. offset: in bytes, a multiple of AlignedBuffer::kAlignment. The bytes from there
+// on must belong to none of the table's adapters, that of the slot included. Whether a reader still uses them for an
+// adapter that was removed is the caller's to know.
+struct ArenaPlace {
+  AtenTensorHandle arena = nullptr;
+  int64_t offset = 0;
+};
+
 // weights: 1-D, contiguous, of the table's type. layout: int64 [modules, 5]. scales: float32 [modules].
-void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales);
+void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
+              const ArenaPlace& place = {});
 
 // An adapter in 8 bits. weights: int8 [elements], A and B. component_scales: float32 [2 · sum of ranks], for each
 // module in turn those of A's rows and then those of B's columns. vectors: 1-D, contiguous, of the table's type, where
@@ -74,7 +89,11 @@ struct Int8Weights {
   AtenTensorHandle vectors;
 };
 void TablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
-                  AtenTensorHandle scales);
+                  AtenTensorHandle scales, const ArenaPlace& place = {});
+
+// Moves the adapter in a slot to another offset of its arena; the two places may overlap. The caller makes sure that
+// nobody computes with the slot or changes it meanwhile, as whoever began before would read what lies there by then.
+void TableMove(int64_t table, int64_t slot, int64_t offset);
 
 void TableRemove(int64_t table, int64_t slot);
 void TableClose(int64_t table);
@@ -82,14 +101,19 @@ void TableClose(int64_t table);
 // Bytes of the adapter in a slot, as it lies in memory.
 int64_t TableBytes(int64_t table, int64_t slot);
 
+// Bytes that an adapter of this layout will take, in 8 bits or in the table's type. Of the offsets only whether there
+// is a part is looked at.
+int64_t TablePackedBytes(int64_t table, AtenTensorHandle layout, bool int8);
+
 // The open table with this id.
 std::shared_ptr<Table> FindTable(const char* operation, int64_t table);
 
 // Checks all that TablePut would, and puts nothing.
 void CheckTablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
-                   AtenTensorHandle scales);
+                   AtenTensorHandle scales, const ArenaPlace& place = {});
 void CheckTablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
-                       AtenTensorHandle scales);
+                       AtenTensorHandle scales, const ArenaPlace& place = {});
+void CheckTableMove(int64_t table, int64_t slot, int64_t offset);
 void CheckTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type);
 void CheckTableRemove(int64_t table, int64_t slot);
 

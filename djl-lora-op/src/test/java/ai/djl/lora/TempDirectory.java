@@ -17,7 +17,19 @@ public final class TempDirectory implements AutoCloseable {
     private final Path path;
 
     public TempDirectory() throws IOException {
-        path = Files.createTempDirectory("djl-lora-test");
+        this(Files.createTempDirectory("djl-lora-test"));
+    }
+
+    private TempDirectory(Path path) {
+        this.path = path;
+    }
+
+    /** Returns a directory without a disk behind it where there is one, for thousands of writes. */
+    public static TempDirectory inMemory() throws IOException {
+        Path memory = Path.of("/dev/shm");
+        return Files.isWritable(memory)
+                ? new TempDirectory(Files.createTempDirectory(memory, "djl-lora-test"))
+                : new TempDirectory();
     }
 
     public Path path() {

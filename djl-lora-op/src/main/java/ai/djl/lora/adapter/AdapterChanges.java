@@ -8,8 +8,10 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** Everything that an adapter changes in a model, whatever the method by which it was trained. */
 public final class AdapterChanges {
@@ -136,6 +138,55 @@ public final class AdapterChanges {
             names.add("activated LoRA");
         }
         return String.join(", ", names);
+    }
+
+    /**
+     * Returns the part of these changes that is not made by a packed adapter's products, scales and
+     * biases: scaled inputs, replaced weights, norms, the embedding, virtual tokens, the prefix and
+     * the invocation tokens.
+     *
+     * @return the changes that remain; empty ones where products are all
+     */
+    public AdapterChanges besideProducts() {
+        Builder builder = builder();
+        linears.forEach(
+                (module, change) -> {
+                    if (change.inputScale() != null || change.weight() != null) {
+                        builder.addLinear(module, change.besideProduct());
+                    }
+                });
+        norms.forEach(builder::addNorm);
+        return builder.optEmbedding(embedding)
+                .optPrompt(prompt)
+                .optPrefix(prefix)
+                .optInvocationTokens(invocationTokens)
+                .build();
+    }
+
+    /**
+     * Returns the memory that the tensors of these changes take.
+     *
+     * @return the size in bytes
+     */
+    public long bytes() {
+        return tensors().mapToLong(tensor -> tensor.data().length).sum();
+    }
+
+    /**
+     * Returns the number of elements of all tensors of these changes.
+     *
+     * @return the number
+     */
+    public long elements() {
+        return tensors().mapToLong(HostTensor::elements).sum();
+    }
+
+    private Stream<HostTensor> tensors() {
+        Stream<HostTensor> ofLayers = linears.values().stream().flatMap(LinearChange::tensors);
+        Stream<HostTensor> ofEmbedding = embedding == null ? Stream.empty() : embedding.tensors();
+        return Stream.of(ofLayers, norms.values().stream(), ofEmbedding, Stream.of(prompt, prefix))
+                .flatMap(tensors -> tensors)
+                .filter(Objects::nonNull);
     }
 
     /** Builds {@code AdapterChanges}. */

@@ -4,6 +4,7 @@
 package ai.djl.lora.adapter;
 
 import ai.djl.lora.tensor.HostTensor;
+import java.util.stream.Stream;
 
 /**
  * What an adapter does to the embedding of tokens.
@@ -20,6 +21,15 @@ import ai.djl.lora.tensor.HostTensor;
  */
 public record EmbeddingChange(
         LoraWeights product, int[] tokens, HostTensor rows, HostTensor weight) {
+
+    /** Returns the tensors, with null for those that are not there. */
+    Stream<HostTensor> tensors() {
+        return Stream.of(
+                product == null ? null : product.a(),
+                product == null ? null : product.b(),
+                rows,
+                weight);
+    }
 
     /** Collects what several parts of an adapter do to the embedding. */
     public static final class Builder {

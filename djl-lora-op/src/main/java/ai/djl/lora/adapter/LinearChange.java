@@ -6,6 +6,7 @@ package ai.djl.lora.adapter;
 import ai.djl.lora.tensor.HostTensor;
 import java.util.LinkedHashSet;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * What an adapter does to one linear layer, whatever the method by which it was trained:
@@ -62,6 +63,24 @@ public record LinearChange(
                 && bias == null
                 && shift == null
                 && weight == null;
+    }
+
+    /** Returns the change of the input and the weight alone. */
+    LinearChange besideProduct() {
+        return new LinearChange(variant, null, null, null, inputScale, null, null, weight);
+    }
+
+    /** Returns the tensors, with null for those that are not there. */
+    Stream<HostTensor> tensors() {
+        return Stream.of(
+                product == null ? null : product.a(),
+                product == null ? null : product.b(),
+                magnitude,
+                outputScale,
+                inputScale,
+                bias,
+                shift,
+                weight);
     }
 
     /** Collects what several parts of an adapter do to one layer. */

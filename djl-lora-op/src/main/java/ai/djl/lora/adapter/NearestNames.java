@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 
 /** Finds the names that someone may have meant. */
-final class NearestNames {
+public final class NearestNames {
 
     private static final int SHOWN = 3;
 
@@ -27,7 +27,7 @@ final class NearestNames {
      * @param names the names to choose from
      * @return at most three names, the nearest first
      */
-    static List<String> of(String name, Collection<String> names) {
+    public static List<String> of(String name, Collection<String> names) {
         Map<String, Integer> distances = new HashMap<>();
         names.forEach(other -> distances.put(other, distance(end(name), end(other))));
         return names.stream().sorted(Comparator.comparing(distances::get)).limit(SHOWN).toList();

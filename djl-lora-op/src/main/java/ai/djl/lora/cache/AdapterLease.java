@@ -5,7 +5,9 @@ package ai.djl.lora.cache;
 
 import ai.djl.lora.op.AdapterMix;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -16,17 +18,24 @@ import java.util.stream.IntStream;
  */
 public final class AdapterLease implements AutoCloseable {
 
-    private final AdapterStore store;
+    private final Consumer<ManagedAdapter> giveBack;
     private final String name;
-    private final List<ResidentAdapter> adapters;
+    private final List<ManagedAdapter> adapters;
     private final AdapterMix mix;
+    private final Substitution substitution;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    AdapterLease(AdapterStore store, String name, List<ResidentAdapter> adapters, AdapterMix mix) {
-        this.store = store;
+    AdapterLease(
+            Consumer<ManagedAdapter> giveBack,
+            String name,
+            List<ManagedAdapter> adapters,
+            AdapterMix mix,
+            Substitution substitution) {
+        this.giveBack = giveBack;
         this.name = name;
-        this.adapters = List.copyOf(adapters);
+        this.adapters = adapters;
         this.mix = mix;
+        this.substitution = substitution;
     }
 
     /**
@@ -39,12 +48,24 @@ public final class AdapterLease implements AutoCloseable {
     }
 
     /**
+     * Returns who answers in the adapter's place, where its {@link UnavailablePolicy} allowed that.
+     *
+     * @return the substitution, empty where the adapter itself is leased
+     */
+    public Optional<Substitution> getSubstitution() {
+        return Optional.ofNullable(substitution);
+    }
+
+    /**
      * Returns the content hash of what is leased.
      *
      * @return the adapter's revision, SHA-256 in hexadecimal; of a stack {@code weight*revision} of
-     *     each part, joined by {@code +}
+     *     each part, joined by {@code +}; {@code base} where the base model answers
      */
     public String getRevision() {
+        if (adapters.isEmpty()) {
+            return "base";
+        }
         if (mix.isPlain()) {
             return adapters.get(0).revision();
         }
@@ -72,8 +93,13 @@ public final class AdapterLease implements AutoCloseable {
      */
     public int getSlot() {
         checkOpen();
-        if (!mix.isPlain()) {
-            throw new IllegalStateException(name + " is a stack, which has no slot of its own");
+        if (adapters.isEmpty() || !mix.isPlain()) {
+            throw new IllegalStateException(
+                    name
+                            + (adapters.isEmpty()
+                                    ? " is answered by the base model"
+                                    : " is a stack")
+                            + ", which has no slot of its own");
         }
         return mix.slot(0);
     }
@@ -84,7 +110,7 @@ public final class AdapterLease implements AutoCloseable {
         }
     }
 
-    List<ResidentAdapter> adapters() {
+    List<ManagedAdapter> adapters() {
         return adapters;
     }
 
@@ -92,7 +118,7 @@ public final class AdapterLease implements AutoCloseable {
     @Override
     public void close() {
         if (!closed.getAndSet(true)) {
-            store.release(adapters);
+            adapters.forEach(giveBack);
         }
     }
 }

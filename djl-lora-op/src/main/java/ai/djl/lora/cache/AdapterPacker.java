@@ -63,18 +63,20 @@ final class AdapterPacker {
      *
      * @param context the model's context
      * @param adapter the adapter
-     * @return the block and where each layer's parts lie, as the context's adapters are held
+     * @return the block and where each layer's parts lie, in the model's type
      * @throws LoraCompatibilityException if a finite weight is infinite in the model's type, or a
      *     layer of the adapter is not the model's or has another shape there
      * @throws LoraMemoryException if the block would have 2 GiB or more
      */
     static PackedAdapter pack(LoraContext context, LoraAdapter adapter) {
-        List<LoraModule> modules = context.getModules();
         OutputVectors vectors = new OutputVectors(context);
-        PackedAdapter packed =
-                new AdapterPacker(adapter, modules, context.getType(), vectors).pack();
+        return new AdapterPacker(adapter, context.getModules(), context.getType(), vectors).pack();
+    }
+
+    /** Returns a packed adapter as the context's adapters are held. */
+    static PackedAdapter rounded(LoraContext context, PackedAdapter packed) {
         return context.getAdapterType() == AdapterType.INT8
-                ? Int8Packing.round(packed, modules)
+                ? Int8Packing.round(packed, context.getModules())
                 : packed;
     }
 

@@ -19,6 +19,7 @@ import ai.djl.lora.tensor.HostTensor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -31,18 +32,17 @@ final class ExtrasLoader {
     private static final String EMBEDDING = "the embedding";
 
     private final LoraContext context;
-    private final LoraAdapter adapter;
     private final AdapterChanges changes;
     private final NDManager manager;
     private final ModelTensors tensors;
     private final AdapterExtras.Builder extras;
 
-    private ExtrasLoader(LoraContext context, LoraAdapter adapter, NDManager manager) {
+    private ExtrasLoader(
+            LoraContext context, String source, AdapterChanges changes, NDManager manager) {
         this.context = context;
-        this.adapter = adapter;
-        this.changes = adapter.changes();
+        this.changes = changes;
         this.manager = manager;
-        this.tensors = new ModelTensors(context, name());
+        this.tensors = new ModelTensors(context, source);
         this.extras = AdapterExtras.builder(manager);
     }
 
@@ -50,18 +50,16 @@ final class ExtrasLoader {
      * Makes the extras of an adapter.
      *
      * @param context the model's context
-     * @param adapter the adapter
+     * @param source where the adapter came from, for messages
+     * @param changes what the adapter changes
      * @return the extras, owned by the caller; empty where the operator's part is all
-     * @throws LoraVariantException if the adapter is an activated one and changes more than a sum
-     *     with linear layers' outputs
-     * @throws LoraCompatibilityException if the model cannot tell where an activated adapter acts,
-     *     or a finite weight is infinite in the model's type
+     * @throws LoraCompatibilityException if a finite weight is infinite in the model's type
      */
-    static Optional<AdapterExtras> load(LoraContext context, LoraAdapter adapter) {
+    static Optional<AdapterExtras> load(LoraContext context, Path source, AdapterChanges changes) {
         NDManager manager = context.getManager().newSubManager();
         boolean kept = false;
         try {
-            AdapterExtras extras = new ExtrasLoader(context, adapter, manager).load();
+            AdapterExtras extras = new ExtrasLoader(context, name(source), changes, manager).load();
             kept = !extras.isEmpty();
             return kept ? Optional.of(extras) : Optional.empty();
         } finally {
@@ -71,8 +69,43 @@ final class ExtrasLoader {
         }
     }
 
+    /**
+     * Checks that an adapter that acts from its invocation tokens on changes nothing that rows
+     * before these would see, as PEFT's other changes would.
+     *
+     * @param context the model's context
+     * @param adapter the adapter
+     * @throws LoraVariantException if it changes more than a sum with linear layers' outputs
+     * @throws LoraCompatibilityException if the model cannot tell where an activated adapter acts
+     */
+    static void checkActivation(LoraContext context, LoraAdapter adapter) {
+        AdapterChanges changes = adapter.changes();
+        if (changes.invocationTokens().length == 0) {
+            return;
+        }
+        boolean sum =
+                changes.norms().isEmpty()
+                        && changes.embedding().isEmpty()
+                        && changes.prompt().isEmpty()
+                        && changes.prefix().isEmpty()
+                        && changes.linears().values().stream().allMatch(ExtrasLoader::isSum);
+        if (!sum) {
+            throw new LoraVariantException(
+                    name(adapter.source())
+                            + ": the adapter is "
+                            + changes.variants()
+                            + "; one with invocation tokens may only add to the outputs of linear"
+                            + " layers");
+        }
+        if (context.getLayout().attention().isEmpty()) {
+            throw new LoraCompatibilityException(
+                    name(adapter.source())
+                            + ": the adapter acts from its invocation tokens on, which this model"
+                            + " does not look for");
+        }
+    }
+
     private AdapterExtras load() {
-        checkActivation();
         for (LoraModule module : context.getModules()) {
             LinearChange change = changes.linears().get(module.name());
             if (change != null && change.inputScale() != null) {
@@ -88,33 +121,6 @@ final class ExtrasLoader {
         changes.prompt().ifPresent(prompt -> extras.optPrompt(array(prompt, "the prompt")));
         changes.prefix().ifPresent(prefix -> extras.optPrefix(prefix(prefix)));
         return extras.optInvocationTokens(changes.invocationTokens()).build();
-    }
-
-    /* Rows before the invocation are the base's own, which PEFT's other changes would reach. */
-    private void checkActivation() {
-        if (changes.invocationTokens().length == 0) {
-            return;
-        }
-        boolean sum =
-                changes.norms().isEmpty()
-                        && changes.embedding().isEmpty()
-                        && changes.prompt().isEmpty()
-                        && changes.prefix().isEmpty()
-                        && changes.linears().values().stream().allMatch(ExtrasLoader::isSum);
-        if (!sum) {
-            throw new LoraVariantException(
-                    name()
-                            + ": the adapter is "
-                            + changes.variants()
-                            + "; one with invocation tokens may only add to the outputs of linear"
-                            + " layers");
-        }
-        if (context.getLayout().attention().isEmpty()) {
-            throw new LoraCompatibilityException(
-                    name()
-                            + ": the adapter acts from its invocation tokens on, which this model"
-                            + " does not look for");
-        }
     }
 
     private static boolean isSum(LinearChange change) {
@@ -228,7 +234,7 @@ final class ExtrasLoader {
         return tensors.array(manager, tensor, part);
     }
 
-    private String name() {
-        return Message.oneLine(adapter.source().toString());
+    private static String name(Path source) {
+        return Message.oneLine(source.toString());
     }
 }

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
@@ -176,16 +177,7 @@ public final class AdapterExtras implements AutoCloseable {
      * @return 0 where the adapter always acts; -1 where the invocation tokens do not occur
      */
     public int activeFrom(int... tokens) {
-        int length = invocationTokens.length;
-        if (length == 0) {
-            return 0;
-        }
-        int from = tokens.length - length;
-        while (from >= 0
-                && !Arrays.equals(invocationTokens, 0, length, tokens, from, from + length)) {
-            --from;
-        }
-        return Math.max(from, -1);
+        return new SequenceStart(0, invocationTokens).activeFrom(tokens);
     }
 
     /**
@@ -210,6 +202,20 @@ public final class AdapterExtras implements AutoCloseable {
                 && norms.isEmpty()
                 && embedding == null
                 && !actsOnSequences();
+    }
+
+    /**
+     * Returns the memory that the arrays take.
+     *
+     * @param type the model's type, which is the arrays'
+     * @return the size in bytes
+     */
+    public long bytes(ElementType type) {
+        long elements = 0;
+        for (NDArray array : manager.getManagedArrays()) {
+            elements += array.getShape().size();
+        }
+        return elements * type.bytes();
     }
 
     /** Frees the arrays. */

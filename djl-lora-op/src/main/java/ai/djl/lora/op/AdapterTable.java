@@ -3,7 +3,10 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.lora.memory.Defragmentation;
+import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.ndarray.NDArray;
+import java.util.Optional;
 
 /**
  * The adapters that are ready for the operator on one backend: the table {@code [slot][module]}
@@ -20,6 +23,8 @@ public interface AdapterTable extends AutoCloseable {
      *
      * @param adapter the adapter, packed for this table's modules
      * @return the slot
+     * @throws ai.djl.lora.LoraMemoryException if the adapters' memory has no block for it, and
+     *     whether that is because it lies in pieces; see {@link #defragment}
      * @throws ai.djl.lora.LoraException if the adapter does not fit the table or the backend fails
      */
     int put(PackedAdapter adapter);
@@ -29,6 +34,7 @@ public interface AdapterTable extends AutoCloseable {
      *
      * @param slot a free slot
      * @param adapter the adapter, packed for this table's modules
+     * @throws ai.djl.lora.LoraMemoryException as for {@link #put(PackedAdapter)}
      * @throws ai.djl.lora.LoraException if the slot is taken, the adapter does not fit the table or
      *     the backend fails
      */
@@ -78,11 +84,37 @@ public interface AdapterTable extends AutoCloseable {
     }
 
     /**
+     * Returns the memory that an adapter will take in this table.
+     *
+     * @param adapter the adapter, packed for this table's modules
+     * @return the size in bytes, exactly what {@link #residentBytes} grows by when it is put
+     * @throws ai.djl.lora.LoraException if the adapter does not fit the table
+     */
+    long bytesOf(PackedAdapter adapter);
+
+    /**
      * Returns the memory that the adapters in this table take.
      *
      * @return the size in bytes
      */
     long residentBytes();
+
+    /**
+     * Returns how the memory stands that the adapters share.
+     *
+     * @return the statistics; empty where each adapter has memory of its own
+     */
+    Optional<PoolStatistics> poolStatistics();
+
+    /**
+     * Slides adapters together in the memory that they share, so that what is free becomes one
+     * piece. Each is held for its own move alone; puts and removals wait for one move at most.
+     *
+     * @param guard lets slots be moved that nobody computes with
+     * @return what was moved; nothing where each adapter has memory of its own
+     * @throws IllegalStateException if the table is closed meanwhile
+     */
+    Defragmentation defragment(SlotGuard guard);
 
     /** Frees every slot. */
     @Override

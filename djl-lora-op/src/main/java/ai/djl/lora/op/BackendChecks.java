@@ -4,6 +4,7 @@
 package ai.djl.lora.op;
 
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.memory.BlockPool;
 import ai.djl.lora.tensor.ElementType;
 import java.util.Arrays;
 import java.util.stream.Collectors;
@@ -27,6 +28,16 @@ final class BackendChecks {
                             + type
                             + "; it computes in "
                             + allowed);
+        }
+    }
+
+    static void adapterMemory(long bytes) {
+        if (bytes != 0 && bytes < BlockPool.ALIGNMENT) {
+            throw new IllegalArgumentException(
+                    "The adapters' memory is "
+                            + bytes
+                            + " bytes, but it must be 0 or at least "
+                            + BlockPool.ALIGNMENT);
         }
     }
 }

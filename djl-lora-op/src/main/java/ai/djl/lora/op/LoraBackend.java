@@ -50,7 +50,12 @@ public interface LoraBackend {
      * @param manager the manager on whose device the adapters are to lie
      * @param modules the model's modules, each at its own index
      * @param type the type of the model's weights and activations, {@link #supports supported}
+     * @param adapterMemory the size in bytes of the one block of memory that the table cuts
+     *     adapters from, 64 or more; or 0 where each is to have memory of its own, as on a backend
+     *     that has no other way
      * @return the table, owned by the caller
+     * @throws ai.djl.lora.LoraMemoryException if the system refuses that much memory
      */
-    AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type);
+    AdapterTable newTable(
+            NDManager manager, List<LoraModule> modules, ElementType type, long adapterMemory);
 }

@@ -48,6 +48,7 @@ public final class LoraContext implements AutoCloseable {
     private NDArray embeddingTable;
     private ModelLayout.Attention attention;
     private AdapterTable table;
+    private long adapterMemory;
     private boolean closed;
 
     /**
@@ -130,6 +131,33 @@ public final class LoraContext implements AutoCloseable {
      */
     public void setAdapterType(AdapterType adapterType) {
         this.adapterType = adapterType;
+    }
+
+    /**
+     * Sets how much memory the table cuts adapters from, on this and any later backend that can.
+     * The system gives its pages as they are first used. Without, each adapter has memory of its
+     * own.
+     *
+     * @param bytes the size in bytes, 64 or more; or 0 for none
+     * @throws IllegalArgumentException if the size is not allowed
+     * @throws IllegalStateException if the table is in use already
+     */
+    public synchronized void setAdapterMemory(long bytes) {
+        BackendChecks.adapterMemory(bytes);
+        if (table != null) {
+            throw new IllegalStateException(
+                    "The adapters' memory cannot be set any more: the adapter table is in use");
+        }
+        adapterMemory = bytes;
+    }
+
+    /**
+     * Returns whether the table has been made, from which on neither layers nor its memory change.
+     *
+     * @return whether {@link #getTable} was called
+     */
+    public synchronized boolean hasTable() {
+        return table != null;
     }
 
     /**
@@ -340,7 +368,7 @@ public final class LoraContext implements AutoCloseable {
             throw new IllegalStateException("The model is closed");
         }
         if (table == null) {
-            table = backend.newTable(manager, modules, type);
+            table = backend.newTable(manager, modules, type, adapterMemory);
         }
         return table;
     }
@@ -459,11 +487,16 @@ public final class LoraContext implements AutoCloseable {
     }
 
     private void moveTable(LoraBackend next) {
-        AdapterTable old = openTable();
+        AdapterTable old;
+        long memory;
+        synchronized (this) {
+            old = table;
+            memory = adapterMemory;
+        }
         if (old == null) {
             return;
         }
-        AdapterTable filled = next.newTable(manager, modules, type);
+        AdapterTable filled = next.newTable(manager, modules, type, memory);
         try {
             residents.accept(filled);
         } catch (RuntimeException e) {
@@ -479,10 +512,6 @@ public final class LoraContext implements AutoCloseable {
             table = filled;
         }
         old.close();
-    }
-
-    private synchronized AdapterTable openTable() {
-        return table;
     }
 
     /**

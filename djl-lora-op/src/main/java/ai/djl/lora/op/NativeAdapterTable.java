@@ -5,17 +5,20 @@ package ai.djl.lora.op;
 
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.jni.LoraNative;
+import ai.djl.lora.memory.Defragmentation;
+import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The adapters of the {@code cpu} backend: each one contiguous tensor, and a native table of where
- * its parts lie. The native table copies the weights into a layout of its own.
+ * The adapters of the {@code cpu} backend, in a native table that copies their weights into a
+ * layout of its own: each adapter one contiguous block, of a memory that they share or of its own.
  */
 final class NativeAdapterTable implements AdapterTable {
 
@@ -28,18 +31,34 @@ final class NativeAdapterTable implements AdapterTable {
     private final SlotAllocator slots = new SlotAllocator();
     private final Map<Integer, Long> bytesOfSlot = new ConcurrentHashMap<>();
     private final long table;
+
+    /** What the adapters share; null where each has memory of its own. */
+    private final AdapterMemory memory;
+
     private boolean closed;
 
-    NativeAdapterTable(NDManager parent, List<LoraModule> modules, ElementType type) {
+    NativeAdapterTable(
+            NDManager parent, List<LoraModule> modules, ElementType type, long adapterMemory) {
         this.modules = List.copyOf(modules);
         this.type = type;
         this.manager = parent.newSubManager();
         manager.setName("adapters");
-        table =
-                LoraNative.tableCreate(
-                        modules.stream().mapToLong(LoraModule::inFeatures).toArray(),
-                        modules.stream().mapToLong(LoraModule::outFeatures).toArray(),
-                        type.code());
+        boolean made = false;
+        try {
+            NDArray shared =
+                    adapterMemory == 0 ? null : AdapterMemory.allocate(manager, adapterMemory);
+            table =
+                    LoraNative.tableCreate(
+                            modules.stream().mapToLong(LoraModule::inFeatures).toArray(),
+                            modules.stream().mapToLong(LoraModule::outFeatures).toArray(),
+                            type.code());
+            memory = shared == null ? null : new AdapterMemory(table, shared);
+            made = true;
+        } finally {
+            if (!made) {
+                manager.close();
+            }
+        }
     }
 
     /** {@inheritDoc} */
@@ -86,18 +105,44 @@ final class NativeAdapterTable implements AdapterTable {
                 scales[m] = entry.scale();
             }
         }
+        long bytes =
+                memory == null
+                        ? 0
+                        : LoraNative.tablePackedBytes(table, layout, adapter.integers() != null);
+        if (bytes == 0) {
+            write(slot, adapter, layout, scales, 0, 0);
+        } else {
+            long handle = memory.handle();
+            memory.put(slot, bytes, offset -> write(slot, adapter, layout, scales, handle, offset));
+        }
+        bytesOfSlot.put(slot, LoraNative.tableBytes(table, slot));
+    }
+
+    private void write(
+            int slot,
+            PackedAdapter adapter,
+            long[] layout,
+            float[] scales,
+            long arenaOrZero,
+            long offset) {
         try (NDManager scratch = manager.newSubManager()) {
             long block = upload(scratch, type.code(), type.bytes(), adapter.data());
             PackedAdapter.Int8Components integers = adapter.integers();
             if (integers == null) {
-                LoraNative.tablePut(table, slot, block, layout, scales);
+                LoraNative.tablePut(table, slot, block, layout, scales, arenaOrZero, offset);
             } else {
-                long rounded = upload(scratch, LoraNative.INT8, 1, integers.data());
                 LoraNative.tablePutInt8(
-                        table, slot, rounded, integers.scales(), block, layout, scales);
+                        table,
+                        slot,
+                        upload(scratch, LoraNative.INT8, 1, integers.data()),
+                        integers.scales(),
+                        block,
+                        layout,
+                        scales,
+                        arenaOrZero,
+                        offset);
             }
         }
-        bytesOfSlot.put(slot, LoraNative.tableBytes(table, slot));
     }
 
     private static long upload(NDManager manager, int code, int elementBytes, byte[] data) {
@@ -116,7 +161,11 @@ final class NativeAdapterTable implements AdapterTable {
         if (!slots.isUsed(slot)) {
             throw new LoraBackendException("Slot " + slot + " of the adapter table is empty");
         }
-        LoraNative.tableRemove(table, slot);
+        if (memory == null) {
+            LoraNative.tableRemove(table, slot);
+        } else {
+            memory.remove(slot, () -> LoraNative.tableRemove(table, slot));
+        }
         bytesOfSlot.remove(slot);
         slots.release(slot);
     }
@@ -182,8 +231,27 @@ final class NativeAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public long bytesOf(PackedAdapter adapter) {
+        PackedAdapterChecks.fits(adapter, modules, type);
+        return NativeLayout.bytes(adapter, modules);
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public long residentBytes() {
         return bytesOfSlot.values().stream().mapToLong(Long::longValue).sum();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Optional<PoolStatistics> poolStatistics() {
+        return Optional.ofNullable(memory).map(AdapterMemory::statistics);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Defragmentation defragment(SlotGuard guard) {
+        return memory == null ? new Defragmentation(0, 0) : memory.defragment(guard);
     }
 
     /** {@inheritDoc} */
@@ -192,6 +260,9 @@ final class NativeAdapterTable implements AdapterTable {
         if (!closed) {
             closed = true;
             bytesOfSlot.clear();
+            if (memory != null) {
+                memory.close(); // first: it waits for a move that is under way
+            }
             LoraNative.tableClose(table);
             manager.close();
         }

@@ -13,9 +13,6 @@ final class NativeBackend implements LoraBackend {
 
     static final String NAME = "cpu";
 
-    private static final int CACHE_LINE = 64;
-    private static final int TILE = 16;
-
     private final NativeTensorOps ops = new NativeTensorOps();
 
     NativeBackend() {
@@ -43,32 +40,15 @@ final class NativeBackend implements LoraBackend {
     /** {@inheritDoc} */
     @Override
     public long adapterBytes(List<LoraModule> modules, int[] ranks, ElementType type) {
-        if (ranks.length != modules.size()) {
-            throw new IllegalArgumentException(
-                    ranks.length + " ranks were given for " + modules.size() + " modules");
-        }
-        // the native table's layout: A as it is, B in tiles of 16 outputs, each on a cache line
-        long bytes = 0;
-        for (LoraModule module : modules) {
-            long rank = ranks[module.index()];
-            long columns = type == ElementType.BFLOAT16 ? roundUp(rank, 2) : rank;
-            bytes += roundUp(rank * module.inFeatures() * type.bytes(), CACHE_LINE);
-            bytes +=
-                    roundUp(
-                            roundUp(module.outFeatures(), TILE) * columns * type.bytes(),
-                            CACHE_LINE);
-        }
-        return bytes;
-    }
-
-    private static long roundUp(long value, long multiple) {
-        return (value + multiple - 1) / multiple * multiple;
+        return NativeLayout.bytes(modules, ranks, type);
     }
 
     /** {@inheritDoc} */
     @Override
-    public AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type) {
+    public AdapterTable newTable(
+            NDManager manager, List<LoraModule> modules, ElementType type, long adapterMemory) {
         BackendChecks.supports(this, type);
-        return new NativeAdapterTable(manager, modules, type);
+        BackendChecks.adapterMemory(adapterMemory);
+        return new NativeAdapterTable(manager, modules, type, adapterMemory);
     }
 }

@@ -4,6 +4,8 @@
 package ai.djl.lora.op;
 
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.memory.Defragmentation;
+import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -14,6 +16,7 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -134,8 +137,31 @@ final class NdArrayAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public long bytesOf(PackedAdapter adapter) {
+        PackedAdapterChecks.fits(adapter, modules, type);
+        long elements = adapter.data().length / type.bytes();
+        if (adapter.integers() != null) {
+            elements += adapter.integers().data().length;
+        }
+        return elements * Float.BYTES;
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public long residentBytes() {
         return residents.values().stream().mapToLong(resident -> resident.bytes).sum();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Optional<PoolStatistics> poolStatistics() {
+        return Optional.empty();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Defragmentation defragment(SlotGuard guard) {
+        return new Defragmentation(0, 0);
     }
 
     /** {@inheritDoc} */

@@ -48,9 +48,15 @@ final class NdArrayBackend implements LoraBackend {
         return PackedAdapterChecks.bytes(modules, ranks, ElementType.FLOAT32);
     }
 
-    /** {@inheritDoc} */
+    /**
+     * {@inheritDoc}
+     *
+     * <p>Here each adapter has arrays of its own.
+     */
     @Override
-    public AdapterTable newTable(NDManager manager, List<LoraModule> modules, ElementType type) {
+    public AdapterTable newTable(
+            NDManager manager, List<LoraModule> modules, ElementType type, long adapterMemory) {
+        BackendChecks.adapterMemory(adapterMemory);
         return new NdArrayAdapterTable(ops, getTensorOps(type), type, manager, modules);
     }
 }

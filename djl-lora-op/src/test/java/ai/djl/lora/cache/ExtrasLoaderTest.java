@@ -192,7 +192,8 @@ public class ExtrasLoaderTest {
 
     private Optional<AdapterExtras> load(LoraContext context) throws IOException {
         LoraAdapter adapter = directory.load(context.getLayout(), LoadingPolicy.STRICT);
-        return ExtrasLoader.load(context, adapter);
+        ExtrasLoader.checkActivation(context, adapter);
+        return ExtrasLoader.load(context, adapter.source(), adapter.changes().besideProducts());
     }
 
     private void putTable(String module, float... values) {

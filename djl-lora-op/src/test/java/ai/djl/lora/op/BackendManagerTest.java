@@ -177,8 +177,11 @@ public class BackendManagerTest {
 
                 @Override
                 public AdapterTable newTable(
-                        NDManager manager, List<LoraModule> modules, ElementType type) {
-                    return plain.newTable(manager, modules, type);
+                        NDManager manager,
+                        List<LoraModule> modules,
+                        ElementType type,
+                        long memory) {
+                    return plain.newTable(manager, modules, type, memory);
                 }
             };
         }

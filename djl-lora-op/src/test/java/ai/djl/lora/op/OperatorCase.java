@@ -28,6 +28,7 @@ final class OperatorCase {
     private final int in;
     private final int[] outs;
     private final boolean int8;
+    private final long adapterMemory;
     private final List<List<Part>> adapters = new ArrayList<>();
     private final List<AdapterMix> mixes = new ArrayList<>();
     private final float[] x;
@@ -39,6 +40,7 @@ final class OperatorCase {
         in = 1 + random.nextInt(80);
         outs = random.ints(1 + random.nextInt(3), 1, 80).toArray();
         int8 = random.nextInt(4) == 0;
+        adapterMemory = random.nextBoolean() ? 1 << 20 : 0;
         boolean stacks = random.nextInt(3) == 0;
         int count = 1 + random.nextInt(4);
         for (int i = 0; i < count; ++i) {
@@ -83,12 +85,14 @@ final class OperatorCase {
         TensorOps ops = backend.getTensorOps(type);
         List<LoraModule> modules = modules();
         int rows = mixes.size();
-        try (AdapterTable table = backend.newTable(manager, modules, type)) {
+        try (AdapterTable table = backend.newTable(manager, modules, type, adapterMemory)) {
             List<List<Part>> resident = new ArrayList<>();
             for (int i = 0; i < adapters.size(); ++i) {
-                PackedAdapter packed = pack(adapters.get(i), 1, type);
-                Assert.assertEquals(
-                        table.put(int8 ? Int8Packing.round(packed, modules) : packed), i);
+                PackedAdapter exact = pack(adapters.get(i), 1, type);
+                PackedAdapter packed = int8 ? Int8Packing.round(exact, modules) : exact;
+                long before = table.residentBytes();
+                Assert.assertEquals(table.put(packed), i);
+                Assert.assertEquals(table.residentBytes() - before, table.bytesOf(packed), name);
                 resident.add(
                         int8
                                 ? adapters.get(i).stream().map(Part::round).toList()

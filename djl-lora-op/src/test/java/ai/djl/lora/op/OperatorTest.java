@@ -44,7 +44,7 @@ public class OperatorTest {
     public void removedSlotIsRefused(LoraBackend backend, ElementType type) {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 AdapterTable table =
-                        backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type)) {
+                        backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type, 0)) {
             PackedAdapter adapter = small(type);
             int first = table.put(adapter);
             int second = table.put(adapter);
@@ -72,7 +72,8 @@ public class OperatorTest {
     public void wrongShapesAreNamed(LoraBackend backend, ElementType type) {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 AdapterTable table =
-                        backend.newTable(manager, List.of(new LoraModule(0, "proj", 4, 2)), type)) {
+                        backend.newTable(
+                                manager, List.of(new LoraModule(0, "proj", 4, 2)), type, 0)) {
             TensorOps ops = backend.getTensorOps(type);
             NDArray x = ops.zeros(manager, new ai.djl.ndarray.types.Shape(3, 5), type);
             NDArray base = ops.zeros(manager, new ai.djl.ndarray.types.Shape(3, 2), type);
@@ -89,7 +90,7 @@ public class OperatorTest {
     public void adapterOutsideItsBlockIsRefused(LoraBackend backend, ElementType type) {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 AdapterTable table =
-                        backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type)) {
+                        backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type, 0)) {
             PackedAdapter.Entry[] entries = {new PackedAdapter.Entry(1, 1f, 0, 3)};
             PackedAdapter adapter = new PackedAdapter(type, new byte[4 * type.bytes()], entries);
             Assert.assertThrows(LoraCompatibilityException.class, () -> table.put(adapter));
@@ -102,7 +103,7 @@ public class OperatorTest {
     public void nanStaysNan(LoraBackend backend, ElementType type) {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 AdapterTable table =
-                        backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type)) {
+                        backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type, 0)) {
             int slot = table.put(small(type));
             TensorOps ops = backend.getTensorOps(type);
             NDArray x = Backends.array(manager, ops, type, new float[] {Float.NaN, 1, 1, 1}, 2, 2);

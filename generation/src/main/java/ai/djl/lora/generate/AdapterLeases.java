@@ -3,18 +3,17 @@
  */
 package ai.djl.lora.generate;
 
-import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.op.AdapterMix;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.Map;
 
-/** The leases of a batch: one for each distinct adapter, held for the whole generation. */
+/** The leases of requests that run together: one for each distinct adapter. */
 final class AdapterLeases implements AutoCloseable {
 
     private final AdapterStore store;
-    private final Map<String, AdapterLease> leases = new LinkedHashMap<>();
+    private final Map<String, AdapterLease> leases = new HashMap<>();
 
     /**
      * Constructs a new {@code AdapterLeases} instance.
@@ -29,20 +28,14 @@ final class AdapterLeases implements AutoCloseable {
      * Returns what a request's adapter adds to the base model, and leases the adapter if no request
      * before did.
      *
-     * @param index the request's place in the batch
      * @param adapter the name of the adapter or stack, empty for the base model
      * @return the mix
-     * @throws GenerationRequestException if no such adapter is registered
+     * @throws ai.djl.lora.LoraException if there is none of that name, or it cannot be had
      */
-    AdapterMix mix(int index, String adapter) {
-        if (adapter.isEmpty()) {
-            return AdapterMix.BASE;
-        }
-        try {
-            return leases.computeIfAbsent(adapter, store::acquire).getMix();
-        } catch (LoraConfigurationException e) {
-            throw new GenerationRequestException(index, e.getMessage(), e);
-        }
+    AdapterMix mix(String adapter) {
+        return adapter.isEmpty()
+                ? AdapterMix.BASE
+                : leases.computeIfAbsent(adapter, store::acquire).getMix();
     }
 
     /** Gives all leases back. */

@@ -4,13 +4,15 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
-import ai.djl.lora.op.AdapterExtras;
-import ai.djl.lora.op.AdapterMix;
+import ai.djl.lora.op.SequenceStart;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
@@ -23,6 +25,9 @@ import java.util.function.LongSupplier;
  * request's answer does not depend on what else is in the batch, but for the rounding of matrix
  * products, whose kernels differ with the number of rows: in float32, tokens differ only where the
  * two best logits all but tie.
+ *
+ * <p>Requests whose adapters do not fit onto the device together run one after another, as many at
+ * a time as fit.
  *
  * <p>A generator has no state of its own; many threads may use it as far as its model allows.
  */
@@ -84,6 +89,7 @@ public final class BatchGenerator {
      * @throws GenerationRequestException if a request is not valid, names an unknown adapter, or
      *     lacks the tokens from which on its adapter acts; this is found before anything is
      *     generated
+     * @throws ai.djl.lora.LoraException if an adapter cannot be loaded, or the device has no room
      * @throws LoraBackendException if the model's logits are not finite
      */
     public List<GenerationResult> generate(List<GenerationRequest> requests) {
@@ -100,6 +106,7 @@ public final class BatchGenerator {
      * @throws GenerationRequestException if a request is not valid, names an unknown adapter, or
      *     lacks the tokens from which on its adapter acts; this is found before anything is
      *     generated
+     * @throws ai.djl.lora.LoraException if an adapter cannot be loaded, or the device has no room
      * @throws LoraBackendException if the model's logits are not finite
      */
     public List<GenerationResult> generate(
@@ -108,37 +115,61 @@ public final class BatchGenerator {
         int positions = model.getConfig().maxPositionEmbeddings();
         RequestValidator validator = new RequestValidator(vocabSize, positions);
         validator.validate(requests);
-        try (AdapterLeases leases = new AdapterLeases(model.getAdapters());
-                NDManager manager = model.getLoraContext().getManager().newSubManager()) {
-            List<Sequence> sequences = new ArrayList<>(requests.size());
-            for (int i = 0; i < requests.size(); ++i) {
-                GenerationRequest request = requests.get(i);
-                AdapterMix mix = leases.mix(i, request.adapter());
-                AdapterExtras extras = model.getLoraContext().extrasOf(mix);
-                if (extras != null) {
-                    validator.validateAdapter(i, request, extras);
-                }
-                int virtualTokens = extras == null ? 0 : extras.virtualTokens();
-                sequences.add(new Sequence(i, request, mix, virtualTokens, positions));
+        AdapterStore store = model.getAdapters();
+        List<Sequence> sequences = new ArrayList<>(requests.size());
+        for (int i = 0; i < requests.size(); ++i) {
+            sequences.add(sequence(i, requests.get(i), store, validator));
+        }
+        List<Sequence> byAdapter = new ArrayList<>(sequences);
+        byAdapter.sort(Comparator.comparing(sequence -> sequence.request().adapter()));
+        StatisticsRecorder recorder = new StatisticsRecorder(requests.size(), ticker);
+        for (List<Sequence> wave : AdapterWaves.of(store, byAdapter)) {
+            try (AdapterLeases leases = new AdapterLeases(store);
+                    NDManager manager = model.getLoraContext().getManager().newSubManager()) {
+                wave.forEach(sequence -> sequence.lease(leases.mix(sequence.request().adapter())));
+                generate(wave, manager, recorder, listener);
             }
-            StatisticsRecorder recorder = new StatisticsRecorder(requests.size(), ticker);
-            try (StepScheduler scheduler = new StepScheduler(sequences, prefillTokens, maxRows)) {
-                while (scheduler.hasWork()) {
-                    recorder.stepStarts();
-                    boolean prefill = scheduler.isPrefill();
-                    List<Sequence> step = scheduler.schedule();
-                    ForwardStep input = input(step, manager);
-                    advance(step, run(input, manager));
-                    int finished = scheduler.retire();
-                    if (prefill) {
-                        recorder.prefillEnds(promptTokens(step), step.size(), finished);
-                    } else {
-                        recorder.decodeEnds(step.size(), finished);
-                    }
-                    listener.accept(recorder.snapshot());
-                }
+        }
+        return sequences.stream().map(Sequence::result).toList();
+    }
+
+    private Sequence sequence(
+            int index, GenerationRequest request, AdapterStore store, RequestValidator validator) {
+        int virtualTokens = 0;
+        if (!request.adapter().isEmpty()) {
+            SequenceStart start;
+            try {
+                start = store.sequenceStart(request.adapter());
+            } catch (LoraConfigurationException e) {
+                throw new GenerationRequestException(index, e.getMessage(), e);
             }
-            return sequences.stream().map(Sequence::result).toList();
+            validator.validateAdapter(index, request, start);
+            virtualTokens = start.virtualTokens();
+        }
+        return new Sequence(
+                index, request, virtualTokens, model.getConfig().maxPositionEmbeddings());
+    }
+
+    private void generate(
+            List<Sequence> wave,
+            NDManager manager,
+            StatisticsRecorder recorder,
+            Consumer<GenerationStatistics> listener) {
+        try (StepScheduler scheduler = new StepScheduler(wave, prefillTokens, maxRows)) {
+            while (scheduler.hasWork()) {
+                recorder.stepStarts();
+                boolean prefill = scheduler.isPrefill();
+                List<Sequence> step = scheduler.schedule();
+                ForwardStep input = input(step, manager);
+                advance(step, run(input, manager));
+                int finished = scheduler.retire();
+                if (prefill) {
+                    recorder.prefillEnds(promptTokens(step), step.size(), finished);
+                } else {
+                    recorder.decodeEnds(step.size(), finished);
+                }
+                listener.accept(recorder.snapshot());
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.op.AdapterExtras;
+import ai.djl.lora.op.SequenceStart;
 import java.util.Arrays;
 import java.util.List;
 
@@ -47,14 +47,14 @@ final class RequestValidator {
      *
      * @param index the request's place in the batch
      * @param request the request, valid for the model
-     * @param extras what its adapter changes beside linear layers' outputs
+     * @param start what its adapter asks of a sequence
      * @throws GenerationRequestException if the adapter's virtual tokens leave no position for a
      *     new token, or the prompt lacks the tokens that switch the adapter on. PEFT answers such a
      *     prompt as the base model does; here that would pass off a base answer as an adapted one
      */
-    void validateAdapter(int index, GenerationRequest request, AdapterExtras extras) {
+    void validateAdapter(int index, GenerationRequest request, SequenceStart start) {
         int[] prompt = request.promptTokens();
-        int most = positions - 1 - extras.virtualTokens();
+        int most = positions - 1 - start.virtualTokens();
         if (prompt.length > most) {
             throw new GenerationRequestException(
                     index,
@@ -65,15 +65,15 @@ final class RequestValidator {
                             + " positions, adapter \""
                             + request.adapter()
                             + "\" takes "
-                            + extras.virtualTokens()
+                            + start.virtualTokens()
                             + " and one new token needs one, so a prompt has at most "
                             + Math.max(0, most));
         }
-        if (extras.activeFrom(prompt) < 0) {
+        if (start.activeFrom(prompt) < 0) {
             throw new GenerationRequestException(
                     index,
                     "promptTokens lacks the invocation tokens "
-                            + Arrays.toString(extras.invocationTokens())
+                            + Arrays.toString(start.invocationTokens())
                             + " from which on adapter \""
                             + request.adapter()
                             + "\" acts; a prompt must hold them in this order");

@@ -13,10 +13,10 @@ final class Sequence implements AutoCloseable {
 
     private final int index;
     private final GenerationRequest request;
-    private final AdapterMix mix;
     private final int virtualTokens;
     private final int limit;
     private final Sampler sampler;
+    private AdapterMix mix;
     private KvCache cache;
     private int[] tokens = new int[16];
     private int length;
@@ -27,19 +27,12 @@ final class Sequence implements AutoCloseable {
      *
      * @param index the request's place in the batch
      * @param request the request, valid
-     * @param mix what the request's adapter adds to the base model
      * @param virtualTokens the number of positions that the adapter puts before the prompt
      * @param positions the number of positions that the model has
      */
-    Sequence(
-            int index,
-            GenerationRequest request,
-            AdapterMix mix,
-            int virtualTokens,
-            int positions) {
+    Sequence(int index, GenerationRequest request, int virtualTokens, int positions) {
         this.index = index;
         this.request = request;
-        this.mix = mix;
         this.virtualTokens = virtualTokens;
         this.limit = Math.min(request.sampling().maxNewTokens(), positions - promptPositions());
         this.sampler = new Sampler(request.sampling());
@@ -51,6 +44,11 @@ final class Sequence implements AutoCloseable {
 
     GenerationRequest request() {
         return request;
+    }
+
+    /** Sets what the request's adapter adds to the base model, before the sequence is scheduled. */
+    void lease(AdapterMix leased) {
+        mix = leased;
     }
 
     AdapterMix mix() {

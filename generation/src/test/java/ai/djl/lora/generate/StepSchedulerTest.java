@@ -67,7 +67,9 @@ public class StepSchedulerTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
-        return new Sequence(index, request, AdapterMix.of(slot), virtualTokens, 100);
+        Sequence sequence = new Sequence(index, request, virtualTokens, 100);
+        sequence.lease(AdapterMix.of(slot));
+        return sequence;
     }
 
     private static String step(StepScheduler scheduler) {

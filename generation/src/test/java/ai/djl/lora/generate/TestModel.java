@@ -107,7 +107,7 @@ final class TestModel implements AutoCloseable {
                 KvCache cache = block.newKvCache(manager)) {
             ForwardStep step =
                     ForwardStep.builder()
-                            .addSequence(cache, leases.mix(0, adapter), tokens)
+                            .addSequence(cache, leases.mix(adapter), tokens)
                             .optAllPositions(true)
                             .build();
             try (NDArray logits = block.forward(manager, step)) {

@@ -7,6 +7,7 @@ import static org.testng.Assert.assertEquals;
 import static org.testng.Assert.assertTrue;
 
 import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.tensor.ElementType;
 import java.nio.file.Files;
@@ -41,41 +42,92 @@ public class DemoGoldensTest {
     @Test(dataProvider = "backends")
     public void everyAdapterInOneStepAnswersAsAlone(String backend) throws Exception {
         Map<String, Golden> goldens = goldens();
-        int rows = goldens.get("base").batch();
         try (TestModels.Loaded model =
                 TestModels.load(DEMO.resolve("base"), backend, ElementType.FLOAT32)) {
-            List<AutoCloseable> open = new ArrayList<>();
-            ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
-            // row by row, so that adapters alternate as requests do
-            for (int row = 0; row < rows; ++row) {
-                for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
-                    String adapter = golden.getKey();
-                    int slot = BatchPlan.BASE;
-                    if (!"base".equals(adapter)) {
-                        if (row == 0) {
-                            model.block().getAdapters().register(adapter, DEMO.resolve(adapter));
-                        }
-                        AdapterLease lease = model.block().getAdapters().acquire(adapter);
-                        open.add(lease);
-                        slot = lease.getSlot();
-                    }
-                    KvCache cache = model.block().newKvCache(model.manager());
-                    open.add(cache);
-                    step.addSequence(cache, slot, golden.getValue().row(row));
-                }
-            }
-            float[] logits = model.logits(step.build());
+            float[] logits = oneStep(model, goldens);
             int from = 0;
-            for (int row = 0; row < rows; ++row) {
+            for (int row = 0; row < rows(goldens); ++row) {
                 for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
                     from += assertRow(backend + ' ' + golden.getKey(), golden, row, logits, from);
                 }
             }
             assertEquals(from, logits.length);
-            for (AutoCloseable resource : open) {
-                resource.close();
+        }
+    }
+
+    @Test(dataProvider = "backends")
+    public void adaptersInEightBitsKeepTheTopToken(String backend) throws Exception {
+        Map<String, Golden> goldens = goldens();
+        try (TestModels.Loaded model =
+                TestModels.load(DEMO.resolve("base"), backend, ElementType.FLOAT32)) {
+            model.block().getLoraContext().setAdapterType(AdapterType.INT8);
+            float[] logits = oneStep(model, goldens);
+            int from = 0;
+            int positions = 0;
+            int same = 0;
+            double largest = 0;
+            for (int row = 0; row < rows(goldens); ++row) {
+                for (Map.Entry<String, Golden> entry : goldens.entrySet()) {
+                    Golden golden = entry.getValue();
+                    int size = golden.length() * golden.vocabSize();
+                    float[] actual = Arrays.copyOfRange(logits, from, from + size);
+                    float[] expected =
+                            Arrays.copyOfRange(golden.logits(), row * size, (row + 1) * size);
+                    from += size;
+                    if (!"base".equals(entry.getKey())) {
+                        int[] tops = Golden.top(actual, golden.vocabSize());
+                        int[] expectedTops = Golden.top(expected, golden.vocabSize());
+                        for (int i = 0; i < tops.length; ++i) {
+                            same += tops[i] == expectedTops[i] ? 1 : 0;
+                        }
+                        positions += tops.length;
+                        largest = Math.max(largest, TestModels.maxDifference(actual, expected));
+                    }
+                }
+            }
+            logger.info(
+                    "{}: the top token of {} of {} positions, logits within {}",
+                    backend,
+                    same,
+                    positions,
+                    largest);
+            assertTrue(same >= 0.99 * positions, same + " of " + positions);
+            assertTrue(largest > TOLERANCE, "the adapters were rounded");
+        }
+    }
+
+    private static int rows(Map<String, Golden> goldens) {
+        return goldens.get("base").batch();
+    }
+
+    /** Computes the logits of every row of every golden, row by row, in one step. */
+    private static float[] oneStep(TestModels.Loaded model, Map<String, Golden> goldens)
+            throws Exception {
+        List<AutoCloseable> open = new ArrayList<>();
+        ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
+        // row by row, so that adapters alternate as requests do
+        for (int row = 0; row < rows(goldens); ++row) {
+            for (Map.Entry<String, Golden> golden : goldens.entrySet()) {
+                String adapter = golden.getKey();
+                int slot = BatchPlan.BASE;
+                if (!"base".equals(adapter)) {
+                    if (row == 0) {
+                        model.block().getAdapters().register(adapter, DEMO.resolve(adapter));
+                    }
+                    AdapterLease lease = model.block().getAdapters().acquire(adapter);
+                    open.add(lease);
+                    slot = lease.getSlot();
+                }
+                KvCache cache = model.block().newKvCache(model.manager());
+                open.add(cache);
+                step.addSequence(cache, slot, golden.getValue().row(row));
             }
         }
+        float[] logits = model.logits(step.build());
+        for (AutoCloseable resource : open) {
+            resource.close();
+        }
+        return logits;
     }
 
     private static int assertRow(

@@ -132,6 +132,15 @@ public final class LoraNative {
     public static native long zeros(int type, long[] shape);
 
     /**
+     * Asks the operating system for huge pages under a tensor's memory, wherever a whole one lies
+     * within it; for large tensors that kernels stream, before they are first written. Without
+     * effect where the system has none to give.
+     *
+     * @param tensor a contiguous tensor
+     */
+    public static native void preferHugePages(long tensor);
+
+    /**
      * Copies bytes into a tensor.
      *
      * @param tensor a contiguous tensor
@@ -304,9 +313,11 @@ public final class LoraNative {
     /**
      * Puts an adapter into a slot of a table, in place of what was there.
      *
-     * <p>The table copies the weights into memory of its own, packed for the kernels; the tensor
-     * may be changed or freed afterwards. That memory lives until the slot is empty again and the
-     * last {@link #sgmv} that began before has ended.
+     * <p>The table copies the weights, packed for the kernels; the tensor may be changed or freed
+     * afterwards. The copy lies in memory of its own, which lives until the slot is empty again and
+     * the last {@link #sgmv} that began before has ended; or in a part of an arena, which the table
+     * keeps alive as long. That nobody still reads the part for an adapter that was removed is the
+     * caller's to see to.
      *
      * @param table the table
      * @param slot the slot, 0 to 65535
@@ -316,9 +327,20 @@ public final class LoraNative {
      *     the bias [out] begin, in elements; -1 for a part that is not there, and for A and B where
      *     the rank is 0
      * @param scales what the product {@code B A x} of each module is multiplied with, finite
+     * @param arenaOrZero where the adapter is to lie, uint8 or int8 [bytes], contiguous, on a cache
+     *     line of 64 bytes; or 0 for memory of its own
+     * @param offset the adapter's first byte in the arena, a multiple of 64. The {@link
+     *     #tablePackedBytes} bytes from there on must lie within the arena and not overlap with an
+     *     adapter of this table, that of the slot included. 0 without an arena
      */
     public static native void tablePut(
-            long table, int slot, long weights, long[] layout, float[] scales);
+            long table,
+            int slot,
+            long weights,
+            long[] layout,
+            float[] scales,
+            long arenaOrZero,
+            long offset);
 
     /**
      * Puts an adapter of 8-bit integers into a slot of a table, in place of what was there. Each
@@ -334,6 +356,8 @@ public final class LoraNative {
      * @param layout as in {@link #tablePut}, the last two offsets of a module in {@code
      *     vectorsOrZero}
      * @param scales as in {@link #tablePut}
+     * @param arenaOrZero as in {@link #tablePut}
+     * @param offset as in {@link #tablePut}
      */
     public static native void tablePutInt8(
             long table,
@@ -342,7 +366,32 @@ public final class LoraNative {
             float[] componentScales,
             long vectorsOrZero,
             long[] layout,
-            float[] scales);
+            float[] scales,
+            long arenaOrZero,
+            long offset);
+
+    /**
+     * Moves an adapter to another place in its arena. The two places may overlap.
+     *
+     * <p>The caller makes sure that nobody computes with the slot, or changes it, until this has
+     * returned. Other slots may be used.
+     *
+     * @param table the table
+     * @param slot a slot whose adapter was put into an arena
+     * @param offset the adapter's new first byte in that arena, as in {@link #tablePut}
+     */
+    public static native void tableMove(long table, int slot, long offset);
+
+    /**
+     * Returns the memory that an adapter will take in a table, before it is put there.
+     *
+     * @param table the table
+     * @param layout as in {@link #tablePut}; of the offsets only whether there is a part is looked
+     *     at, and a rank is at most 1,048,576
+     * @param int8 whether the adapter is to be put by {@link #tablePutInt8}
+     * @return the size in bytes, a multiple of 64
+     */
+    public static native long tablePackedBytes(long table, long[] layout, boolean int8);
 
     /**
      * Returns the memory that an adapter takes in a table.

@@ -4,6 +4,7 @@
 package ai.djl.lora.jni;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.List;
@@ -66,7 +67,7 @@ public class LoraNativeSgmvTest extends NativeTestBase {
         }
         try (NDArray weights = toType(block, type)) {
             LoraNative.tablePut(
-                    table, slot, handle(weights), layout, new float[] {0, parts.scale()});
+                    table, slot, handle(weights), layout, new float[] {0, parts.scale()}, 0, 0);
         }
     }
 
@@ -166,13 +167,63 @@ public class LoraNativeSgmvTest extends NativeTestBase {
         long table = LoraNative.tableCreate(new long[] {2}, new long[] {1}, 0);
         NDArray weights = manager.create(new float[] {2, 3, 10});
         LoraNative.tablePut(
-                table, 0, handle(weights), new long[] {1, 0, 2, -1, -1}, new float[] {1});
+                table, 0, handle(weights), new long[] {1, 0, 2, -1, -1}, new float[] {1}, 0, 0);
         weights.close();
         NDArray y = manager.zeros(new Shape(1, 1));
         NDArray x = manager.ones(new Shape(1, 2));
         LoraNative.sgmv(handle(y), handle(x), 0, new long[] {0, 1}, new long[] {0}, table, 0);
         Assert.assertEquals(y.getFloat(0, 0), 50f);
         LoraNative.tableClose(table);
+    }
+
+    @Test
+    public void movesAdaptersInAnArena() {
+        long handles = LoraNative.liveHandles();
+        long table = LoraNative.tableCreate(new long[] {2}, new long[] {1}, 0);
+        long[] layout = {1, 0, 2, -1, -1};
+        float[] scales = {1};
+        long bytes = LoraNative.tablePackedBytes(table, layout, false);
+        long weights = handle(manager.create(new float[] {2, 3, 10}));
+        try (NDArray arena = manager.zeros(new Shape(4 * bytes), DataType.UINT8)) {
+            long memory = handle(arena);
+            LoraNative.preferHugePages(memory);
+            assertRefused(
+                    "do not lie within arena uint8 [" + 4 * bytes + "]",
+                    () ->
+                            LoraNative.tablePut(
+                                    table, 0, weights, layout, scales, memory, 4 * bytes));
+            LoraNative.tablePut(table, 0, weights, layout, scales, memory, 2 * bytes);
+            LoraNative.tablePutInt8(
+                    table,
+                    1,
+                    handle(manager.create(new byte[] {4, 6, 20}, new Shape(3))),
+                    new float[] {0.5f, 0.5f},
+                    0,
+                    layout,
+                    scales,
+                    memory,
+                    0);
+        }
+        Assert.assertEquals(LoraNative.tableBytes(table, 0), bytes);
+        Assert.assertEquals(
+                LoraNative.tableBytes(table, 1), LoraNative.tablePackedBytes(table, layout, true));
+        assertRefused("offset is 1,", () -> LoraNative.tableMove(table, 0, 1));
+        assertRefused("slot 1 of table", () -> LoraNative.tableMove(table, 0, 0));
+        LoraNative.tableMove(table, 0, 3 * bytes);
+        LoraNative.tableMove(table, 1, 64);
+        NDArray y = manager.zeros(new Shape(2, 1));
+        NDArray x = manager.ones(new Shape(2, 2));
+        long[] starts = {0, 1, 2};
+        LoraNative.sgmv(handle(y), handle(x), 0, starts, new long[] {0, 1}, table, 0);
+        Assert.assertEquals(y.toFloatArray(), new float[] {50, 50});
+        assertRefused(
+                "layout has 4 values",
+                () -> LoraNative.tablePackedBytes(table, new long[4], false));
+        assertRefused("layout is null", () -> LoraNative.tablePackedBytes(table, null, false));
+        LoraNative.tableClose(table);
+        Assert.assertEquals(LoraNative.liveHandles(), handles);
+        assertRefused("it was closed", () -> LoraNative.tableMove(table, 0, 0));
+        assertRefused("tensor is missing", () -> LoraNative.preferHugePages(0));
     }
 
     @Test
@@ -190,25 +241,35 @@ public class LoraNativeSgmvTest extends NativeTestBase {
         long weights = handle(random(3));
         long[] layout = {1, 0, 2, -1, -1};
         float[] scales = {1};
-        assertRefused("layout is null", () -> LoraNative.tablePut(table, 0, weights, null, scales));
-        assertRefused("scales is null", () -> LoraNative.tablePut(table, 0, weights, layout, null));
-        assertRefused("weights is missing", () -> LoraNative.tablePut(table, 0, 0, layout, scales));
+        assertRefused(
+                "layout is null", () -> LoraNative.tablePut(table, 0, weights, null, scales, 0, 0));
+        assertRefused(
+                "scales is null", () -> LoraNative.tablePut(table, 0, weights, layout, null, 0, 0));
+        assertRefused(
+                "weights is missing", () -> LoraNative.tablePut(table, 0, 0, layout, scales, 0, 0));
         assertRefused(
                 "layout has 4 values",
-                () -> LoraNative.tablePut(table, 0, weights, new long[4], scales));
+                () -> LoraNative.tablePut(table, 0, weights, new long[4], scales, 0, 0));
         assertRefused(
                 "layout is int64 [2, 5]",
-                () -> LoraNative.tablePut(table, 0, weights, new long[10], scales));
+                () -> LoraNative.tablePut(table, 0, weights, new long[10], scales, 0, 0));
         assertRefused(
                 "B of module 0 is [1, 1] at offset 3",
-                () -> LoraNative.tablePut(table, 0, weights, new long[] {1, 0, 3, -1, -1}, scales));
+                () ->
+                        LoraNative.tablePut(
+                                table, 0, weights, new long[] {1, 0, 3, -1, -1}, scales, 0, 0));
         assertRefused(
                 "scale of module 0 is nan",
-                () -> LoraNative.tablePut(table, 0, weights, layout, new float[] {Float.NaN}));
-        assertRefused("slot is -1", () -> LoraNative.tablePut(table, -1, weights, layout, scales));
+                () ->
+                        LoraNative.tablePut(
+                                table, 0, weights, layout, new float[] {Float.NaN}, 0, 0));
+        assertRefused(
+                "slot is -1", () -> LoraNative.tablePut(table, -1, weights, layout, scales, 0, 0));
         assertRefused(
                 "weights is bfloat16 [3]",
-                () -> LoraNative.tablePut(table, 0, handle(toType(random(3), 2)), layout, scales));
+                () ->
+                        LoraNative.tablePut(
+                                table, 0, handle(toType(random(3), 2)), layout, scales, 0, 0));
         assertRefused("there is no table -5", () -> LoraNative.tableRemove(-5, 0));
         LoraNative.tableClose(table);
     }
@@ -266,7 +327,7 @@ public class LoraNativeSgmvTest extends NativeTestBase {
         for (int i = 0; i < weights.length; ++i) {
             weights[i] = manager.ones(new Shape(7)).mul(i + 1);
         }
-        LoraNative.tablePut(table, 0, handle(weights[0]), layout, new float[] {1});
+        LoraNative.tablePut(table, 0, handle(weights[0]), layout, new float[] {1}, 0, 0);
         ExecutorService executor = Executors.newFixedThreadPool(2);
         try {
             List<Future<?>> readers = new ArrayList<>();
@@ -274,8 +335,10 @@ public class LoraNativeSgmvTest extends NativeTestBase {
                 readers.add(executor.submit(() -> readWholeAdapters(table)));
             }
             for (int round = 0; round < 3000; ++round) {
-                LoraNative.tablePut(table, 0, handle(weights[round % 3]), layout, new float[] {1});
-                LoraNative.tablePut(table, 1, handle(weights[round % 3]), layout, new float[] {1});
+                LoraNative.tablePut(
+                        table, 0, handle(weights[round % 3]), layout, new float[] {1}, 0, 0);
+                LoraNative.tablePut(
+                        table, 1, handle(weights[round % 3]), layout, new float[] {1}, 0, 0);
                 LoraNative.tableRemove(table, 1);
             }
             for (Future<?> reader : readers) {

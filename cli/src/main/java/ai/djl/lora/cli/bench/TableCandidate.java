@@ -44,7 +44,7 @@ public final class TableCandidate implements OperatorCandidate {
         for (int m = 0; m < modules; ++m) {
             list.add(new LoraModule(m, "module." + m, shape.in(), shape.out()));
         }
-        table = backend.newTable(manager, list, data.type());
+        table = backend.newTable(manager, list, data.type(), 0);
         for (int slot = 0; slot < shape.adapters(); ++slot) {
             table.put(slot, data.adapter(shape, modules, slot));
         }

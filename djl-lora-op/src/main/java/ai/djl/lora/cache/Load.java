@@ -1,0 +1,55 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cache;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The one load of an adapter that is under way, and everybody who waits for it. Guarded by the
+ * adapter's monitor.
+ */
+final class Load {
+
+    private final long started;
+    private final Tier.Demand demand;
+    private final List<CompletableFuture<ManagedAdapter>> waiters = new ArrayList<>();
+
+    /**
+     * Constructs a new {@code Load} instance.
+     *
+     * @param started when, in the store's ticks
+     * @param demand for whom
+     */
+    Load(long started, Tier.Demand demand) {
+        this.started = started;
+        this.demand = demand;
+    }
+
+    /** Returns a future that completes with the adapter leased. */
+    CompletableFuture<ManagedAdapter> join() {
+        CompletableFuture<ManagedAdapter> waiter = new CompletableFuture<>();
+        waiters.add(waiter);
+        return waiter;
+    }
+
+    List<CompletableFuture<ManagedAdapter>> waiters() {
+        return waiters;
+    }
+
+    long started() {
+        return started;
+    }
+
+    /** Returns for whom room is made: for requests as soon as one waits. */
+    Tier.Demand demand() {
+        return waiters.isEmpty() ? demand : Tier.Demand.REQUEST;
+    }
+
+    /** Returns whether everybody who waited has gone, though somebody did. */
+    boolean isAbandoned() {
+        return !waiters.isEmpty() && waiters.stream().allMatch(CompletableFuture::isDone);
+    }
+}

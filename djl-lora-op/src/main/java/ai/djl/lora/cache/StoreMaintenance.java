@@ -1,0 +1,300 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cache;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.policy.TierLimits;
+import ai.djl.lora.compress.Compression;
+import ai.djl.lora.memory.HostMemory;
+import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.memory.MemoryReading;
+import ai.djl.lora.memory.MemorySample;
+import ai.djl.lora.memory.PressureEvent;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a store does when nobody asks for anything: unused adapters leave the device, unused copies
+ * are compressed, what is likely to be asked for is loaded, and adapters leave when memory is
+ * short. On one thread, which starts with the first adapter.
+ */
+final class StoreMaintenance implements AutoCloseable {
+
+    private static final Logger logger = LoggerFactory.getLogger(StoreMaintenance.class);
+
+    /** What a tier may take of the process' memory where no limit is given. */
+    private static final int SHARE = 4;
+
+    /** Under soft pressure adapters leave that have not been used for this time. */
+    private static final Duration SOFT_AGE = Duration.ofMinutes(1);
+
+    private final AdapterCatalog catalog;
+    private final DeviceTier device;
+    private final HostTier host;
+    private final AdapterLoads loads;
+    private final StoreOptions options;
+    private final Foresight foresight;
+    private final AtomicLong compressed = new AtomicLong();
+    private final ScheduledThreadPoolExecutor timer;
+    private volatile MemoryMonitor monitor;
+    private boolean started;
+    private boolean closed;
+
+    /**
+     * Constructs a new {@code StoreMaintenance} instance.
+     *
+     * @param catalog the adapters
+     * @param device the device tier
+     * @param host the host tier
+     * @param loads what loads adapters
+     * @param foresight what is likely to be asked for
+     * @param options what goes on, and how often
+     * @param timer what it goes on on, closed with this
+     */
+    StoreMaintenance(
+            AdapterCatalog catalog,
+            DeviceTier device,
+            HostTier host,
+            AdapterLoads loads,
+            Foresight foresight,
+            StoreOptions options,
+            ScheduledThreadPoolExecutor timer) {
+        this.catalog = catalog;
+        this.device = device;
+        this.host = host;
+        this.loads = loads;
+        this.foresight = foresight;
+        this.options = options;
+        this.timer = timer;
+    }
+
+    /** Returns a timer with one thread, which starts with its first task. */
+    static ScheduledThreadPoolExecutor newTimer() {
+        ScheduledThreadPoolExecutor executor =
+                new ScheduledThreadPoolExecutor(
+                        1,
+                        task -> {
+                            Thread thread = new Thread(task, "djl-lora-maintenance");
+                            thread.setDaemon(true);
+                            return thread;
+                        });
+        executor.setRemoveOnCancelPolicy(true);
+        executor.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
+        return executor;
+    }
+
+    /** Returns what a tier may hold by its options and by the memory that there is. */
+    static TierLimits limits(TierOptions options) {
+        long bytes = options.bytes().orElseGet(() -> memoryLimit() / SHARE);
+        return new TierLimits(options.adapters(), bytes);
+    }
+
+    private static long memoryLimit() {
+        try {
+            return HostMemory.open().read().limit();
+        } catch (IOException e) {
+            throw new LoraConfigurationException(
+                    "How much memory there is cannot be read ("
+                            + e.getMessage()
+                            + "); give the tiers' bytes",
+                    e);
+        }
+    }
+
+    /** Begins, when there is something to take care of; a second call has no effect. */
+    synchronized void start() {
+        if (started || closed) {
+            return;
+        }
+        started = true;
+        if (options.isCleanupEnabled()) {
+            every(options.getCleanupInterval(), () -> cleanup(options.getCleanupAge()));
+        }
+        if (options.getCompression() != Compression.NONE && host.isEnabled()) {
+            every(
+                    options.getCompressAfter().dividedBy(2),
+                    () -> compress(options.getCompressAfter()));
+        }
+        if (options.isPrefetchEnabled()) {
+            every(options.getPrefetchInterval(), this::foresee);
+        }
+        if (options.isMonitoringEnabled()) {
+            startMonitor();
+        }
+    }
+
+    private void every(Duration interval, Runnable task) {
+        long nanos = Math.max(1, interval.toNanos());
+        timer.scheduleWithFixedDelay(
+                () -> {
+                    try {
+                        task.run();
+                    } catch (RuntimeException e) {
+                        logger.warn("Maintenance of the adapter store failed", e);
+                    }
+                },
+                nanos,
+                nanos,
+                TimeUnit.NANOSECONDS);
+    }
+
+    private void startMonitor() {
+        try {
+            monitor = new MemoryMonitor(options.getMemory(), HostMemory.open());
+        } catch (IOException e) {
+            logger.warn("Memory is not watched: {}", e.getMessage());
+            return;
+        }
+        monitor.addConsumer("adapters on the device", () -> device.tier().statistics().bytes());
+        monitor.addConsumer(
+                "adapters in the host's memory", () -> host.tier().statistics().bytes());
+        monitor.onPressure(event -> later(() -> relieve(event)));
+        monitor.onAlert(
+                alert ->
+                        logger.warn(
+                                "Memory alert {} {}: {} of {} bytes are in use ({})",
+                                alert.level(),
+                                alert.raised() ? "raised" : "ended",
+                                alert.sample().memory().used(),
+                                alert.sample().memory().limit(),
+                                alert.sample().memory().source()));
+        monitor.start();
+        every(options.getMemory().sampleInterval(), this::followLimit);
+    }
+
+    private void later(Runnable task) {
+        try {
+            timer.execute(task);
+        } catch (RejectedExecutionException e) {
+            logger.debug("The adapter store is closed", e);
+        }
+    }
+
+    /* A container's limit can change; a tier without a limit of its own follows, downwards at once. */
+    private void followLimit() {
+        Optional<MemorySample> latest = monitor.latest();
+        if (latest.isPresent()) {
+            long share = latest.get().memory().limit() / SHARE;
+            follow(options.getDevice(), device.tier(), share);
+            follow(options.getHost(), host.tier(), share);
+            device.shrink(Long.MAX_VALUE, EvictionCause.PRESSURE);
+            host.shrink(Long.MAX_VALUE, EvictionCause.PRESSURE);
+        }
+    }
+
+    private static void follow(TierOptions options, Tier tier, long share) {
+        if (options.bytes().isEmpty() && share < tier.limits().bytes()) {
+            tier.setLimits(new TierLimits(options.adapters(), share));
+        }
+    }
+
+    /** Makes adapters leave as far as memory is short. */
+    void relieve(PressureEvent event) {
+        MemoryReading memory = event.sample().memory();
+        switch (event.level()) {
+            case SOFT -> {
+                loads.suspend(null);
+                cleanup(SOFT_AGE);
+                compress(SOFT_AGE);
+            }
+            case HARD -> {
+                device.shrink(device.tier().statistics().bytes() / 2, EvictionCause.PRESSURE);
+                host.shrink(host.tier().statistics().bytes() / 2, EvictionCause.PRESSURE);
+            }
+            case CRITICAL -> {
+                loads.suspend(
+                        "memory is short, "
+                                + memory.used()
+                                + " of "
+                                + memory.limit()
+                                + " bytes are in use ("
+                                + memory.source()
+                                + ")");
+                device.shrink(0, EvictionCause.PRESSURE);
+                host.shrink(0, EvictionCause.PRESSURE);
+            }
+            default -> loads.suspend(null);
+        }
+        loads.retryParked();
+    }
+
+    /** Takes adapters from the device that nobody has used for a time. */
+    int cleanup(Duration age) {
+        int gone = 0;
+        for (ManagedAdapter adapter : device.residents()) {
+            if (adapter.isIdle()
+                    && loads.idleFor(adapter).compareTo(age) >= 0
+                    && device.remove(adapter, EvictionCause.UNUSED)) {
+                ++gone;
+            }
+        }
+        if (gone > 0) {
+            loads.retryParked();
+        }
+        return gone;
+    }
+
+    /** Compresses copies in the host's memory that nobody has used for a time. */
+    int compress(Duration age) {
+        int count = 0;
+        for (ManagedAdapter adapter : catalog.adapters()) {
+            if (host.holds(adapter)
+                    && loads.idleFor(adapter).compareTo(age) >= 0
+                    && host.compress(adapter)) {
+                ++count;
+            }
+        }
+        compressed.addAndGet(count);
+        return count;
+    }
+
+    /* When nothing is being loaded, what is likely to be asked for takes the place of what is not. */
+    private void foresee() {
+        if (!loads.isIdle()) {
+            return;
+        }
+        Stream<ManagedAdapter> hot =
+                catalog.adapters().stream()
+                        .filter(adapter -> !adapter.isOnDevice() && host.holds(adapter))
+                        .sorted(
+                                Comparator.comparingDouble(
+                                        adapter -> -adapter.access().frequency()))
+                        .limit(options.getPrefetchCount());
+        List<ManagedAdapter> candidates =
+                Stream.concat(foresight.likely(options.getPrefetchCount()), hot)
+                        .distinct()
+                        .limit(options.getPrefetchCount())
+                        .toList();
+        candidates.forEach(loads::foresee);
+    }
+
+    /** Returns what watches memory; empty where nothing does, or nothing was registered yet. */
+    synchronized Optional<MemoryMonitor> monitor() {
+        return Optional.ofNullable(monitor);
+    }
+
+    long compressed() {
+        return compressed.get();
+    }
+
+    /** Ends what goes on in the background. */
+    @Override
+    public synchronized void close() {
+        closed = true;
+        timer.shutdown();
+        if (monitor != null) {
+            monitor.close();
+        }
+    }
+}
