@@ -54,9 +54,9 @@ import java.util.function.Supplier;
  * no lock. One that is not is loaded by a worker, once, however many ask for it.
  *
  * <p>Files are checked whole when an adapter is registered. When they are read again they must hold
- * the same revision. Names, revisions, pins and counts of uses are kept in a registry; with one
- * that is kept on a disk a store has after a restart what it had before, and reads it as it is
- * asked for.
+ * the same revision. A store ends with its model's context at the latest. Names, revisions, pins
+ * and counts of uses are kept in a registry; with one that is kept on a disk a store has after a
+ * restart what it had before, and reads it as it is asked for.
  */
 public final class AdapterStore implements AutoCloseable {
 
@@ -150,6 +150,7 @@ public final class AdapterStore implements AutoCloseable {
             context.setAdapterMemory(Math.max(BlockPool.ALIGNMENT, bytes));
         }
         context.setResidents(this::putAll);
+        context.addEnding(this::close);
     }
 
     private Tier newTier(TierOptions limits, Executor background) {
