@@ -751,6 +751,11 @@ public final class AdapterStore implements AutoCloseable {
         return maintenance.compress(age);
     }
 
+    /** Lets no more loads begin for a reason, or lets them again; for tests. */
+    void suspendLoads(String why) {
+        loads.suspend(why);
+    }
+
     /**
      * Returns the names of the registered adapters.
      *

@@ -133,6 +133,7 @@ final class DeviceTier {
             if (adapter.load() != null) {
                 waiters.addAll(adapter.load().waiters());
                 tier.loaded(now - adapter.load().started());
+                adapter.load().setDeadline(CompletableFuture.completedFuture(null));
                 adapter.setLoad(null);
             }
             if (demand == Tier.Demand.FORESIGHT) {

@@ -52,11 +52,17 @@ final class ConfigProblems {
     /**
      * Refuses a file that has mistakes.
      *
-     * @throws LoraConfigurationException if there are any, with all of them
+     * @throws LoraConfigurationException if there are any, with the first of them and the number of
+     *     the others
      */
     void refuse() {
         if (!problems.isEmpty()) {
-            throw new LoraConfigurationException(String.join("\n", lines()));
+            int more = problems.size() - 1;
+            throw new LoraConfigurationException(
+                    lines().get(0)
+                            + (more == 0
+                                    ? ""
+                                    : "; " + more + " more, see 'djl-lora config check'"));
         }
     }
 }

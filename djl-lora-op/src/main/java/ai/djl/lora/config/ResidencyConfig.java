@@ -31,13 +31,14 @@ import java.util.OptionalLong;
 import java.util.Set;
 import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.Yaml;
+import org.yaml.snakeyaml.error.Mark;
 import org.yaml.snakeyaml.error.MarkedYAMLException;
 import org.yaml.snakeyaml.error.YAMLException;
 import org.yaml.snakeyaml.nodes.Node;
 
 /**
  * Where a model's adapters are kept and how they move, as a YAML file says; docs/residency.md has
- * its keys. Nothing in a file is run, and every mistake is told at once.
+ * its keys. Nothing in a file is run, and {@link #check} tells every mistake at once.
  */
 public final class ResidencyConfig {
 
@@ -85,8 +86,8 @@ public final class ResidencyConfig {
      *
      * @param file the file; paths in it are relative to its folder
      * @return the configuration
-     * @throws LoraConfigurationException if it cannot be read or has mistakes: then the message has
-     *     a line for each
+     * @throws LoraConfigurationException if it cannot be read or has mistakes, of which the message
+     *     has the first; {@link #check} tells all
      */
     public static ResidencyConfig read(Path file) {
         ConfigProblems problems = new ConfigProblems(Message.oneLine(file.toString()));
@@ -211,7 +212,7 @@ public final class ResidencyConfig {
             } catch (MarkedYAMLException e) {
                 problems.add(e.getProblemMark(), Message.oneLine(e.getProblem()));
             } catch (IOException | YAMLException e) {
-                problems.add((Node) null, "cannot be read: " + Message.oneLine(e.toString()));
+                problems.add((Mark) null, "cannot be read: " + Message.oneLine(e.toString()));
             }
         }
 
