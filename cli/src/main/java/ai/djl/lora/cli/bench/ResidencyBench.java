@@ -22,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** Measures what it takes to lease adapters, to load them and to keep them on record. */
@@ -82,8 +83,8 @@ final class ResidencyBench implements AutoCloseable {
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 LoraContext context = adapters.context(manager)) {
             AdapterStore store = store(context, options(folders.size()).build());
-            leaseNanos(store, batches);
-            double alone = leaseNanos(store, batches);
+            leaseNanos(store, batches, 0, 1);
+            double alone = leaseNanos(store, batches, 0, 1);
             results.put("acquire_release_ns_p50", alone);
             int cores = Runtime.getRuntime().availableProcessors();
             double[] together = new double[cores];
@@ -96,7 +97,7 @@ final class ResidencyBench implements AutoCloseable {
                                 () -> {
                                     start.countDown();
                                     await(start);
-                                    together[number] = leaseNanos(store, batches);
+                                    together[number] = leaseNanos(store, batches, number, cores);
                                 });
                 threads.add(thread);
                 thread.start();
@@ -117,8 +118,14 @@ final class ResidencyBench implements AutoCloseable {
     }
 
     /** Returns the median over batches of the mean time of an acquisition with its release. */
-    private double leaseNanos(AdapterStore store, int batches) {
-        String[] names = store.names().toArray(String[]::new);
+    private double leaseNanos(AdapterStore store, int batches, int thread, int threads) {
+        // each thread has adapters of its own, as many requests for many adapters mostly have
+        String[] all = store.names().toArray(String[]::new);
+        String[] names =
+                IntStream.range(0, all.length)
+                        .filter(i -> i % threads == thread)
+                        .mapToObj(i -> all[i])
+                        .toArray(String[]::new);
         double[] nanos = new double[batches];
         for (int batch = 0; batch < batches; ++batch) {
             long start = System.nanoTime();
