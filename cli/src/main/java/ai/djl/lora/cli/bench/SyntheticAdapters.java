@@ -27,7 +27,7 @@ import java.util.SplittableRandom;
  * Adapters of random numbers for a model of Qwen2-0.5B's shape: bfloat16, rank 8, all seven linear
  * layers of 24 decoder layers, 8.8 MB each.
  */
-final class SyntheticAdapters {
+public final class SyntheticAdapters {
 
     /** The rank of every layer. */
     static final int RANK = 8;
@@ -46,7 +46,7 @@ final class SyntheticAdapters {
      *
      * @param quick whether a tenth of the layers is enough
      */
-    SyntheticAdapters(boolean quick) {
+    public SyntheticAdapters(boolean quick) {
         layers = quick ? LAYERS / 10 : LAYERS;
     }
 
@@ -64,8 +64,11 @@ final class SyntheticAdapters {
 
     /**
      * Makes a context of the model's layers, which share their weights: nobody computes with them.
+     *
+     * @param manager the manager of the weights
+     * @return the context, owned by the caller
      */
-    LoraContext context(NDManager manager) {
+    public LoraContext context(NDManager manager) {
         LoraContext context =
                 new LoraContext(LoraBackends.choose("cpu"), ElementType.BFLOAT16, manager);
         Map<Shape, NDArray> weights = new LinkedHashMap<>();
@@ -96,7 +99,7 @@ final class SyntheticAdapters {
      * @return the folder
      * @throws IOException if it cannot be written
      */
-    Path write(Path folder, long seed) throws IOException {
+    public Path write(Path folder, long seed) throws IOException {
         Files.createDirectories(folder);
         JsonObject header = new JsonObject();
         long end = 0;
