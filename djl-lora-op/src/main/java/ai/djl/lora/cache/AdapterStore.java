@@ -11,6 +11,7 @@ import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.cache.policy.AccessRecorder;
+import ai.djl.lora.cache.policy.CacheEntry;
 import ai.djl.lora.cache.policy.Recommendation;
 import ai.djl.lora.cache.policy.StrategyAdvisor;
 import ai.djl.lora.compress.Compression;
@@ -127,13 +128,14 @@ public final class AdapterStore implements AutoCloseable {
         catalog = new AdapterCatalog(this.registry);
         host =
                 new HostTier(
-                        newTier(options.getHost(), timer),
+                        newTier(options.getHost(), timer, entry -> {}),
                         options.isHostEnabled(),
                         () -> codec(Compression.NONE),
                         () -> codec(options.getCompression()));
         disk = new DiskTier(context, reader, this.registry, this::makeRoom);
-        foresight = new Foresight();
-        device = new DeviceTier(context, newTier(options.getDevice(), timer), foresight, ticker);
+        foresight = new Foresight(catalog);
+        Tier tier = newTier(options.getDevice(), timer, foresight::observe);
+        device = new DeviceTier(context, tier, foresight, ticker);
         loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
         offloads =
                 new MoveQueue(
@@ -153,12 +155,13 @@ public final class AdapterStore implements AutoCloseable {
         context.addEnding(this::close);
     }
 
-    private Tier newTier(TierOptions limits, Executor background) {
+    private Tier newTier(TierOptions limits, Executor background, Consumer<CacheEntry> observer) {
         return new Tier(
                 StoreMaintenance.limits(limits),
                 options.getStrategies(),
                 limits.strategy(),
-                background);
+                background,
+                observer);
     }
 
     private static LoraAdapter read(Path source, LoraContext context, LoadingPolicy policy) {
