@@ -240,6 +240,19 @@ final class DeviceTier {
         return gone[0];
     }
 
+    /** Gives memory in which nothing lies back to the system. Returns how many bytes. */
+    long trim() {
+        long[] bytes = new long[1];
+        context.keepingBackend(
+                () -> {
+                    if (context.hasTable() && !context.isClosed()) {
+                        context.getTable().defragment(guard);
+                        bytes[0] = context.getTable().trim();
+                    }
+                });
+        return bytes[0];
+    }
+
     /** Returns whether there is an adapter that could leave. */
     boolean hasIdle() {
         return residents.values().stream().anyMatch(ManagedAdapter::isIdle);

@@ -227,6 +227,8 @@ final class StoreMaintenance implements AutoCloseable {
             }
             default -> loads.suspend(null);
         }
+        long given = host.trim() + device.trim();
+        logger.info("Memory pressure is {}; {} bytes are free again", event.level(), given);
         loads.retryParked();
     }
 

@@ -280,6 +280,17 @@ final class NativeAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public synchronized long trim() {
+        checkOpen();
+        if (staging != null) {
+            staging.close();
+            staging = null;
+        }
+        return memory == null ? 0 : memory.trim();
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public synchronized void close() {
         if (!closed) {
             closed = true;
