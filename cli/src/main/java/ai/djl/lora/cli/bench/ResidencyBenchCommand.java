@@ -64,6 +64,9 @@ final class ResidencyBenchCommand implements Callable<Integer> {
         try (ResidencyBench bench = new ResidencyBench(quick)) {
             figures = bench.run();
         }
+        try (WorkloadBench workload = new WorkloadBench(quick)) {
+            workload.run(figures);
+        }
         report.putAll(figures);
         PrintWriter out = spec.commandLine().getOut();
         if (json) {

@@ -48,7 +48,10 @@ public class ResidencyBenchTest {
                         "cold_load_ms_p50",
                         "load_over_copy_bandwidth",
                         "allocation_us_p50",
-                        "bookkeeping_mb")) {
+                        "bookkeeping_mb",
+                        "tenth_over_reloading_throughput",
+                        "tenth_memory_saved",
+                        "resident_over_base_latency")) {
             Assert.assertTrue(report.get(name).getAsDouble() > 0, name);
         }
         Assert.assertTrue(report.get("fragmentation").getAsDouble() < 0.1);
