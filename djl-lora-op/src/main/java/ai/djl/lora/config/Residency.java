@@ -75,20 +75,19 @@ public final class Residency implements AutoCloseable {
         if (config.isWarmStart()) {
             store.warmStart();
         }
-        config.getWatched().ifPresent(this::watch);
+        watcher = config.getWatched().map(this::watch).orElse(null);
     }
 
-    private void watch(ResidencyConfig.Watched watched) {
+    private DirectoryWatcher watch(ResidencyConfig.Watched watched) {
         StoreArrivals arrivals = new StoreArrivals(store, watched.directory());
-        watcher =
-                DirectoryWatcher.builder()
-                        .setDirectory(watched.directory())
-                        .setArrivals(arrivals)
-                        .optSettleTime(watched.settleTime())
-                        .optScanInterval(watched.scanInterval())
-                        .optRetryAfter(watched.retryAfter())
-                        .optKnown(arrivals.known())
-                        .start();
+        return DirectoryWatcher.builder()
+                .setDirectory(watched.directory())
+                .setArrivals(arrivals)
+                .optSettleTime(watched.settleTime())
+                .optScanInterval(watched.scanInterval())
+                .optRetryAfter(watched.retryAfter())
+                .optKnown(arrivals.known())
+                .start();
     }
 
     /** Ends everything; what is leased is freed when its last lease is closed. */
