@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds what is missing and runs the operator's benchmarks under JMH; --help lists the options.
+# With --leases those of leasing adapters instead.
 #
 #   JAVA_HOME   the JDK to use, 17 or later; otherwise the java on the PATH
 #   JAVA_OPTS   further options of the JVMs, such as -Xmx8g
@@ -43,8 +44,13 @@ version=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9][0-9]*\).*/\1/p' |
 if [ "${version:-0}" -ge 22 ]; then
     options+=(--enable-native-access=ALL-UNNAMED) # without it they warn where a library calls into native code
 fi
+main=BenchmarkCommand
+if [ "${1:-}" = --leases ]; then
+    shift
+    main=LeaseCommand
+fi
 export DJL_OFFLINE=true OPT_OUT_TRACKING=true
 
 # JMH hands these options on to the JVMs in which it measures.
 # shellcheck disable=SC2086 # JAVA_OPTS holds several options
-exec "$java" ${JAVA_OPTS:-} "${options[@]}" -cp "$jar:$target/lib/*" ai.djl.lora.benchmarks.BenchmarkCommand "$@"
+exec "$java" ${JAVA_OPTS:-} "${options[@]}" -cp "$jar:$target/lib/*" "ai.djl.lora.benchmarks.$main" "$@"

@@ -6,6 +6,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace djl_lora {
@@ -25,6 +26,21 @@ void PreferHugePages(char* data, int64_t bytes) {
     static_cast<void>(madvise(data + skipped, static_cast<size_t>(whole), MADV_HUGEPAGE));  // or without, if refused
   }
 #endif
+}
+
+int64_t DiscardPages(char* data, int64_t bytes) {
+#if defined(__linux__)
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t skipped = -static_cast<int64_t>(reinterpret_cast<uintptr_t>(data)) & (page - 1);
+  const int64_t whole = (bytes - skipped) / page * page;
+  if (whole > 0 && madvise(data + skipped, static_cast<size_t>(whole), MADV_DONTNEED) == 0) {
+    return whole;
+  }
+#else
+  static_cast<void>(data);
+  static_cast<void>(bytes);
+#endif
+  return 0;
 }
 
 AlignedBuffer::AlignedBuffer(int64_t bytes) : size_(bytes) {

@@ -31,6 +31,10 @@ class AlignedBuffer {
 // Asks the system for huge pages wherever a whole one lies within this memory, before it is first written.
 void PreferHugePages(char* data, int64_t bytes);
 
+// Gives the whole pages within this memory back to the system; what they held is lost, and they are taken again when
+// they are next written. Returns how many bytes that were, 0 where the system cannot.
+int64_t DiscardPages(char* data, int64_t bytes);
+
 }  // namespace djl_lora
 
 #endif  // DJL_LORA_CPU_ALIGNED_BUFFER_H_

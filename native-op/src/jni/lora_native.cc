@@ -460,6 +460,15 @@ LORA_NATIVE(void, preferHugePages)(JNIEnv* env, jclass, jlong tensor) {
   });
 }
 
+LORA_NATIVE(jlong, discardPages)(JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jlong length) {
+  constexpr const char* kName = "discardPages";
+  return Guard(env, [&] {
+    const TensorInfo info = djl_lora::Info(kName, "tensor", tensor);
+    char* data = djl_lora::ByteRange(kName, info, byte_offset, length);
+    return static_cast<jlong>(djl_lora::DiscardPages(data, length));
+  });
+}
+
 LORA_NATIVE(void, copyFromBytes)
 (JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from, jint length) {
   constexpr const char* kName = "copyFromBytes";

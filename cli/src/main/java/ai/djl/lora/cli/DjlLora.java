@@ -30,7 +30,8 @@ import picocli.CommandLine.Spec;
             VerifyCommand.class,
             DoctorCommand.class,
             BenchCommand.class,
-            AdaptersCommand.class
+            AdaptersCommand.class,
+            ConfigCommand.class
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {

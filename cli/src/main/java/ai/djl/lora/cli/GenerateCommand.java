@@ -49,7 +49,9 @@ import picocli.CommandLine.Spec;
             "One object a line, in the order of the input; tokens are the generated ids, and"
                     + " finish_reason is stop (the model ended its text) or length"
                     + " (--max-new-tokens or the model's positions were used up):",
-            "{\"index\":0,\"adapter\":\"upper\",\"text\":\"A\",\"tokens\":[44,2],\"finish_reason\":\"stop\"}"
+            "{\"index\":0,\"adapter\":\"upper\",\"text\":\"A\",\"tokens\":[44,2],\"finish_reason\":\"stop\"}",
+            "Where --residency lets another answer for an adapter that cannot be had, substituted_by is"
+                    + " base or previous_revision, and substitution_reason says why."
         })
 final class GenerateCommand implements Callable<Integer> {
 
@@ -202,12 +204,28 @@ final class GenerateCommand implements Callable<Integer> {
         object.addProperty("text", answer.text());
         object.add("tokens", gson.toJsonTree(answer.tokens()));
         object.addProperty("finish_reason", answer.finishReason().name().toLowerCase(Locale.ROOT));
+        answer.substitution()
+                .ifPresent(
+                        substitution -> {
+                            String by = substitution.by().name().toLowerCase(Locale.ROOT);
+                            object.addProperty("substituted_by", by);
+                            object.addProperty("substitution_reason", substitution.reason());
+                        });
         return gson.toJson(object);
     }
 
     private static void printReadable(
             PromptReader.Line line, TextBatch.Answer answer, PrintWriter out) {
-        out.printf("[%s] %s%n", name(answer.adapter()), line.get("prompt"));
+        String substituted =
+                answer.substitution()
+                        .map(
+                                by ->
+                                        ", answered by "
+                                                + by.by().name().toLowerCase(Locale.ROOT)
+                                                + ": "
+                                                + by.reason())
+                        .orElse("");
+        out.printf("[%s%s] %s%n", name(answer.adapter()), substituted, line.get("prompt"));
         answer.text().lines().forEach(text -> out.println("    " + text));
         out.println();
     }

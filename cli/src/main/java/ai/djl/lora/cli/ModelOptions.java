@@ -56,6 +56,16 @@ public final class ModelOptions {
                             + " Default: model.")
     private String adapterType;
 
+    @Option(
+            names = "--residency",
+            paramLabel = "FILE",
+            description =
+                    "A YAML file that says how many adapters are kept in which memory, what leaves"
+                            + " first, and where their registry is kept; see docs/residency.md."
+                            + " Default: 100 adapters on the device and 1,000 in the host's"
+                            + " memory.")
+    private Path residency;
+
     /**
      * Returns the type to compute in.
      *
@@ -96,6 +106,9 @@ public final class ModelOptions {
                         .optArgument("adapter_dtype", adapterType);
         if (backend != null) {
             criteria.optArgument("backend", backend);
+        }
+        if (residency != null) {
+            criteria.optArgument("residency", residency.toString());
         }
         if (URL.matcher(model).matches()) {
             try {

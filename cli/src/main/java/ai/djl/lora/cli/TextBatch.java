@@ -4,6 +4,7 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
@@ -16,6 +17,7 @@ import ai.djl.lora.translate.TextTokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /** Prompts that are answered together, as one mixed batch. */
 final class TextBatch {
@@ -79,7 +81,13 @@ final class TextBatch {
             // The end-of-text token is a token, but no text.
             int end = tokens.length - (result.finishReason() == FinishReason.STOP ? 1 : 0);
             String text = tokenizer.decodeContinuation(prompt, Arrays.copyOf(tokens, end));
-            answers.add(new Answer(result.adapter(), text, tokens, result.finishReason()));
+            answers.add(
+                    new Answer(
+                            result.adapter(),
+                            text,
+                            tokens,
+                            result.finishReason(),
+                            result.substitution()));
         }
         return answers;
     }
@@ -103,10 +111,16 @@ final class TextBatch {
     /**
      * An answer.
      *
-     * @param adapter the adapter that gave it, empty for the base model
+     * @param adapter the adapter that was asked for, empty for the base model
      * @param text the text behind the prompt
      * @param tokens the generated ids
      * @param finishReason why it ended
+     * @param substitution who answered in the adapter's place
      */
-    record Answer(String adapter, String text, int[] tokens, FinishReason finishReason) {}
+    record Answer(
+            String adapter,
+            String text,
+            int[] tokens,
+            FinishReason finishReason,
+            Optional<Substitution> substitution) {}
 }

@@ -19,7 +19,7 @@ public class UsageTest {
             {
                 "",
                 "djl-lora: Missing command; expected one of demo, generate, verify, doctor, bench,"
-                        + " adapters (see 'djl-lora --help')"
+                        + " adapters, config (see 'djl-lora --help')"
             },
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},
             {

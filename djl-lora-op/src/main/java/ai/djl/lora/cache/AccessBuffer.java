@@ -3,7 +3,7 @@
  */
 package ai.djl.lora.cache;
 
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
 
@@ -44,28 +44,34 @@ final class AccessBuffer<T> {
         }
     }
 
-    /** A ring that many threads write and one reads. */
+    /**
+     * A ring that many threads write and one reads. Its counters lie far from those of other rings,
+     * so that threads on other cores do not wait for each other's cache lines.
+     */
     private static final class Ring<T> {
 
+        private static final int APART = 16;
+        private static final int WRITTEN = APART;
+        private static final int READ = 2 * APART;
+
         private final AtomicReferenceArray<T> notes = new AtomicReferenceArray<>(SIZE);
-        private final AtomicLong written = new AtomicLong();
-        private final AtomicLong read = new AtomicLong();
+        private final AtomicLongArray counters = new AtomicLongArray(3 * APART);
 
         boolean add(T note) {
-            long tail = written.get();
-            long size = tail - read.get();
+            long tail = counters.get(WRITTEN);
+            long size = tail - counters.get(READ);
             if (size >= SIZE) {
                 return true;
             }
-            if (written.compareAndSet(tail, tail + 1)) {
+            if (counters.compareAndSet(WRITTEN, tail, tail + 1)) {
                 notes.lazySet((int) (tail % SIZE), note);
             }
             return size >= SIZE / 2;
         }
 
         void drain(Consumer<T> to) {
-            long tail = written.get();
-            long head = read.get();
+            long tail = counters.get(WRITTEN);
+            long head = counters.get(READ);
             for (; head < tail; ++head) {
                 T note = notes.getAndSet((int) (head % SIZE), null);
                 if (note == null) {
@@ -74,7 +80,7 @@ final class AccessBuffer<T> {
                 }
                 to.accept(note);
             }
-            read.lazySet(head);
+            counters.lazySet(READ, head);
         }
     }
 }

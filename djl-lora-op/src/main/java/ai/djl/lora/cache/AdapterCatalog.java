@@ -185,6 +185,12 @@ final class AdapterCatalog {
         return names.stream().limit(LISTED).toList() + " and " + (names.size() - LISTED) + " more";
     }
 
+    /** Returns the adapter that has an id, while its name leads to it. */
+    Optional<ManagedAdapter> byId(String id) {
+        String name = id.substring(0, id.lastIndexOf('#'));
+        return Optional.ofNullable(adapters.get(name)).filter(adapter -> adapter.id().equals(id));
+    }
+
     Set<String> names() {
         return new TreeSet<>(adapters.keySet());
     }

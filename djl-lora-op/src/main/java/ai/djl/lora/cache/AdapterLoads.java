@@ -134,7 +134,7 @@ final class AdapterLoads implements AutoCloseable {
         Load load = new Load(now, demand);
         adapter.setLoad(load);
         if (!queue.submit(() -> load(adapter))) {
-            adapter.setLoad(null);
+            end(adapter);
             quarantine.abandoned(adapter.id());
             return Optional.of(
                     new LoraOffloadException(
@@ -144,8 +144,7 @@ final class AdapterLoads implements AutoCloseable {
                                     + waiting
                                     + " loads are waiting"));
         }
-        CompletableFuture.delayedExecutor(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                .execute(() -> expire(adapter, load));
+        limitTime(adapter, load);
         return Optional.empty();
     }
 
@@ -158,11 +157,20 @@ final class AdapterLoads implements AutoCloseable {
                 refusal.reason());
     }
 
+    /* Called with the adapter's monitor held. */
+    private void limitTime(ManagedAdapter adapter, Load load) {
+        CompletableFuture<Void> deadline = new CompletableFuture<>();
+        load.setDeadline(deadline);
+        deadline.completeOnTimeout(null, timeout.toNanos(), TimeUnit.NANOSECONDS)
+                .thenRun(() -> expire(adapter, load));
+    }
+
     /* A load that takes too long fails for those who wait; its worker may still come to an end. */
     private void expire(ManagedAdapter adapter, Load load) {
         boolean late;
         synchronized (adapter) {
-            late = adapter.load() == load;
+            // for how long to wait for room is for those to say who wait
+            late = adapter.load() == load && !load.isParked();
         }
         if (late) {
             fail(
@@ -183,9 +191,13 @@ final class AdapterLoads implements AutoCloseable {
         synchronized (adapter) {
             load = adapter.load();
             if (load == null || load.isAbandoned()) {
-                adapter.setLoad(null);
+                end(adapter);
                 quarantine.abandoned(adapter.id());
                 return;
+            }
+            if (load.isParked()) {
+                load.setParked(false);
+                limitTime(adapter, load);
             }
         }
         try {
@@ -205,6 +217,14 @@ final class AdapterLoads implements AutoCloseable {
                     load,
                     new LoraOffloadException(
                             "Adapter \"" + adapter.name() + "\" could not be loaded: " + e, e));
+        }
+    }
+
+    /* Called with the adapter's monitor held. */
+    private static void end(ManagedAdapter adapter) {
+        if (adapter.load() != null) {
+            adapter.load().setDeadline(CompletableFuture.completedFuture(null));
+            adapter.setLoad(null);
         }
     }
 
@@ -240,7 +260,7 @@ final class AdapterLoads implements AutoCloseable {
         synchronized (adapter) {
             wanted = adapter.load() == load && load.demand() == Tier.Demand.REQUEST;
             if (!wanted && adapter.load() == load) {
-                adapter.setLoad(null);
+                end(adapter);
             }
         }
         if (wanted) {
@@ -252,6 +272,12 @@ final class AdapterLoads implements AutoCloseable {
     }
 
     private void park(ManagedAdapter adapter) {
+        synchronized (adapter) {
+            if (adapter.load() == null) {
+                return;
+            }
+            adapter.load().setParked(true);
+        }
         synchronized (parked) {
             parked.add(adapter);
             anyParked = true;
@@ -288,7 +314,7 @@ final class AdapterLoads implements AutoCloseable {
                 return;
             }
             waiters = List.copyOf(load.waiters());
-            adapter.setLoad(null);
+            end(adapter);
         }
         waiters.forEach(waiter -> waiter.completeExceptionally(failure));
     }

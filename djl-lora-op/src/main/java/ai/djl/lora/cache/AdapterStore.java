@@ -11,6 +11,7 @@ import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.cache.policy.AccessRecorder;
+import ai.djl.lora.cache.policy.CacheEntry;
 import ai.djl.lora.cache.policy.Recommendation;
 import ai.djl.lora.cache.policy.StrategyAdvisor;
 import ai.djl.lora.compress.Compression;
@@ -54,9 +55,9 @@ import java.util.function.Supplier;
  * no lock. One that is not is loaded by a worker, once, however many ask for it.
  *
  * <p>Files are checked whole when an adapter is registered. When they are read again they must hold
- * the same revision. Names, revisions, pins and counts of uses are kept in a registry; with one
- * that is kept on a disk a store has after a restart what it had before, and reads it as it is
- * asked for.
+ * the same revision. A store ends with its model's context at the latest. Names, revisions, pins
+ * and counts of uses are kept in a registry; with one that is kept on a disk a store has after a
+ * restart what it had before, and reads it as it is asked for.
  */
 public final class AdapterStore implements AutoCloseable {
 
@@ -127,13 +128,14 @@ public final class AdapterStore implements AutoCloseable {
         catalog = new AdapterCatalog(this.registry);
         host =
                 new HostTier(
-                        newTier(options.getHost(), timer),
+                        newTier(options.getHost(), timer, entry -> {}),
                         options.isHostEnabled(),
                         () -> codec(Compression.NONE),
                         () -> codec(options.getCompression()));
         disk = new DiskTier(context, reader, this.registry, this::makeRoom);
-        foresight = new Foresight();
-        device = new DeviceTier(context, newTier(options.getDevice(), timer), foresight, ticker);
+        foresight = new Foresight(catalog);
+        Tier tier = newTier(options.getDevice(), timer, foresight::observe);
+        device = new DeviceTier(context, tier, foresight, ticker);
         loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
         offloads =
                 new MoveQueue(
@@ -150,14 +152,16 @@ public final class AdapterStore implements AutoCloseable {
             context.setAdapterMemory(Math.max(BlockPool.ALIGNMENT, bytes));
         }
         context.setResidents(this::putAll);
+        context.addEnding(this::close);
     }
 
-    private Tier newTier(TierOptions limits, Executor background) {
+    private Tier newTier(TierOptions limits, Executor background, Consumer<CacheEntry> observer) {
         return new Tier(
                 StoreMaintenance.limits(limits),
                 options.getStrategies(),
                 limits.strategy(),
-                background);
+                background,
+                observer);
     }
 
     private static LoraAdapter read(Path source, LoraContext context, LoadingPolicy policy) {
@@ -748,6 +752,11 @@ public final class AdapterStore implements AutoCloseable {
      */
     public int compressUnused(Duration age) {
         return maintenance.compress(age);
+    }
+
+    /** Lets no more loads begin for a reason, or lets them again; for tests. */
+    void suspendLoads(String why) {
+        loads.suspend(why);
     }
 
     /**

@@ -133,6 +133,7 @@ final class DeviceTier {
             if (adapter.load() != null) {
                 waiters.addAll(adapter.load().waiters());
                 tier.loaded(now - adapter.load().started());
+                adapter.load().setDeadline(CompletableFuture.completedFuture(null));
                 adapter.setLoad(null);
             }
             if (demand == Tier.Demand.FORESIGHT) {
@@ -237,6 +238,19 @@ final class DeviceTier {
         context.keepingBackend(
                 () -> gone[0] = tier.shrink(target, cause, this::isIdle, this::free));
         return gone[0];
+    }
+
+    /** Gives memory in which nothing lies back to the system. Returns how many bytes. */
+    long trim() {
+        long[] bytes = new long[1];
+        context.keepingBackend(
+                () -> {
+                    if (context.hasTable() && !context.isClosed()) {
+                        context.getTable().defragment(guard);
+                        bytes[0] = context.getTable().trim();
+                    }
+                });
+        return bytes[0];
     }
 
     /** Returns whether there is an adapter that could leave. */

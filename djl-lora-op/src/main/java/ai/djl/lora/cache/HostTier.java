@@ -209,6 +209,19 @@ final class HostTier implements AutoCloseable {
         return tier.shrink(target, cause, this::isIdle, this::free);
     }
 
+    /** Gives memory in which no copy lies back to the system. Returns how many bytes. */
+    long trim() {
+        BlockPool<ByteBuffer> trimmed;
+        synchronized (this) {
+            if (pool == null || closed) {
+                return 0;
+            }
+            trimmed = pool;
+        }
+        trimmed.defragment();
+        return trimmed.trim();
+    }
+
     boolean isCompressed(ManagedAdapter adapter) {
         HostCopy copy = copies.get(adapter.id());
         return copy != null && copy.isCompressed();

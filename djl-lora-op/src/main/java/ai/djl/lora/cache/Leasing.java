@@ -139,10 +139,15 @@ final class Leasing {
         }
 
         void expireAfter(Duration timeout) {
-            CompletableFuture.delayedExecutor(timeout.toNanos(), TimeUnit.NANOSECONDS)
-                    .execute(() -> substituteOrFail(late(timeout)));
-            // those that wait for room are not to be loaded for nobody
-            result.whenComplete((lease, failure) -> abandon());
+            CompletableFuture<Void> timer = new CompletableFuture<>();
+            timer.completeOnTimeout(null, timeout.toNanos(), TimeUnit.NANOSECONDS)
+                    .thenRun(() -> substituteOrFail(late(timeout)));
+            result.whenComplete(
+                    (lease, failure) -> {
+                        timer.cancel(false);
+                        // those that wait for room are not to be loaded for nobody
+                        abandon();
+                    });
         }
 
         private LoraException late(Duration timeout) {

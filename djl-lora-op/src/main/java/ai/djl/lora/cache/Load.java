@@ -16,6 +16,8 @@ final class Load {
     private final long started;
     private final Tier.Demand demand;
     private final List<CompletableFuture<ManagedAdapter>> waiters = new ArrayList<>();
+    private boolean parked;
+    private CompletableFuture<Void> deadline = CompletableFuture.completedFuture(null);
 
     /**
      * Constructs a new {@code Load} instance.
@@ -37,6 +39,21 @@ final class Load {
 
     List<CompletableFuture<ManagedAdapter>> waiters() {
         return waiters;
+    }
+
+    /** Sets whether the load waits for room, which is no concern of its time-out. */
+    void setParked(boolean parked) {
+        this.parked = parked;
+    }
+
+    boolean isParked() {
+        return parked;
+    }
+
+    /** Sets what ends the load when it takes too long, in the place of what did before. */
+    void setDeadline(CompletableFuture<Void> next) {
+        deadline.cancel(false);
+        deadline = next;
     }
 
     long started() {

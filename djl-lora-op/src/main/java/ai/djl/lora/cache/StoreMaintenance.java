@@ -16,11 +16,11 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.PriorityQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -47,6 +47,7 @@ final class StoreMaintenance implements AutoCloseable {
     private final Foresight foresight;
     private final AtomicLong compressed = new AtomicLong();
     private final ScheduledThreadPoolExecutor timer;
+    private long lastForeseen;
     private volatile MemoryMonitor monitor;
     private boolean started;
     private boolean closed;
@@ -226,6 +227,8 @@ final class StoreMaintenance implements AutoCloseable {
             }
             default -> loads.suspend(null);
         }
+        long given = host.trim() + device.trim();
+        logger.info("Memory pressure is {}; {} bytes are free again", event.level(), given);
         loads.retryParked();
     }
 
@@ -261,22 +264,33 @@ final class StoreMaintenance implements AutoCloseable {
 
     /* When nothing is being loaded, what is likely to be asked for takes the place of what is not. */
     private void foresee() {
-        if (!loads.isIdle()) {
+        long asked = device.tier().requests();
+        if (asked == lastForeseen || !loads.isIdle()) {
             return;
         }
-        Stream<ManagedAdapter> hot =
-                catalog.adapters().stream()
-                        .filter(adapter -> !adapter.isOnDevice() && host.holds(adapter))
-                        .sorted(
-                                Comparator.comparingDouble(
-                                        adapter -> -adapter.access().frequency()))
-                        .limit(options.getPrefetchCount());
-        List<ManagedAdapter> candidates =
-                Stream.concat(foresight.likely(options.getPrefetchCount()), hot)
-                        .distinct()
-                        .limit(options.getPrefetchCount())
-                        .toList();
-        candidates.forEach(loads::foresee);
+        lastForeseen = asked;
+        int count = options.getPrefetchCount();
+        List<ManagedAdapter> likely = foresight.likely(count).toList();
+        likely.forEach(loads::foresee);
+        if (likely.isEmpty()) {
+            hottestOffDevice(count).forEach(loads::foresee);
+        }
+    }
+
+    /* What came too late to find a place, or left for what has cooled down since. */
+    private List<ManagedAdapter> hottestOffDevice(int count) {
+        Comparator<ManagedAdapter> coldest =
+                Comparator.comparingDouble(adapter -> adapter.access().frequency());
+        PriorityQueue<ManagedAdapter> hottest = new PriorityQueue<>(coldest);
+        for (ManagedAdapter adapter : catalog.adapters()) {
+            if (!adapter.isOnDevice() && host.holds(adapter)) {
+                hottest.add(adapter);
+                if (hottest.size() > count) {
+                    hottest.poll();
+                }
+            }
+        }
+        return List.copyOf(hottest);
     }
 
     /** Returns what watches memory; empty where nothing does, or nothing was registered yet. */

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
@@ -40,6 +41,7 @@ final class Tier {
     private final LongAdder hits = new LongAdder();
     private final LongAdder misses = new LongAdder();
     private final LongAdder waitedNanos = new LongAdder();
+    private final Consumer<CacheEntry> observer;
     private volatile TierLimits limits;
     private long refusals;
     private long loads;
@@ -54,9 +56,16 @@ final class Tier {
      * @param strategies where the strategy is looked up
      * @param strategy the strategy's name
      * @param background where a strategy may work outside the tier's lock
+     * @param observer is told of requests, some time after a hit and not of all hits
      */
-    Tier(TierLimits limits, EvictionStrategies strategies, String strategy, Executor background) {
+    Tier(
+            TierLimits limits,
+            EvictionStrategies strategies,
+            String strategy,
+            Executor background,
+            Consumer<CacheEntry> observer) {
         this.limits = limits;
+        this.observer = observer;
         this.strategy =
                 strategies.create(strategy, new StrategyContext(() -> this.limits, background));
     }
@@ -89,10 +98,16 @@ final class Tier {
         try {
             drain();
             recent.record(entry);
+            observer.accept(entry);
             strategy.missed(entry);
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Returns how many requests there were. */
+    long requests() {
+        return hits.sum() + misses.sum();
     }
 
     /** Notes how long a request that missed has waited. */
@@ -264,6 +279,7 @@ final class Tier {
         accesses.drain(
                 entry -> {
                     recent.record(entry);
+                    observer.accept(entry);
                     strategy.accessed(entry);
                 });
     }

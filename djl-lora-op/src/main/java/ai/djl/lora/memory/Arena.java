@@ -46,6 +46,18 @@ public interface Arena<V> extends AutoCloseable {
      */
     void move(long from, long to, long bytes);
 
+    /**
+     * Gives a part of the memory that no block lies in back to the system, as far as that can be
+     * done; it is taken again when it is next written.
+     *
+     * @param address the part's first byte
+     * @param bytes the part's size
+     * @return how many bytes were given back
+     */
+    default long discard(long address, long bytes) {
+        return 0;
+    }
+
     /** Gives the memory back. No view may be used from now on. */
     @Override
     void close();

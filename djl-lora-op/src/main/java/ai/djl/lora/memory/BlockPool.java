@@ -271,6 +271,25 @@ public final class BlockPool<V> implements AutoCloseable {
     }
 
     /**
+     * Gives what no block lies in back to the system; see {@link Arena#discard}.
+     *
+     * @return how many bytes were given back, counting what was given back before and not taken
+     *     again
+     * @throws IllegalStateException if the pool is closed
+     */
+    public long trim() {
+        lock.lock();
+        try {
+            checkOpen();
+            long[] bytes = new long[1];
+            free.forEach(chunk -> bytes[0] += arena.discard(chunk.address, chunk.bytes));
+            return bytes[0];
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
      * Returns how the pool stands.
      *
      * @return the statistics

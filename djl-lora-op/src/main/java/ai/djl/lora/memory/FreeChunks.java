@@ -5,6 +5,7 @@ package ai.djl.lora.memory;
 
 import java.util.Comparator;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 
 /** The free ranges of an arena, found by size and by address. Guarded by the pool's lock. */
 final class FreeChunks<V> {
@@ -42,6 +43,11 @@ final class FreeChunks<V> {
     /** Returns the size of the largest range. */
     long largest() {
         return bySize.isEmpty() ? 0 : bySize.last().bytes;
+    }
+
+    /** Hands every range on, the lowest first. */
+    void forEach(Consumer<Chunk<V>> action) {
+        byAddress.forEach(action);
     }
 
     int count() {

@@ -4,7 +4,10 @@
 package ai.djl.lora.memory;
 
 import ai.djl.lora.LoraMemoryException;
+import com.sun.jna.Function;
 import com.sun.jna.Memory;
+import com.sun.jna.NativeLong;
+import com.sun.jna.Platform;
 import com.sun.jna.Pointer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -24,6 +27,14 @@ public final class HostArena implements Arena<ByteBuffer> {
     /** The largest multiple of the alignment that a byte buffer can show. */
     private static final long WINDOW_BYTES =
             (long) Integer.MAX_VALUE / BlockPool.ALIGNMENT * BlockPool.ALIGNMENT;
+
+    /** A multiple of the system's pages, whatever their size: 4, 16 or 64 KiB. */
+    private static final long PAGE = 64 << 10;
+
+    private static final long ALIGNED = BlockPool.ALIGNMENT - 1;
+
+    /** Linux' MADV_DONTNEED. */
+    private static final int DONT_NEED = 4;
 
     private final long bytes;
     private final Memory memory;
@@ -90,6 +101,27 @@ public final class HostArena implements Arena<ByteBuffer> {
     public void move(long from, long to, long length) {
         // put copies overlapping memory as if through a buffer between, as its documentation says
         view(to, length).put(0, view(from, length), 0, (int) length);
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>Under Linux, by whole pages.
+     */
+    @Override
+    public long discard(long address, long length) {
+        if (!Platform.isLinux()) {
+            return 0;
+        }
+        long start = Pointer.nativeValue(memory) + (-Pointer.nativeValue(memory) & ALIGNED);
+        long from = start + address + PAGE - 1 & -PAGE;
+        long whole = (start + address + length & -PAGE) - from;
+        if (whole <= 0) {
+            return 0;
+        }
+        Function madvise = Function.getFunction(Platform.C_LIBRARY_NAME, "madvise");
+        Object[] arguments = {new Pointer(from), new NativeLong(whole), DONT_NEED};
+        return madvise.invokeInt(arguments) == 0 ? whole : 0;
     }
 
     /** {@inheritDoc} */

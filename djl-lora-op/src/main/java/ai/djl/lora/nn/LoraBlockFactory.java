@@ -7,6 +7,9 @@ import ai.djl.MalformedModelException;
 import ai.djl.Model;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.config.Residency;
+import ai.djl.lora.config.ResidencyConfig;
 import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.LoraBackend;
@@ -16,6 +19,7 @@ import ai.djl.nn.BlockFactory;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Builds models whose linear layers can be adapted, from the arguments that a {@code Criteria}
@@ -27,6 +31,8 @@ import java.util.Map;
  *       the default
  *   <li>{@code adapter_dtype}: how resident adapters are held, {@code model} (the default: in the
  *       model's type) or {@code int8}
+ *   <li>{@code residency}: a YAML file that says how many adapters are kept where, see {@link
+ *       ai.djl.lora.config.ResidencyConfig}
  *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
  * </ul>
  */
@@ -40,6 +46,9 @@ public abstract class LoraBlockFactory implements BlockFactory {
 
     /** The argument that names how resident adapters are held. */
     public static final String ADAPTER_DTYPE = "adapter_dtype";
+
+    /** The argument that names the file which says how adapters are kept. */
+    public static final String RESIDENCY = "residency";
 
     /** The argument that lists the adapters to register. */
     public static final String ADAPTERS = "adapters";
@@ -98,7 +107,13 @@ public abstract class LoraBlockFactory implements BlockFactory {
         }
         model.getNDManager()
                 .attachInternal("lora-context-" + System.identityHashCode(context), context);
-        AdaptedBlock block = newBlock(modelPath, context, arguments);
+        Optional<Residency> residency =
+                Optional.ofNullable(text(arguments, RESIDENCY))
+                        .map(file -> ResidencyConfig.read(Path.of(file)).open(context));
+        AdapterStore store =
+                residency.map(Residency::getStore).orElseGet(() -> new AdapterStore(context));
+        AdaptedBlock block = newBlock(modelPath, context, store, arguments);
+        residency.ifPresent(Residency::start);
         registerAdapters(block, text(arguments, ADAPTERS));
         return block;
     }
@@ -108,12 +123,14 @@ public abstract class LoraBlockFactory implements BlockFactory {
      *
      * @param modelPath the model's folder
      * @param context what the adapted layers share; weights belong to its manager
+     * @param store the model's adapters
      * @param arguments all arguments
      * @return the model, with its weights
      * @throws IOException if a file cannot be read
      */
     protected abstract AdaptedBlock newBlock(
-            Path modelPath, LoraContext context, Map<String, ?> arguments) throws IOException;
+            Path modelPath, LoraContext context, AdapterStore store, Map<String, ?> arguments)
+            throws IOException;
 
     /**
      * Returns the type to compute in where the user leaves the choice.

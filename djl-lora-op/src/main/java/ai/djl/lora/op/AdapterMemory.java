@@ -165,6 +165,10 @@ final class AdapterMemory implements AutoCloseable {
                 });
     }
 
+    long trim() {
+        return pool.trim();
+    }
+
     /** Ends every block, after a move that is under way. The tensor is its manager's to free. */
     @Override
     public void close() {
@@ -196,6 +200,12 @@ final class AdapterMemory implements AutoCloseable {
         @Override
         public void move(long from, long to, long bytes) {
             LoraNative.tableMove(table, held, to);
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public long discard(long address, long bytes) {
+            return LoraNative.discardPages(handle(), address, bytes);
         }
 
         /** {@inheritDoc} */

@@ -116,6 +116,15 @@ public interface AdapterTable extends AutoCloseable {
      */
     Defragmentation defragment(SlotGuard guard);
 
+    /**
+     * Gives memory that no adapter lies in back to the system, as far as this table keeps any.
+     *
+     * @return how many bytes were given back
+     */
+    default long trim() {
+        return 0;
+    }
+
     /** Frees every slot. */
     @Override
     void close();

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
@@ -41,6 +42,7 @@ public final class LoraContext implements AutoCloseable {
     private final Map<String, Integer> norms = new LinkedHashMap<>();
     private final Map<Integer, AdapterExtras> extras = new ConcurrentHashMap<>();
     private final ReadWriteLock steps = new ReentrantReadWriteLock();
+    private final List<Runnable> endings = new CopyOnWriteArrayList<>();
     private Consumer<AdapterTable> residents = table -> {};
     private volatile AdapterType adapterType = AdapterType.MODEL;
     private volatile LoraBackend backend;
@@ -523,9 +525,24 @@ public final class LoraContext implements AutoCloseable {
         return closed;
     }
 
-    /** Frees the table. */
+    /**
+     * Adds what has to end before the table is freed, such as who puts adapters into it.
+     *
+     * @param ending ends it; a second call must have no effect
+     */
+    public void addEnding(Runnable ending) {
+        endings.add(ending);
+    }
+
+    /** Ends what uses the table, and frees it. */
     @Override
-    public synchronized void close() {
+    public void close() {
+        // without the lock, which those who come to their end may need
+        endings.forEach(Runnable::run);
+        free();
+    }
+
+    private synchronized void free() {
         closed = true;
         List.copyOf(extras.keySet()).forEach(this::removeExtras);
         if (table != null) {

@@ -25,6 +25,9 @@ final class NativeAdapterTable implements AdapterTable {
     /** The fields of a module's row in the native layout; see native-op's {@code table_put}. */
     private static final int LAYOUT_FIELDS = 5;
 
+    /** Larger adapters are copied through memory that is given back at once. */
+    private static final int MOST_STAGING = 64 << 20;
+
     private final List<LoraModule> modules;
     private final ElementType type;
     private final NDManager manager;
@@ -35,6 +38,7 @@ final class NativeAdapterTable implements AdapterTable {
     /** What the adapters share; null where each has memory of its own. */
     private final AdapterMemory memory;
 
+    private NDArray staging;
     private boolean closed;
 
     NativeAdapterTable(
@@ -126,7 +130,7 @@ final class NativeAdapterTable implements AdapterTable {
             long arenaOrZero,
             long offset) {
         try (NDManager scratch = manager.newSubManager()) {
-            long block = upload(scratch, type.code(), type.bytes(), adapter.data());
+            long block = uploadBlock(scratch, adapter.data());
             PackedAdapter.Int8Components integers = adapter.integers();
             if (integers == null) {
                 LoraNative.tablePut(table, slot, block, layout, scales, arenaOrZero, offset);
@@ -143,6 +147,26 @@ final class NativeAdapterTable implements AdapterTable {
                         offset);
             }
         }
+    }
+
+    /* Memory that was written before takes no page faults, which cost as much as the copy. */
+    private long uploadBlock(NDManager scratch, byte[] data) {
+        long elements = data.length / type.bytes();
+        if (elements == 0 || data.length > MOST_STAGING) {
+            return upload(scratch, type.code(), type.bytes(), data);
+        }
+        if (staging == null || staging.size() < elements) {
+            if (staging != null) {
+                staging.close();
+            }
+            staging =
+                    NativeTensorOps.wrap(
+                            manager, LoraNative.empty(type.code(), new long[] {elements}));
+        }
+        long whole = NativeTensorOps.handle(staging);
+        LoraNative.copyFromBytes(whole, 0, data, 0, data.length);
+        return NativeTensorOps.handle(
+                NativeTensorOps.wrap(scratch, LoraNative.narrowRows(whole, 0, elements)));
     }
 
     private static long upload(NDManager manager, int code, int elementBytes, byte[] data) {
@@ -252,6 +276,17 @@ final class NativeAdapterTable implements AdapterTable {
     @Override
     public Defragmentation defragment(SlotGuard guard) {
         return memory == null ? new Defragmentation(0, 0) : memory.defragment(guard);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public synchronized long trim() {
+        checkOpen();
+        if (staging != null) {
+            staging.close();
+            staging = null;
+        }
+        return memory == null ? 0 : memory.trim();
     }
 
     /** {@inheritDoc} */

@@ -17,6 +17,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,10 +47,14 @@ public final class SafetensorsFile implements AutoCloseable {
      * How much is read at once. A channel copies into a heap array through a direct buffer as large
      * as the request, which it then keeps for the thread.
      */
-    private static final int CHUNK = 1 << 20;
+    private static final int CHUNK = 256 << 10;
 
     private final Path path;
     private final FileChannel channel;
+
+    /** What a tensor was read into last, for the next one. */
+    private final AtomicReference<ByteBuffer> spareChunk = new AtomicReference<>();
+
     private final Map<String, TensorInfo> tensors;
     private final Map<String, String> metadata;
 
@@ -187,14 +192,18 @@ public final class SafetensorsFile implements AutoCloseable {
      * little memory.
      *
      * @param tensor a tensor of this file
-     * @param chunks takes read-only, little-endian buffers of at most 1 MiB, each valid during its
-     *     call alone
+     * @param chunks takes read-only, little-endian buffers of at most 256 KiB, each valid during
+     *     its call alone
      * @throws LoraConfigurationException if the file has become shorter since it was opened, or
      *     cannot be read
      */
     public void stream(TensorInfo tensor, Consumer<ByteBuffer> chunks) {
         checkOwn(tensor);
-        ByteBuffer chunk = ByteBuffer.allocate((int) Math.min(CHUNK, tensor.size()));
+        // a direct one, or the channel would read into one of its own and copy
+        ByteBuffer chunk = spareChunk.getAndSet(null);
+        if (chunk == null) {
+            chunk = ByteBuffer.allocateDirect(CHUNK);
+        }
         long done = 0;
         try {
             while (done < tensor.size()) {
@@ -210,6 +219,7 @@ public final class SafetensorsFile implements AutoCloseable {
         } catch (IOException e) {
             throw cannotRead(name(path), e);
         }
+        spareChunk.set(chunk);
     }
 
     /**

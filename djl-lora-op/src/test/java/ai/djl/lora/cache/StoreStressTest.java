@@ -10,28 +10,17 @@ import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.LoraAdapter;
 import ai.djl.lora.adapter.PeftConfig;
-import ai.djl.lora.op.BatchPlan;
-import ai.djl.lora.op.LoraBackend;
-import ai.djl.lora.op.LoraBackends;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
-import ai.djl.lora.safetensors.SafetensorsWriter;
-import ai.djl.lora.tensor.ElementType;
-import ai.djl.lora.tensor.HostTensor;
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -51,22 +40,17 @@ public class StoreStressTest {
     private static final int THREADS = 64;
     private static final int ADAPTERS = Integer.getInteger("djl.lora.stress.adapters", 300);
     private static final long ACQUIRES = Long.getLong("djl.lora.stress.acquires", 100_000);
-    private static final String MODULE = "layer.proj";
-    private static final int SIZE = 64;
 
-    private final Map<String, Integer> seedOfRevision = new ConcurrentHashMap<>();
     private final AtomicLong acquired = new AtomicLong();
     private final AtomicLong failed = new AtomicLong();
     private volatile boolean trouble;
 
     @Test
     public void nobodyGetsAnothersWeights() throws Exception {
-        LoraBackend backend = LoraBackends.choose(null);
         try (TempDirectory temp = new TempDirectory();
                 NDManager manager = NDManager.newBaseManager("PyTorch");
-                LoraContext context = new LoraContext(backend, ElementType.FLOAT32, manager)) {
-            context.addModule(MODULE, manager.zeros(new Shape(SIZE, SIZE)), null);
-            List<Path> folders = writeAdapters(temp.path());
+                LoraContext context = SmallAdapters.context(manager, null)) {
+            SmallAdapters adapters = new SmallAdapters(temp.path(), ADAPTERS);
             // an adapter of rank r takes r * 2 * 64 * 4 bytes: 4.5 kB on average
             long room = ADAPTERS / 10 * 4608L;
             StoreOptions options =
@@ -84,14 +68,14 @@ public class StoreStressTest {
             try (AdapterStore store =
                     new AdapterStore(context, options, null, reader, System::nanoTime)) {
                 for (int i = 0; i < ADAPTERS; ++i) {
-                    store.register("a" + i, folders.get(i));
+                    store.register("a" + i, adapters.folder(i));
                 }
                 trouble = true;
                 ExecutorService threads = Executors.newFixedThreadPool(THREADS);
                 List<Future<?>> work = new ArrayList<>();
                 for (int t = 0; t < THREADS; ++t) {
                     int number = t;
-                    work.add(threads.submit(() -> use(store, context, folders, number)));
+                    work.add(threads.submit(() -> use(store, context, adapters, number)));
                 }
                 for (Future<?> each : work) {
                     each.get(10, TimeUnit.MINUTES);
@@ -127,7 +111,7 @@ public class StoreStressTest {
         Assert.assertEquals(counted, held);
     }
 
-    private void use(AdapterStore store, LoraContext context, List<Path> folders, int number) {
+    private void use(AdapterStore store, LoraContext context, SmallAdapters adapters, int number) {
         SplittableRandom random = new SplittableRandom(number);
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
             while (acquired.get() < ACQUIRES) {
@@ -135,18 +119,18 @@ public class StoreStressTest {
                 int what = random.nextInt(1000);
                 try {
                     if (what < 2) {
-                        store.replace(name, folders.get(random.nextInt(ADAPTERS)));
+                        store.replace(name, adapters.folder(random.nextInt(ADAPTERS)));
                     } else if (what < 4) {
                         // only a few, or there is no room at all
                         store.setPinned("a" + random.nextInt(5), random.nextBoolean());
                     } else if (what < 5) {
                         store.unregister(name);
-                        store.register(name, folders.get(random.nextInt(ADAPTERS)));
+                        store.register(name, adapters.folder(random.nextInt(ADAPTERS)));
                     } else if (what < 8) {
                         store.offload(name);
                     } else {
                         try (AdapterLease lease = store.acquire(name)) {
-                            check(lease, context, manager);
+                            adapters.check(lease, context, manager);
                         }
                         acquired.incrementAndGet();
                     }
@@ -163,38 +147,6 @@ public class StoreStressTest {
     private static int skewed(SplittableRandom random) {
         double u = random.nextDouble();
         return (int) (u * u * u * ADAPTERS);
-    }
-
-    /* What the operator makes of the slot tells whose weights lie there. */
-    private void check(AdapterLease lease, LoraContext context, NDManager manager) {
-        int seed = seedOfRevision.get(lease.getRevision());
-        try (NDManager scratch = manager.newSubManager()) {
-            float[] one = new float[SIZE];
-            one[seed % SIZE] = 1;
-            NDArray x = scratch.create(one, new Shape(1, SIZE));
-            NDArray base = scratch.zeros(new Shape(1, SIZE));
-            float[][] y = new float[1][];
-            context.keepingBackend(
-                    () ->
-                            y[0] =
-                                    context.getTable()
-                                            .apply(
-                                                    0,
-                                                    x,
-                                                    base,
-                                                    null,
-                                                    BatchPlan.uniform(lease.getSlot(), 1))
-                                            .toFloatArray());
-            int rank = rank(seed);
-            for (int o = 0; o < SIZE; ++o) {
-                // integers below 2^24: float32 sums them exactly
-                float expected = 0;
-                for (int r = 0; r < rank; ++r) {
-                    expected += value(seed, r, seed % SIZE) * value(seed, r, SIZE + o);
-                }
-                Assert.assertEquals(y[0][o], expected, 0f, "output of " + lease.getName());
-            }
-        }
     }
 
     /** Reads as it should, but for some failures. */
@@ -248,57 +200,5 @@ public class StoreStressTest {
         } catch (IOException e) {
             throw new LoraConfigurationException(e.toString(), e);
         }
-    }
-
-    private List<Path> writeAdapters(Path root) throws IOException {
-        List<Path> folders = new ArrayList<>();
-        for (int seed = 0; seed < ADAPTERS; ++seed) {
-            Path folder = Files.createDirectory(root.resolve("adapter" + seed));
-            int rank = rank(seed);
-            float[] a = new float[rank * SIZE];
-            float[] b = new float[SIZE * rank];
-            for (int r = 0; r < rank; ++r) {
-                for (int i = 0; i < SIZE; ++i) {
-                    a[r * SIZE + i] = value(seed, r, i);
-                    b[i * rank + r] = value(seed, r, SIZE + i);
-                }
-            }
-            Map<String, HostTensor> tensors = new LinkedHashMap<>();
-            String prefix = "base_model.model." + MODULE;
-            tensors.put(prefix + ".lora_A.weight", HostTensor.of(a, rank, SIZE));
-            tensors.put(prefix + ".lora_B.weight", HostTensor.of(b, SIZE, rank));
-            SafetensorsWriter.write(folder.resolve("adapter_model.safetensors"), tensors);
-            Files.writeString(
-                    folder.resolve(PeftConfig.FILE_NAME),
-                    "{\"peft_type\": \"LORA\", \"r\": "
-                            + rank
-                            + ", \"lora_alpha\": "
-                            + rank
-                            + ", \"target_modules\": [\"proj\"]}");
-            folders.add(folder);
-        }
-        try (NDManager manager = NDManager.newBaseManager("PyTorch");
-                LoraContext context =
-                        new LoraContext(
-                                LoraBackends.choose("pytorch"), ElementType.FLOAT32, manager)) {
-            context.addModule(MODULE, manager.zeros(new Shape(SIZE, SIZE)), null);
-            for (int seed = 0; seed < ADAPTERS; ++seed) {
-                String revision =
-                        AdapterLoader.load(folders.get(seed), context.getLayout()).revision();
-                Assert.assertNull(seedOfRevision.put(revision, seed));
-            }
-        }
-        return folders;
-    }
-
-    private static int rank(int seed) {
-        return 1 + seed % 16;
-    }
-
-    /* Small integers that say whose they are. */
-    private static float value(int seed, int component, int place) {
-        int mixed = (seed * 31 + component) * 131 + place;
-        mixed ^= mixed >>> 7;
-        return (mixed * 0x9E3779B1 >>> 24) - 128;
     }
 }

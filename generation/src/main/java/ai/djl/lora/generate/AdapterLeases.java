@@ -5,7 +5,7 @@ package ai.djl.lora.generate;
 
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cache.AdapterStore;
-import ai.djl.lora.op.AdapterMix;
+import ai.djl.lora.cache.UnavailablePolicy;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -13,7 +13,7 @@ import java.util.Map;
 final class AdapterLeases implements AutoCloseable {
 
     private final AdapterStore store;
-    private final Map<String, AdapterLease> leases = new HashMap<>();
+    private final Map<Key, AdapterLease> leases = new HashMap<>();
 
     /**
      * Constructs a new {@code AdapterLeases} instance.
@@ -24,18 +24,20 @@ final class AdapterLeases implements AutoCloseable {
         this.store = store;
     }
 
+    private record Key(String adapter, UnavailablePolicy policy) {}
+
     /**
-     * Returns what a request's adapter adds to the base model, and leases the adapter if no request
-     * before did.
+     * Returns the lease of an adapter, which is taken if no request before did.
      *
-     * @param adapter the name of the adapter or stack, empty for the base model
-     * @return the mix
+     * @param adapter the name of an adapter or a stack
+     * @param policy what happens when it cannot be had; null for what the store says
+     * @return the lease, closed with this
      * @throws ai.djl.lora.LoraException if there is none of that name, or it cannot be had
      */
-    AdapterMix mix(String adapter) {
-        return adapter.isEmpty()
-                ? AdapterMix.BASE
-                : leases.computeIfAbsent(adapter, store::acquire).getMix();
+    AdapterLease lease(String adapter, UnavailablePolicy policy) {
+        return leases.computeIfAbsent(
+                new Key(adapter, policy),
+                key -> policy == null ? store.acquire(adapter) : store.acquire(adapter, policy));
     }
 
     /** Gives all leases back. */

@@ -5,9 +5,13 @@ package ai.djl.lora.generate;
 
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraVariantException;
+import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
+import ai.djl.lora.op.AdapterExtras;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.SequenceStart;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -126,11 +130,32 @@ public final class BatchGenerator {
         for (List<Sequence> wave : AdapterWaves.of(store, byAdapter)) {
             try (AdapterLeases leases = new AdapterLeases(store);
                     NDManager manager = model.getLoraContext().getManager().newSubManager()) {
-                wave.forEach(sequence -> sequence.lease(leases.mix(sequence.request().adapter())));
+                wave.forEach(sequence -> lease(sequence, leases));
                 generate(wave, manager, recorder, listener);
             }
         }
         return sequences.stream().map(Sequence::result).toList();
+    }
+
+    private void lease(Sequence sequence, AdapterLeases leases) {
+        GenerationRequest request = sequence.request();
+        if (request.adapter().isEmpty()) {
+            sequence.lease(AdapterMix.BASE, "base", null);
+            return;
+        }
+        AdapterLease lease = leases.lease(request.adapter(), request.unavailable());
+        AdapterExtras extras = model.getLoraContext().extrasOf(lease.getMix());
+        if (extras != null && lease.getSubstitution().isPresent()) {
+            // what was checked of the request was checked for another revision
+            throw new LoraVariantException(
+                    "requests["
+                            + sequence.index()
+                            + "]: the revision of adapter \""
+                            + request.adapter()
+                            + "\" before the current one cannot stand in for it: it changes more"
+                            + " than linear layers' outputs");
+        }
+        sequence.lease(lease.getMix(), lease.getRevision(), lease.getSubstitution().orElse(null));
     }
 
     private Sequence sequence(

@@ -3,9 +3,11 @@
  */
 package ai.djl.lora.generate;
 
+import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.model.KvCache;
 import ai.djl.lora.op.AdapterMix;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.function.IntPredicate;
 
 /** The state of one request while it is generated: what it has written, and its cache. */
@@ -17,6 +19,8 @@ final class Sequence implements AutoCloseable {
     private final int limit;
     private final Sampler sampler;
     private AdapterMix mix;
+    private String revision;
+    private Substitution substitution;
     private KvCache cache;
     private int[] tokens = new int[16];
     private int length;
@@ -46,9 +50,17 @@ final class Sequence implements AutoCloseable {
         return request;
     }
 
-    /** Sets what the request's adapter adds to the base model, before the sequence is scheduled. */
-    void lease(AdapterMix leased) {
+    /**
+     * Sets who answers, before the sequence is scheduled.
+     *
+     * @param leased what the sequence adds to the base model
+     * @param content the content hash of that
+     * @param inPlace who answers in the adapter's place, or null
+     */
+    void lease(AdapterMix leased, String content, Substitution inPlace) {
         mix = leased;
+        revision = content;
+        substitution = inPlace;
     }
 
     AdapterMix mix() {
@@ -97,7 +109,12 @@ final class Sequence implements AutoCloseable {
     }
 
     GenerationResult result() {
-        return new GenerationResult(request.adapter(), Arrays.copyOf(tokens, length), finishReason);
+        return new GenerationResult(
+                request.adapter(),
+                Arrays.copyOf(tokens, length),
+                finishReason,
+                revision,
+                Optional.ofNullable(substitution));
     }
 
     /** Frees the cache. */

@@ -68,7 +68,7 @@ public class StepSchedulerTest {
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
         Sequence sequence = new Sequence(index, request, virtualTokens, 100);
-        sequence.lease(AdapterMix.of(slot));
+        sequence.lease(AdapterMix.of(slot), "revision", null);
         return sequence;
     }
 

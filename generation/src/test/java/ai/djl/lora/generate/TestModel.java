@@ -8,6 +8,7 @@ import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
 import ai.djl.lora.model.KvCache;
 import ai.djl.lora.model.LlamaBlockFactory;
+import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BackendStatus;
 import ai.djl.lora.op.LoraBackends;
 import ai.djl.ndarray.NDArray;
@@ -107,7 +108,12 @@ final class TestModel implements AutoCloseable {
                 KvCache cache = block.newKvCache(manager)) {
             ForwardStep step =
                     ForwardStep.builder()
-                            .addSequence(cache, leases.mix(adapter), tokens)
+                            .addSequence(
+                                    cache,
+                                    adapter.isEmpty()
+                                            ? AdapterMix.BASE
+                                            : leases.lease(adapter, null).getMix(),
+                                    tokens)
                             .optAllPositions(true)
                             .build();
             try (NDArray logits = block.forward(manager, step)) {

@@ -56,7 +56,8 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     private final LoraLinear output;
     private final RotaryTable rotary;
 
-    private LlamaBlock(LlamaConfig config, LoraContext context, LlamaWeights weights) {
+    private LlamaBlock(
+            LlamaConfig config, LoraContext context, LlamaWeights weights, AdapterStore store) {
         super(VERSION);
         this.config = config;
         this.context = context;
@@ -82,7 +83,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         this.output = addChildBlock(LlamaWeights.OUTPUT, linear);
         this.rotary = new RotaryTable(config, context);
         describe(table);
-        this.adapters = new AdapterStore(context);
+        this.adapters = store;
         beforeInitialize(new Shape(-1, -1));
     }
 
@@ -96,8 +97,23 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
      * @throws LoraConfigurationException if the weights are not those of the configuration's model
      */
     public static LlamaBlock load(Path directory, LlamaConfig config, LoraContext context) {
+        return load(directory, config, context, new AdapterStore(context));
+    }
+
+    /**
+     * Loads a model from a Hugging Face folder, whose adapters are in a store that has been opened.
+     *
+     * @param directory the folder with {@code config.json} and safetensors files
+     * @param config the configuration in that folder
+     * @param context what the adapted layers share; the weights belong to its manager
+     * @param store the model's adapters, of the same context
+     * @return the model
+     * @throws LoraConfigurationException if the weights are not those of the configuration's model
+     */
+    public static LlamaBlock load(
+            Path directory, LlamaConfig config, LoraContext context, AdapterStore store) {
         try (LlamaWeights weights = LlamaWeights.open(directory, config, context)) {
-            return new LlamaBlock(config, context, weights);
+            return new LlamaBlock(config, context, weights, store);
         }
     }
 

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.model;
 
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.nn.AdaptedBlock;
 import ai.djl.lora.nn.LoraBlockFactory;
 import ai.djl.lora.op.LoraBackend;
@@ -24,8 +25,9 @@ public final class LlamaBlockFactory extends LoraBlockFactory {
 
     /** {@inheritDoc} */
     @Override
-    protected AdaptedBlock newBlock(Path modelPath, LoraContext context, Map<String, ?> arguments) {
-        return LlamaBlock.load(modelPath, LlamaConfig.read(modelPath), context);
+    protected AdaptedBlock newBlock(
+            Path modelPath, LoraContext context, AdapterStore store, Map<String, ?> arguments) {
+        return LlamaBlock.load(modelPath, LlamaConfig.read(modelPath), context, store);
     }
 
     /**

@@ -141,6 +141,17 @@ public final class LoraNative {
     public static native void preferHugePages(long tensor);
 
     /**
+     * Gives the whole pages within a part of a tensor's memory back to the operating system. What
+     * they held is lost, and they are taken again when they are next written.
+     *
+     * @param tensor a contiguous tensor
+     * @param byteOffset the first byte of the part
+     * @param length the number of bytes
+     * @return how many bytes were given back; 0 where the system cannot take them
+     */
+    public static native long discardPages(long tensor, long byteOffset, long length);
+
+    /**
      * Copies bytes into a tensor.
      *
      * @param tensor a contiguous tensor

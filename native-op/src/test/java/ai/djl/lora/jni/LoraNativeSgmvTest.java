@@ -224,6 +224,7 @@ public class LoraNativeSgmvTest extends NativeTestBase {
         Assert.assertEquals(LoraNative.liveHandles(), handles);
         assertRefused("it was closed", () -> LoraNative.tableMove(table, 0, 0));
         assertRefused("tensor is missing", () -> LoraNative.preferHugePages(0));
+        assertRefused("tensor is missing", () -> LoraNative.discardPages(0, 0, 0));
     }
 
     @Test

@@ -145,6 +145,16 @@ final class ServingTranslator implements Translator<Input, Output> {
                 JsonObject answer = new JsonObject();
                 answer.addProperty("generated_text", result.text());
                 answer.addProperty("adapter", result.adapter());
+                answer.addProperty("adapter_revision", result.revision());
+                result.substitution()
+                        .ifPresent(
+                                substitution -> {
+                                    String by = substitution.by().name();
+                                    answer.addProperty(
+                                            "substituted_by", by.toLowerCase(Locale.ROOT));
+                                    answer.addProperty(
+                                            "substitution_reason", substitution.reason());
+                                });
                 answer.addProperty(
                         "finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
                 answer.addProperty("generated_tokens", result.tokens().length);

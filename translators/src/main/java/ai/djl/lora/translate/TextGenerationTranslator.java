@@ -133,6 +133,12 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
         int end = result.finishReason() == FinishReason.STOP ? tokens.length - 1 : tokens.length;
         String text =
                 tokenizer.decodeContinuation(request.promptTokens(), Arrays.copyOf(tokens, end));
-        return new TextResult(text, tokens, result.adapter(), result.finishReason());
+        return new TextResult(
+                text,
+                tokens,
+                result.adapter(),
+                result.finishReason(),
+                result.revision(),
+                result.substitution());
     }
 }

@@ -9,8 +9,8 @@ import picocli.CommandLine.Option;
 /** The benchmarks. */
 @Command(
         name = "bench",
-        description = "Measures this machine with and without djl-lora's own kernels.",
-        subcommands = OperatorBenchCommand.class,
+        description = "Measures this machine with djl-lora.",
+        subcommands = {OperatorBenchCommand.class, ResidencyBenchCommand.class},
         synopsisSubcommandLabel = "COMMAND")
 public final class BenchCommand {
 

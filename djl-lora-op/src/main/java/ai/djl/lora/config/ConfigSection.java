@@ -1,0 +1,290 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.config;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.adapter.NearestNames;
+import ai.djl.lora.json.Message;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.DoubleConsumer;
+import java.util.function.IntConsumer;
+import java.util.function.LongConsumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.yaml.snakeyaml.nodes.MappingNode;
+import org.yaml.snakeyaml.nodes.Node;
+import org.yaml.snakeyaml.nodes.NodeTuple;
+import org.yaml.snakeyaml.nodes.ScalarNode;
+import org.yaml.snakeyaml.nodes.SequenceNode;
+
+/**
+ * A mapping of a YAML file. Each key that it may have is asked for once; what is there and wrong
+ * becomes a problem with its line, and what was not asked for is unknown.
+ */
+final class ConfigSection {
+
+    private static final Pattern TIME = Pattern.compile("(\\d{1,9})(ms|s|m|h|d)");
+    private static final Pattern SIZE = Pattern.compile("(\\d{1,15})(KiB|MiB|GiB|TiB)?");
+
+    private final ConfigProblems problems;
+    private final Set<String> known;
+    private final String path;
+    private final Map<String, NodeTuple> entries = new LinkedHashMap<>();
+    private final Set<String> asked = new LinkedHashSet<>();
+
+    /**
+     * Constructs a new {@code ConfigSection} instance.
+     *
+     * @param problems where mistakes go
+     * @param known where the paths of keys go that are asked for
+     * @param path where the section lies, empty for the file itself
+     * @param node the mapping, or null where the section is not there
+     */
+    ConfigSection(ConfigProblems problems, Set<String> known, String path, Node node) {
+        this.problems = problems;
+        this.known = known;
+        this.path = path;
+        if (node instanceof MappingNode mapping) {
+            mapping.getValue().forEach(this::add);
+        } else if (node != null && !isEmpty(node)) {
+            problems.add(node, named(path) + " must be a mapping, found " + describe(node));
+        }
+    }
+
+    private static boolean isEmpty(Node node) {
+        return node instanceof ScalarNode scalar && scalar.getValue().isEmpty();
+    }
+
+    private static String named(String path) {
+        return path.isEmpty() ? "the file" : path;
+    }
+
+    private void add(NodeTuple entry) {
+        String key = text(entry.getKeyNode());
+        if (entries.putIfAbsent(key, entry) != null) {
+            problems.add(entry.getKeyNode(), at(key) + " is given twice");
+        }
+    }
+
+    private static String text(Node node) {
+        return node instanceof ScalarNode scalar ? scalar.getValue() : "";
+    }
+
+    private static String describe(Node node) {
+        if (node instanceof ScalarNode scalar) {
+            return Message.quote(scalar.getValue());
+        }
+        return node instanceof SequenceNode ? "a list" : "a mapping";
+    }
+
+    private String at(String key) {
+        return path.isEmpty() ? key : path + '.' + key;
+    }
+
+    private Node take(String key) {
+        asked.add(key);
+        known.add(at(key));
+        NodeTuple entry = entries.get(key);
+        return entry == null ? null : entry.getValueNode();
+    }
+
+    /** Returns a section within this one; an empty one where it is not there. */
+    ConfigSection section(String key) {
+        Node node = take(key);
+        known.remove(at(key));
+        return new ConfigSection(problems, known, at(key), node);
+    }
+
+    /** Returns the sections of a list. */
+    List<ConfigSection> sections(String key) {
+        Node node = take(key);
+        List<ConfigSection> sections = new ArrayList<>();
+        if (node instanceof SequenceNode list) {
+            for (Node each : list.getValue()) {
+                String name = at(key) + '[' + sections.size() + ']';
+                sections.add(new ConfigSection(problems, new LinkedHashSet<>(), name, each));
+            }
+        } else if (node != null && !isEmpty(node)) {
+            problems.add(node, at(key) + " must be a list, found " + describe(node));
+        }
+        return sections;
+    }
+
+    /** Takes texts by name. */
+    Map<String, String> texts(String key) {
+        Node node = take(key);
+        Map<String, String> texts = new LinkedHashMap<>();
+        if (node instanceof MappingNode mapping) {
+            for (NodeTuple entry : mapping.getValue()) {
+                texts.put(text(entry.getKeyNode()), text(entry.getValueNode()));
+            }
+        } else if (node != null) {
+            problems.add(node, at(key) + " must be a mapping, found " + describe(node));
+        }
+        return texts;
+    }
+
+    private void scalar(String key, String allowed, Consumer<String> set) {
+        Node node = take(key);
+        if (node == null) {
+            return;
+        }
+        if (!(node instanceof ScalarNode)) {
+            problems.add(node, at(key) + " must be " + allowed + ", found " + describe(node));
+            return;
+        }
+        try {
+            set.accept(text(node));
+        } catch (LoraConfigurationException e) {
+            problems.add(node, at(key) + ": " + e.getMessage());
+        } catch (IllegalArgumentException e) {
+            problems.add(node, at(key) + " is " + describe(node) + "; allowed is " + allowed);
+        }
+    }
+
+    /** Takes a text. */
+    void text(String key, Consumer<String> set) {
+        scalar(
+                key,
+                "a text",
+                text -> {
+                    require(!text.isBlank());
+                    set.accept(text);
+                });
+    }
+
+    /** Takes one of several words. */
+    void choice(String key, Collection<String> words, Consumer<String> set) {
+        scalar(
+                key,
+                "one of " + String.join(", ", words),
+                text -> {
+                    require(words.contains(text));
+                    set.accept(text);
+                });
+    }
+
+    /** Takes true or false. */
+    void flag(String key, Consumer<Boolean> set) {
+        scalar(
+                key,
+                "true or false",
+                text -> {
+                    require("true".equals(text) || "false".equals(text));
+                    set.accept(Boolean.valueOf(text));
+                });
+    }
+
+    /** Takes a whole number. */
+    void integer(String key, int least, int most, IntConsumer set) {
+        scalar(
+                key,
+                "a whole number from " + least + " to " + most,
+                text -> {
+                    int value = Integer.parseInt(text);
+                    require(value >= least && value <= most);
+                    set.accept(value);
+                });
+    }
+
+    /** Takes a number. */
+    void number(String key, double least, double most, DoubleConsumer set) {
+        scalar(
+                key,
+                "a number from " + least + " to " + most,
+                text -> {
+                    double value = Double.parseDouble(text);
+                    require(value >= least && value <= most);
+                    set.accept(value);
+                });
+    }
+
+    /** Takes a size in bytes; {@code auto} leaves it open. */
+    void size(String key, LongConsumer set) {
+        scalar(
+                key,
+                "a size such as 512MiB or 2GiB (KiB, MiB, GiB, TiB), above 0, or auto",
+                text -> {
+                    if (!"auto".equals(text)) {
+                        Matcher matcher = SIZE.matcher(text);
+                        require(matcher.matches());
+                        long value = Long.parseLong(matcher.group(1));
+                        long unit = unit(matcher.group(2));
+                        require(value > 0 && value <= Long.MAX_VALUE / unit);
+                        set.accept(value * unit);
+                    }
+                });
+    }
+
+    private static long unit(String name) {
+        if (name == null) {
+            return 1;
+        }
+        return 1L << 10 * (1 + "KMGT".indexOf(name.charAt(0)));
+    }
+
+    /** Takes a time. */
+    void time(String key, Duration least, Consumer<Duration> set) {
+        scalar(
+                key,
+                "a time such as 200ms, 30s, 5m, 2h or 1d, "
+                        + (least.isZero() ? "0s" : least.toMillis() + "ms")
+                        + " or more",
+                text -> {
+                    Matcher matcher = TIME.matcher(text);
+                    require(matcher.matches());
+                    long value = Long.parseLong(matcher.group(1));
+                    Duration time =
+                            switch (matcher.group(2)) {
+                                case "ms" -> Duration.ofMillis(value);
+                                case "s" -> Duration.ofSeconds(value);
+                                case "m" -> Duration.ofMinutes(value);
+                                case "h" -> Duration.ofHours(value);
+                                default -> Duration.ofDays(value);
+                            };
+                    require(time.compareTo(least) >= 0);
+                    set.accept(time);
+                });
+    }
+
+    /* What is thrown is put into words where the key and what is allowed are known. */
+    private static void require(boolean allowed) {
+        if (!allowed) {
+            throw new IllegalArgumentException();
+        }
+    }
+
+    /** Adds a mistake of the section as a whole. */
+    void problem(String text) {
+        Node node = entries.isEmpty() ? null : entries.values().iterator().next().getKeyNode();
+        problems.add(node == null ? null : node.getStartMark(), text);
+    }
+
+    /** Names what is here and was not asked for. */
+    void end() {
+        entries.forEach(
+                (key, entry) -> {
+                    if (!asked.contains(key)) {
+                        problems.add(entry.getKeyNode(), unknown(key));
+                    }
+                });
+    }
+
+    private String unknown(String key) {
+        List<String> nearest = NearestNames.of(key, asked);
+        return "unknown key "
+                + Message.quote(at(key))
+                + (nearest.isEmpty()
+                        ? "; allowed in " + named(path) + " are " + String.join(", ", asked)
+                        : "; nearest are " + String.join(", ", nearest));
+    }
+}

@@ -1,0 +1,422 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.config;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterSettings;
+import ai.djl.lora.cache.StoreOptions;
+import ai.djl.lora.cache.TierOptions;
+import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.cache.policy.EvictionStrategies;
+import ai.djl.lora.compress.Compression;
+import ai.djl.lora.json.Message;
+import ai.djl.lora.memory.MemoryOptions;
+import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.registry.RegistryOptions;
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.yaml.snakeyaml.LoaderOptions;
+import org.yaml.snakeyaml.Yaml;
+import org.yaml.snakeyaml.error.Mark;
+import org.yaml.snakeyaml.error.MarkedYAMLException;
+import org.yaml.snakeyaml.error.YAMLException;
+import org.yaml.snakeyaml.nodes.Node;
+
+/**
+ * Where a model's adapters are kept and how they move, as a YAML file says; docs/residency.md has
+ * its keys. Nothing in a file is run, and {@link #check} tells every mistake at once.
+ */
+public final class ResidencyConfig {
+
+    private static final int MOST = 1_000_000;
+    private static final Duration SOME = Duration.ofMillis(1);
+
+    private final StoreOptions options;
+    private final Optional<Path> registryDirectory;
+    private final RegistryOptions registryOptions;
+    private final Optional<Watched> watched;
+    private final boolean warmStart;
+    private final List<Adapter> adapters;
+
+    private ResidencyConfig(Parser parser) {
+        options = parser.options;
+        registryDirectory = Optional.ofNullable(parser.registryDirectory);
+        registryOptions = parser.registryOptions;
+        watched = Optional.ofNullable(parser.watched);
+        warmStart = parser.warmStart;
+        adapters = List.copyOf(parser.adapters);
+    }
+
+    /**
+     * An adapter to register.
+     *
+     * @param name its name
+     * @param source its folder or file
+     * @param settings what is noted of it
+     */
+    public record Adapter(String name, Path source, AdapterSettings settings) {}
+
+    /**
+     * A directory whose adapters are registered as they appear.
+     *
+     * @param directory the directory
+     * @param settleTime for how long an adapter must not have changed
+     * @param scanInterval how often everything is looked at
+     * @param retryAfter when one that was refused is tried again
+     */
+    public record Watched(
+            Path directory, Duration settleTime, Duration scanInterval, Duration retryAfter) {}
+
+    /**
+     * Reads a file.
+     *
+     * @param file the file; paths in it are relative to its folder
+     * @return the configuration
+     * @throws LoraConfigurationException if it cannot be read or has mistakes, of which the message
+     *     has the first; {@link #check} tells all
+     */
+    public static ResidencyConfig read(Path file) {
+        ConfigProblems problems = new ConfigProblems(Message.oneLine(file.toString()));
+        Parser parser = new Parser(file, problems);
+        parser.parse();
+        problems.refuse();
+        return new ResidencyConfig(parser);
+    }
+
+    /**
+     * Returns what is wrong with a file.
+     *
+     * @param file the file
+     * @return the mistakes in the order of the file, one line each with the file's name and the
+     *     line's number; none where it can be used
+     */
+    public static List<String> check(Path file) {
+        ConfigProblems problems = new ConfigProblems(Message.oneLine(file.toString()));
+        new Parser(file, problems).parse();
+        return problems.lines();
+    }
+
+    /**
+     * Returns every key that a file may have.
+     *
+     * @return the keys with those above them before a point, such as {@code device.bytes}
+     */
+    public static Set<String> keys() {
+        Parser parser = new Parser(Path.of("residency.yaml"), new ConfigProblems(""));
+        parser.parse((Node) null);
+        return Collections.unmodifiableSet(parser.known);
+    }
+
+    /**
+     * Returns how much a store may hold and how adapters are moved.
+     *
+     * @return the options
+     */
+    public StoreOptions getOptions() {
+        return options;
+    }
+
+    /**
+     * Returns where the registry is kept.
+     *
+     * @return the directory; empty where it is not kept
+     */
+    public Optional<Path> getRegistryDirectory() {
+        return registryDirectory;
+    }
+
+    /**
+     * Returns how the registry keeps its records.
+     *
+     * @return the options
+     */
+    public RegistryOptions getRegistryOptions() {
+        return registryOptions;
+    }
+
+    /**
+     * Returns which directory is watched.
+     *
+     * @return the directory; empty for none
+     */
+    public Optional<Watched> getWatched() {
+        return watched;
+    }
+
+    /**
+     * Returns whether what was asked for most before is loaded at the start.
+     *
+     * @return whether it is
+     */
+    public boolean isWarmStart() {
+        return warmStart;
+    }
+
+    /**
+     * Returns the adapters to register.
+     *
+     * @return the adapters in the order of the file
+     */
+    public List<Adapter> getAdapters() {
+        return adapters;
+    }
+
+    /**
+     * Opens the registry and a store for a model.
+     *
+     * @param context the model's context, which ends what is opened with itself
+     * @return the store and what goes with it
+     * @throws LoraConfigurationException if the registry cannot be opened
+     */
+    public Residency open(LoraContext context) {
+        return new Residency(this, context);
+    }
+
+    /** Reads one file. */
+    private static final class Parser {
+
+        private final Path file;
+        private final ConfigProblems problems;
+        private final Set<String> known = new LinkedHashSet<>();
+        private final List<Adapter> adapters = new ArrayList<>();
+        private StoreOptions options;
+        private Path registryDirectory;
+        private RegistryOptions registryOptions;
+        private Watched watched;
+        private boolean warmStart;
+
+        Parser(Path file, ConfigProblems problems) {
+            this.file = file;
+            this.problems = problems;
+        }
+
+        void parse() {
+            LoaderOptions limits = new LoaderOptions();
+            limits.setAllowDuplicateKeys(true);
+            try (Reader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
+                parse(new Yaml(limits).compose(reader));
+            } catch (MarkedYAMLException e) {
+                problems.add(e.getProblemMark(), Message.oneLine(e.getProblem()));
+            } catch (IOException | YAMLException e) {
+                problems.add((Mark) null, "cannot be read: " + Message.oneLine(e.toString()));
+            }
+        }
+
+        void parse(Node root) {
+            ConfigSection section = new ConfigSection(problems, known, "", root);
+            boolean[] development = new boolean[1];
+            section.choice(
+                    "preset",
+                    List.of("development", "production"),
+                    name -> development[0] = "development".equals(name));
+            StoreOptions.Builder builder =
+                    development[0] ? StoreOptions.development() : StoreOptions.production();
+            Set<String> strategies = new EvictionStrategies().names();
+            builder.optDevice(tier(section.section("device"), 100, strategies));
+            host(section.section("host"), builder, strategies);
+            moves(section.section("moves"), builder);
+            quarantine(section.section("quarantine"), builder);
+            cleanup(section.section("cleanup"), builder);
+            prefetch(section.section("prefetch"), builder);
+            memory(section.section("memory"), builder);
+            unavailable(section.section("unavailable"), builder);
+            registry(section.section("registry"));
+            watch(section.section("watch"));
+            section.flag("warmStart", value -> warmStart = value);
+            section.sections("adapters").forEach(this::adapter);
+            section.end();
+            try {
+                options = builder.build();
+            } catch (LoraConfigurationException e) {
+                section.problem(e.getMessage());
+            }
+        }
+
+        private static TierOptions tier(ConfigSection section, int adapters, Set<String> names) {
+            TierOptions options = tierOptions(section, adapters, names);
+            section.end();
+            return options;
+        }
+
+        private static TierOptions tierOptions(
+                ConfigSection section, int adapters, Set<String> strategies) {
+            int[] most = {adapters};
+            long[] bytes = {0};
+            String[] strategy = {EvictionStrategies.DEFAULT};
+            section.integer("adapters", 1, MOST, value -> most[0] = value);
+            section.size("bytes", value -> bytes[0] = value);
+            section.choice("strategy", strategies, value -> strategy[0] = value);
+            OptionalLong limit = bytes[0] == 0 ? OptionalLong.empty() : OptionalLong.of(bytes[0]);
+            return new TierOptions(most[0], limit, strategy[0]);
+        }
+
+        private static void host(
+                ConfigSection section, StoreOptions.Builder builder, Set<String> strategies) {
+            section.flag("enabled", builder::optHostEnabled);
+            builder.optHost(tierOptions(section, 1000, strategies));
+            ConfigSection compression = section.section("compression");
+            compression.choice(
+                    "codec",
+                    Arrays.stream(Compression.values()).map(Compression::label).toList(),
+                    name -> builder.optCompression(Compression.ofLabel(name)));
+            compression.time("after", SOME, builder::optCompressAfter);
+            compression.number("prunedShare", 0.01, 0.99, builder::optPrunedShare);
+            compression.end();
+            section.end();
+        }
+
+        private static void moves(ConfigSection section, StoreOptions.Builder builder) {
+            section.integer("loadWorkers", 1, 1024, builder::optLoadWorkers);
+            section.integer("offloadWorkers", 1, 1024, builder::optOffloadWorkers);
+            section.integer("queue", 1, MOST, builder::optMoveQueue);
+            section.time("loadTimeout", SOME, builder::optLoadTimeout);
+            section.time("offloadTimeout", SOME, builder::optOffloadTimeout);
+            section.time("acquireTimeout", SOME, builder::optAcquireTimeout);
+            section.end();
+        }
+
+        private static void quarantine(ConfigSection section, StoreOptions.Builder builder) {
+            section.time("retryAfter", SOME, builder::optRetryAfter);
+            section.time("longestRetry", SOME, builder::optLongestRetry);
+            section.end();
+        }
+
+        private static void cleanup(ConfigSection section, StoreOptions.Builder builder) {
+            section.flag("enabled", builder::optCleanupEnabled);
+            section.time("interval", SOME, builder::optCleanupInterval);
+            section.time("age", SOME, builder::optCleanupAge);
+            section.end();
+        }
+
+        private static void prefetch(ConfigSection section, StoreOptions.Builder builder) {
+            section.flag("enabled", builder::optPrefetchEnabled);
+            section.time("interval", SOME, builder::optPrefetchInterval);
+            section.integer("count", 1, MOST, builder::optPrefetchCount);
+            section.end();
+        }
+
+        private static void memory(ConfigSection section, StoreOptions.Builder builder) {
+            MemoryOptions defaults = MemoryOptions.defaults();
+            MemoryOptions.Builder memory = MemoryOptions.builder();
+            section.flag("monitoring", builder::optMonitoringEnabled);
+            section.time("sampleInterval", SOME, memory::optSampleInterval);
+            section.integer("historySamples", 1, MOST, memory::optHistorySamples);
+            double[] alerts = {
+                defaults.warningAlert(), defaults.criticalAlert(), defaults.alertHysteresis()
+            };
+            ConfigSection alert = section.section("alerts");
+            alert.number("warning", 0, 1, value -> alerts[0] = value);
+            alert.number("critical", 0, 1, value -> alerts[1] = value);
+            alert.number("hysteresis", 0, 1, value -> alerts[2] = value);
+            alert.end();
+            double[] levels = {
+                defaults.restorePressure(),
+                defaults.softPressure(),
+                defaults.hardPressure(),
+                defaults.criticalPressure()
+            };
+            ConfigSection pressure = section.section("pressure");
+            pressure.number("restore", 0, 1, value -> levels[0] = value);
+            pressure.number("soft", 0, 1, value -> levels[1] = value);
+            pressure.number("hard", 0, 1, value -> levels[2] = value);
+            pressure.number("critical", 0, 1, value -> levels[3] = value);
+            pressure.end();
+            int[] steps = {defaults.activationSteps()};
+            double[] reserve = {defaults.activationPercentile(), defaults.activationFactor()};
+            ConfigSection activations = section.section("activations");
+            activations.integer("steps", 1, MOST, value -> steps[0] = value);
+            activations.number("percentile", 0, 1, value -> reserve[0] = value);
+            activations.number("factor", 1, 100, value -> reserve[1] = value);
+            activations.end();
+            section.end();
+            try {
+                builder.optMemory(
+                        memory.optAlerts(alerts[0], alerts[1], alerts[2])
+                                .optPressure(levels[0], levels[1], levels[2], levels[3])
+                                .optActivations(steps[0], reserve[0], reserve[1])
+                                .build());
+            } catch (LoraConfigurationException e) {
+                section.problem("memory: " + e.getMessage());
+            }
+        }
+
+        private static void unavailable(ConfigSection section, StoreOptions.Builder builder) {
+            int[] tries = {UnavailablePolicy.FAIL.tries()};
+            Duration[] backoff = {UnavailablePolicy.FAIL.backoff()};
+            boolean[] others = new boolean[2];
+            section.integer("tries", 1, 100, value -> tries[0] = value);
+            section.time("backoff", Duration.ZERO, value -> backoff[0] = value);
+            section.flag("previousRevision", value -> others[0] = value);
+            section.flag("base", value -> others[1] = value);
+            section.end();
+            builder.optUnavailable(
+                    new UnavailablePolicy(tries[0], backoff[0], others[0], others[1]));
+        }
+
+        private void registry(ConfigSection section) {
+            RegistryOptions.Builder builder = RegistryOptions.builder();
+            section.text("directory", value -> registryDirectory = resolve(value));
+            section.integer("maxRevisions", 1, 64, builder::optMaxRevisions);
+            section.size("compactionBytes", builder::optCompactionBytes);
+            section.time("statisticsInterval", Duration.ZERO, builder::optStatisticsInterval);
+            section.time("halfLife", Duration.ofSeconds(1), builder::optHalfLife);
+            section.end();
+            registryOptions = builder.build();
+        }
+
+        private void watch(ConfigSection section) {
+            Path[] directory = new Path[1];
+            Duration[] times = {
+                Duration.ofSeconds(2), Duration.ofSeconds(10), Duration.ofMinutes(1)
+            };
+            Duration least = Duration.ofMillis(10);
+            section.text("directory", value -> directory[0] = resolve(value));
+            section.time("settleTime", least, value -> times[0] = value);
+            section.time("scanInterval", least, value -> times[1] = value);
+            section.time("retryAfter", least, value -> times[2] = value);
+            section.end();
+            if (directory[0] != null) {
+                watched = new Watched(directory[0], times[0], times[1], times[2]);
+            }
+        }
+
+        private void adapter(ConfigSection section) {
+            String[] name = new String[1];
+            Path[] source = new Path[1];
+            AdapterSettings.Builder settings = AdapterSettings.builder();
+            section.text("name", value -> name[0] = value);
+            section.text("source", value -> source[0] = resolve(value));
+            section.number("priority", -1e9, 1e9, settings::optPriority);
+            section.text("tenant", settings::optTenant);
+            section.flag("pinned", settings::optPinned);
+            settings.optMetadata(section.texts("metadata"));
+            section.end();
+            Set<String> names = new HashSet<>(adapters.stream().map(Adapter::name).toList());
+            if (name[0] == null || source[0] == null) {
+                section.problem("an adapter needs a name and a source");
+            } else if (names.contains(name[0])) {
+                section.problem("adapter " + Message.quote(name[0]) + " is given twice");
+            } else {
+                adapters.add(new Adapter(name[0], source[0], settings.build()));
+            }
+        }
+
+        private Path resolve(String path) {
+            return file.toAbsolutePath().resolveSibling(path).normalize();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate;
+
+import ai.djl.Model;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.cache.EvictionCause;
+import ai.djl.lora.cache.Substitution;
+import ai.djl.lora.cache.TierStatistics;
+import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.LlamaBlockFactory;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import org.testng.Assert;
+import org.testng.SkipException;
+import org.testng.annotations.AfterMethod;
+import org.testng.annotations.BeforeMethod;
+import org.testng.annotations.Test;
+
+/** Batches of the demo's adapters over a device that has room for a few of them. */
+public class ResidencyTest {
+
+    private static final Path DEMO = Path.of("../examples/demo");
+    private static final List<String> NAMES =
+            List.of("mask", "piglatin", "reverse", "rot13", "sort", "upper", "vowels");
+
+    private Path work;
+
+    @BeforeMethod
+    public void makeFolder() throws IOException {
+        if (!Files.isDirectory(DEMO)) {
+            throw new SkipException("The demo model is not in this checkout");
+        }
+        work = Files.createTempDirectory("residency");
+        for (String name : NAMES) {
+            Path folder = Files.createDirectory(work.resolve(name));
+            try (Stream<Path> files = Files.list(DEMO.resolve(name))) {
+                for (Path file : files.toList()) {
+                    Files.copy(file, folder.resolve(file.getFileName().toString()));
+                }
+            }
+        }
+    }
+
+    @AfterMethod(alwaysRun = true)
+    public void deleteFolder() throws IOException {
+        if (work != null) {
+            delete(work);
+        }
+    }
+
+    private static void delete(Path folder) throws IOException {
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        }
+    }
+
+    private Model load(String yaml) throws IOException {
+        Path file = Files.writeString(work.resolve("residency.yaml"), yaml);
+        Model model = Model.newInstance("demo", "PyTorch");
+        model.setBlock(
+                new LlamaBlockFactory()
+                        .newBlock(
+                                model,
+                                DEMO.resolve("base"),
+                                Map.of("dtype", "float32", "residency", file.toString())));
+        return model;
+    }
+
+    private static CausalLanguageModel block(Model model) {
+        return (CausalLanguageModel) model.getBlock();
+    }
+
+    private AdapterStore registered(Model model) {
+        AdapterStore store = block(model).getAdapters();
+        NAMES.forEach(name -> store.register(name, work.resolve(name)));
+        return store;
+    }
+
+    private static List<GenerationRequest> requests() {
+        List<GenerationRequest> requests = new ArrayList<>();
+        for (int i = 0; i < 3 * NAMES.size(); ++i) {
+            int[] prompt = {10 + i % 5, 20 + i % 7, 12};
+            requests.add(
+                    new GenerationRequest(
+                            prompt, NAMES.get(i % NAMES.size()), SamplingParameters.greedy(6)));
+        }
+        requests.add(new GenerationRequest(new int[] {11}, "", SamplingParameters.greedy(6)));
+        return requests;
+    }
+
+    private static List<String> texts(List<GenerationResult> results) {
+        return results.stream().map(result -> Arrays.toString(result.tokens())).toList();
+    }
+
+    @Test
+    public void moreAdaptersThanRoomAnswerTheSame() throws IOException {
+        List<String> expected;
+        try (Model model = load("preset: development")) {
+            registered(model);
+            expected = texts(new BatchGenerator(block(model)).generate(requests()));
+        }
+        try (Model model =
+                load("preset: development\ndevice: {adapters: 2}\nhost: {adapters: 3}")) {
+            AdapterStore store = registered(model);
+            List<GenerationResult> results = new BatchGenerator(block(model)).generate(requests());
+            Assert.assertEquals(texts(results), expected);
+            for (GenerationResult result : results) {
+                Assert.assertEquals(result.substitution(), Optional.empty());
+                String revision =
+                        result.adapter().isEmpty()
+                                ? "base"
+                                : store.state(result.adapter()).revision();
+                Assert.assertEquals(result.revision(), revision);
+            }
+            TierStatistics device = store.statistics().device();
+            Assert.assertTrue(device.adapters() <= 2);
+            Assert.assertTrue(device.evictions().get(EvictionCause.ROOM) >= NAMES.size() - 4);
+        }
+    }
+
+    @Test
+    public void adapterThatIsGoneFailsUnlessAPolicyAllowsTheBase() throws IOException {
+        try (Model model =
+                load("preset: development\ndevice: {adapters: 1}\nhost: {enabled: false}")) {
+            AdapterStore store = registered(model);
+            int[] prompt = {10, 20, 12};
+            SamplingParameters greedy = SamplingParameters.greedy(6);
+            BatchGenerator generator = new BatchGenerator(block(model));
+            store.acquire("mask").close();
+            delete(work.resolve("upper"));
+            Assert.assertThrows(
+                    LoraException.class,
+                    () ->
+                            generator.generate(
+                                    List.of(new GenerationRequest(prompt, "upper", greedy))));
+            UnavailablePolicy policy =
+                    new UnavailablePolicy(2, Duration.ofMillis(1), false, false).orBase();
+            List<GenerationResult> results =
+                    generator.generate(
+                            List.of(
+                                    new GenerationRequest(prompt, "upper", greedy, policy),
+                                    new GenerationRequest(prompt, "mask", greedy, policy),
+                                    new GenerationRequest(prompt, "", greedy)));
+            Substitution substitution = results.get(0).substitution().orElseThrow();
+            Assert.assertEquals(substitution.by(), Substitution.By.BASE);
+            Assert.assertTrue(substitution.reason().contains("upper"), substitution.reason());
+            Assert.assertEquals(results.get(0).revision(), "base");
+            Assert.assertEquals(results.get(0).tokens(), results.get(2).tokens());
+            Assert.assertEquals(results.get(1).substitution(), Optional.empty());
+            Assert.assertEquals(results.get(1).revision(), store.state("mask").revision());
+        }
+    }
+
+    /** A registry and a directory that is watched outlive the model. */
+    @Test
+    public void restartedModelHasItsAdapters() throws Exception {
+        Path watched = Files.createDirectory(work.resolve("watched"));
+        String yaml =
+                "preset: development\nregistry: {directory: registry}\nwarmStart: true\n"
+                        + "watch: {directory: watched, settleTime: 20ms, scanInterval: 50ms}\n"
+                        + "adapters:\n- {name: named, source: upper, pinned: true}";
+        try (Model model = load(yaml)) {
+            AdapterStore store = block(model).getAdapters();
+            Assert.assertTrue(store.state("named").pinned());
+            Files.move(work.resolve("rot13"), watched.resolve("rot13"));
+            await(() -> store.names().contains("rot13"));
+            store.acquire("rot13").close();
+        }
+        try (Model model = load(yaml)) {
+            AdapterStore store = block(model).getAdapters();
+            Assert.assertEquals(store.names(), Set.of("named", "rot13"));
+            List<GenerationResult> results =
+                    new BatchGenerator(block(model))
+                            .generate(
+                                    List.of(
+                                            new GenerationRequest(
+                                                    new int[] {10, 12},
+                                                    "rot13",
+                                                    SamplingParameters.greedy(3))));
+            Assert.assertEquals(results.get(0).revision(), store.state("rot13").revision());
+            Files.move(watched.resolve("rot13"), work.resolve("elsewhere"));
+            await(() -> !store.names().contains("rot13"));
+        }
+    }
+
+    private static void await(BooleanSupplier condition) throws InterruptedException {
+        long end = System.nanoTime() + Duration.ofMinutes(1).toNanos();
+        while (!condition.getAsBoolean()) {
+            Assert.assertTrue(System.nanoTime() < end, "not within a minute");
+            Thread.sleep(10);
+        }
+    }
+}
