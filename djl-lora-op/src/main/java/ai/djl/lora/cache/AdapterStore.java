@@ -328,19 +328,19 @@ public final class AdapterStore implements AutoCloseable {
         return opened.report;
     }
 
+    /* Nobody may take the name away, or make a stack of it, between the check and the change. */
     private void swap(Opened opened, Supplier<RegisteredAdapter> record) {
         String name = opened.adapter.name();
-        try {
-            synchronized (catalog) {
-                ManagedAdapter before = catalog.find(name);
+        synchronized (catalog) {
+            try {
+                catalog.find(name);
                 catalog.checkStackable(name, opened.notes);
-                opened.adapter.setPinned(before.isPinned());
+            } catch (RuntimeException e) {
+                discard(opened.adapter);
+                throw e;
             }
-        } catch (RuntimeException e) {
-            discard(opened.adapter);
-            throw e;
+            publish(opened, record);
         }
-        publish(opened, record);
     }
 
     /** An adapter that was read and checked, and that no name leads to yet. */
