@@ -61,6 +61,7 @@ final class ResidencyBench implements AutoCloseable {
         results.put("fragmentation", pool.fragmentation());
         results.put("allocation_us_p50", pool.allocationMicros());
         results.put("bookkeeping_mb", bookkeeping());
+        new ResidentCostBench(quick).run(directory, results);
         return results;
     }
 

@@ -21,7 +21,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.stream.Collectors;
 
 /**
  * Adapters of random numbers for a model of Qwen2-0.5B's shape: bfloat16, rank 8, all seven linear
@@ -36,6 +38,7 @@ public final class SyntheticAdapters {
     private static final int HIDDEN = 896;
     private static final int KEYS = 128;
     private static final int INNER = 4864;
+    private static final int VOCABULARY = 32_000;
 
     private static final Map<String, int[]> SHAPES = shapes();
 
@@ -92,7 +95,7 @@ public final class SyntheticAdapters {
     }
 
     /**
-     * Writes an adapter as PEFT does.
+     * Writes an adapter of all linear layers as PEFT does.
      *
      * @param folder the folder to make
      * @param seed tells its numbers from others'
@@ -100,13 +103,26 @@ public final class SyntheticAdapters {
      * @throws IOException if it cannot be written
      */
     public Path write(Path folder, long seed) throws IOException {
+        return write(folder, seed, SHAPES.keySet());
+    }
+
+    /**
+     * Writes an adapter as PEFT does.
+     *
+     * @param folder the folder to make
+     * @param seed tells its numbers from others'
+     * @param modules the linear layers to adapt, such as {@code self_attn.q_proj}
+     * @return the folder
+     * @throws IOException if it cannot be written
+     */
+    Path write(Path folder, long seed, Set<String> modules) throws IOException {
         Files.createDirectories(folder);
         JsonObject header = new JsonObject();
         long end = 0;
         for (int layer = 0; layer < layers; ++layer) {
-            for (Map.Entry<String, int[]> module : SHAPES.entrySet()) {
-                String name = "base_model.model." + name(layer, module.getKey());
-                int[] sizes = module.getValue();
+            for (String module : modules) {
+                String name = "base_model.model." + name(layer, module);
+                int[] sizes = SHAPES.get(module);
                 end = add(header, name + ".lora_A.weight", RANK, sizes[1], end);
                 end = add(header, name + ".lora_B.weight", sizes[0], RANK, end);
             }
@@ -120,9 +136,7 @@ public final class SyntheticAdapters {
             out.write(length.array());
             out.write(text);
             for (long i = 0; i < end; i += Short.BYTES) {
-                // a sign, an exponent around that of 0.01, and a random mantissa
-                int bits = random.nextInt();
-                int value = bits & 0x8000 | 0x3c00 + (bits & 0xff);
+                int value = weight(random);
                 out.write(value);
                 out.write(value >> 8);
             }
@@ -133,9 +147,85 @@ public final class SyntheticAdapters {
                         + RANK
                         + ",\"lora_alpha\":"
                         + 2 * RANK
-                        + ",\"target_modules\":[\"q_proj\",\"k_proj\",\"v_proj\",\"o_proj\","
-                        + "\"gate_proj\",\"up_proj\",\"down_proj\"]}");
+                        + ",\"target_modules\":[\""
+                        + modules.stream()
+                                .map(module -> module.substring(module.indexOf('.') + 1))
+                                .collect(Collectors.joining("\",\""))
+                        + "\"]}");
         return folder;
+    }
+
+    /**
+     * Writes a model of this shape with random weights, in Hugging Face's layout.
+     *
+     * @param folder the folder to make
+     * @return the folder
+     * @throws IOException if it cannot be written
+     */
+    public Path writeModel(Path folder) throws IOException {
+        Files.createDirectories(folder);
+        JsonObject header = new JsonObject();
+        long end = add(header, "model.embed_tokens.weight", VOCABULARY, HIDDEN, 0);
+        for (int layer = 0; layer < layers; ++layer) {
+            for (Map.Entry<String, int[]> module : SHAPES.entrySet()) {
+                int[] sizes = module.getValue();
+                String name = name(layer, module.getKey()) + ".weight";
+                end = add(header, name, sizes[0], sizes[1], end);
+            }
+            end = addNorm(header, name(layer, "input_layernorm.weight"), end);
+            end = addNorm(header, name(layer, "post_attention_layernorm.weight"), end);
+        }
+        end = addNorm(header, "model.norm.weight", end);
+        byte[] text = header.toString().getBytes(StandardCharsets.UTF_8);
+        ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        length.putLong(text.length);
+        ByteBuffer block = ByteBuffer.allocate(1 << 20).order(ByteOrder.LITTLE_ENDIAN);
+        SplittableRandom random = new SplittableRandom(1);
+        while (block.hasRemaining()) {
+            block.putShort((short) weight(random));
+        }
+        try (OutputStream out = Files.newOutputStream(folder.resolve("model.safetensors"))) {
+            out.write(length.array());
+            out.write(text);
+            for (long done = 0; done < end; done += block.capacity()) {
+                out.write(block.array(), 0, (int) Math.min(block.capacity(), end - done));
+            }
+        }
+        Files.writeString(
+                folder.resolve("config.json"),
+                "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],"
+                        + "\"hidden_act\":\"silu\",\"torch_dtype\":\"bfloat16\","
+                        + "\"tie_word_embeddings\":true,\"rms_norm_eps\":1e-6,"
+                        + "\"rope_theta\":10000.0,\"max_position_embeddings\":2048,"
+                        + "\"num_attention_heads\":14,\"num_key_value_heads\":2,"
+                        + "\"eos_token_id\":0,\"vocab_size\":"
+                        + VOCABULARY
+                        + ",\"hidden_size\":"
+                        + HIDDEN
+                        + ",\"intermediate_size\":"
+                        + INNER
+                        + ",\"num_hidden_layers\":"
+                        + layers
+                        + "}");
+        return folder;
+    }
+
+    /* A sign, an exponent around that of 0.01, and a random mantissa. */
+    private static int weight(SplittableRandom random) {
+        int bits = random.nextInt();
+        return bits & 0x8000 | 0x3c00 + (bits & 0xff);
+    }
+
+    private static long addNorm(JsonObject header, String name, long begin) {
+        long end = begin + (long) HIDDEN * Short.BYTES;
+        JsonObject tensor = new JsonObject();
+        JsonArray shape = new JsonArray();
+        shape.add(HIDDEN);
+        tensor.addProperty("dtype", "BF16");
+        tensor.add("shape", shape);
+        tensor.add("data_offsets", array(begin, end));
+        header.add(name, tensor);
+        return end;
     }
 
     private static long add(JsonObject header, String name, long rows, long columns, long begin) {

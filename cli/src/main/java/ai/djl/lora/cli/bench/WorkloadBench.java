@@ -126,19 +126,6 @@ final class WorkloadBench implements AutoCloseable {
         results.put(
                 "tenth_memory_saved",
                 1 - (double) cases.get(1).mostBytes() / cases.get(0).mostBytes());
-        BatchGenerator generator = new BatchGenerator(cases.get(0).block);
-        Interleaved latency =
-                new Interleaved()
-                        .add("base", () -> repeat(generator, ""))
-                        .add("adapter", () -> repeat(generator, "a1"))
-                        .run(4 * rounds);
-        results.put("resident_over_base_latency", latency.ratio("adapter", "base"));
-    }
-
-    private static void repeat(BatchGenerator generator, String adapter) {
-        for (int i = 0; i < 5; ++i) {
-            generator.generate(List.of(request(adapter)));
-        }
     }
 
     /** Frees the models. */

@@ -51,7 +51,7 @@ public class ResidencyBenchTest {
                         "bookkeeping_mb",
                         "tenth_over_reloading_throughput",
                         "tenth_memory_saved",
-                        "resident_over_base_latency")) {
+                        "resident_over_base_latency_all")) {
             Assert.assertTrue(report.get(name).getAsDouble() > 0, name);
         }
         Assert.assertTrue(report.get("fragmentation").getAsDouble() < 0.1);
