@@ -75,7 +75,7 @@ public final class Residency implements AutoCloseable {
         if (config.isWarmStart()) {
             store.warmStart();
         }
-        config.getWatched().ifPresent(this::watch);
+        watcher = config.getWatched().map(this::watch).orElse(null);
     }
 
     private void register(ResidencyConfig.Adapter adapter) {
@@ -102,17 +102,16 @@ public final class Residency implements AutoCloseable {
                 && (settings.getTenant().isEmpty() || settings.getTenant().equals(known.tenant()));
     }
 
-    private void watch(ResidencyConfig.Watched watched) {
+    private DirectoryWatcher watch(ResidencyConfig.Watched watched) {
         StoreArrivals arrivals = new StoreArrivals(store, watched.directory());
-        watcher =
-                DirectoryWatcher.builder()
-                        .setDirectory(watched.directory())
-                        .setArrivals(arrivals)
-                        .optSettleTime(watched.settleTime())
-                        .optScanInterval(watched.scanInterval())
-                        .optRetryAfter(watched.retryAfter())
-                        .optKnown(arrivals.known())
-                        .start();
+        return DirectoryWatcher.builder()
+                .setDirectory(watched.directory())
+                .setArrivals(arrivals)
+                .optSettleTime(watched.settleTime())
+                .optScanInterval(watched.scanInterval())
+                .optRetryAfter(watched.retryAfter())
+                .optKnown(arrivals.known())
+                .start();
     }
 
     /** Ends everything; what is leased is freed when its last lease is closed. */

@@ -350,7 +350,8 @@ public final class ResidencyConfig {
             section.end();
             memory.optAlerts(alerts[0], alerts[1], alerts[2]);
             boolean inOrder = section.atMost("warning", alerts[0], "critical", alerts[1]);
-            return inOrder & section.below("hysteresis", alerts[2], "warning", alerts[0]);
+            inOrder &= section.below("hysteresis", alerts[2], "warning", alerts[0]);
+            return inOrder;
         }
 
         private static boolean pressure(ConfigSection section, MemoryOptions.Builder memory) {
@@ -369,7 +370,8 @@ public final class ResidencyConfig {
             memory.optPressure(levels[0], levels[1], levels[2], levels[3]);
             boolean inOrder = section.below("restore", levels[0], "soft", levels[1]);
             inOrder &= section.below("soft", levels[1], "hard", levels[2]);
-            return inOrder & section.below("hard", levels[2], "critical", levels[3]);
+            inOrder &= section.below("hard", levels[2], "critical", levels[3]);
+            return inOrder;
         }
 
         private static void activations(ConfigSection section, MemoryOptions.Builder memory) {
