@@ -12,6 +12,8 @@ import ai.djl.lora.registry.Registration;
 import ai.djl.lora.registry.RegistryOptions;
 import ai.djl.ndarray.NDManager;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -223,11 +225,11 @@ final class ResidencyBench implements AutoCloseable {
     }
 
     private static long usedHeap() {
-        Runtime runtime = Runtime.getRuntime();
+        MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
         long least = Long.MAX_VALUE;
         for (int i = 0; i < 3; ++i) {
-            System.gc();
-            least = Math.min(least, runtime.totalMemory() - runtime.freeMemory());
+            memory.gc();
+            least = Math.min(least, memory.getHeapMemoryUsage().getUsed());
         }
         return least;
     }

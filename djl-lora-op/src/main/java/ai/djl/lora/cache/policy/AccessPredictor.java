@@ -93,6 +93,7 @@ public final class AccessPredictor {
      * @return forecasts, the likeliest first
      */
     public synchronized List<Forecast> predict(int count, Predicate<String> wanted) {
+        double all = total;
         Map<String, Double> probabilities = new HashMap<>();
         for (String id : latest) {
             Followers after = followers.get(id);
@@ -105,8 +106,10 @@ public final class AccessPredictor {
         List<Forecast> forecasts = new ArrayList<>();
         probabilities.forEach(
                 (id, probability) -> {
-                    if (wanted.test(id)) {
-                        forecasts.add(new Forecast(id, Math.max(probability, WINDOW * share(id))));
+                    // what is asked for often follows everything, and would be there by itself
+                    boolean telling = probability > LIFT * WINDOW * weight(id) / all;
+                    if (telling && wanted.test(id)) {
+                        forecasts.add(new Forecast(id, probability));
                     }
                 });
         forecasts.sort(
@@ -116,10 +119,9 @@ public final class AccessPredictor {
         return List.copyOf(forecasts.subList(0, Math.min(count, forecasts.size())));
     }
 
-    /* How much of the requests of late were for an adapter. */
-    private double share(String id) {
-        double rank = history.rank(id, 0);
-        return Math.exp(rank - (double) history.now() / HORIZON) / total;
+    /* How many of the requests of late were for an adapter. */
+    private double weight(String id) {
+        return Math.exp(history.rank(id, 0) - (double) history.now() / HORIZON);
     }
 
     /** How often which adapters have followed one. */

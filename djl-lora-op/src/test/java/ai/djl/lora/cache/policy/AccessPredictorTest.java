@@ -21,8 +21,10 @@ public class AccessPredictorTest {
     public void whatFollowsIsForetold() {
         AccessPredictor predictor = new AccessPredictor();
         for (int i = 0; i < 10; ++i) {
-            for (String id : List.of("a", "b", "x" + i, "y" + i, "z" + i)) {
-                predictor.observe(id);
+            predictor.observe("a");
+            predictor.observe("b");
+            for (int other = 0; other < 30; ++other) {
+                predictor.observe("other-" + i + '-' + other);
             }
         }
         predictor.observe("a");
