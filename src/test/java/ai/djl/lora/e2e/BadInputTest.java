@@ -365,6 +365,22 @@ public class BadInputTest {
         assertRefused(run(concat(GENERATE, "--adapter-dtype", "int4")), "int4", "model, int8");
     }
 
+    @Test
+    public void testResidency() throws IOException {
+        String[] generate = concat(GENERATE, "--residency", "@/residency.yaml");
+        assertRefused(run(generate), "residency.yaml", "cannot be read");
+        Path file = folder.resolve("residency.yaml");
+        Files.writeString(file, "device:\n  adapters: 0\nwarm: true\n");
+        assertRefused(run(generate), "residency.yaml:2: device.adapters is \"0\"", "; 1 more");
+        Files.writeString(file, "watch: {directory: nothing}\n");
+        assertRefused(run(generate), "nothing", "the directory to watch does not exist");
+        Files.writeString(file, "registry: {directory: residency.yaml}\n");
+        assertRefused(run(generate), "residency.yaml", "");
+        Files.writeString(file, "adapters:\n- {name: a, source: nothing}\n");
+        assertRefused(run(generate), "nothing", "there is no such file or directory");
+        Files.delete(file);
+    }
+
     private Execution run(String... args) {
         return Execution.inProcess(
                 Arrays.stream(args).map(arg -> arg.replace("@", folder.toString())).toArray());

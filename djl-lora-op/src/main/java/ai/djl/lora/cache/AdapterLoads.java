@@ -170,18 +170,18 @@ final class AdapterLoads implements AutoCloseable {
         boolean late;
         synchronized (adapter) {
             // for how long to wait for room is for those to say who wait
-            late = adapter.load() == load && !load.isParked();
+            late = adapter.load() == load && load.mayExpire();
         }
         if (late) {
-            fail(
-                    adapter,
-                    load,
+            quarantine.abandoned(adapter.id());
+            LoraException failure =
                     new LoraOffloadException(
                             "Adapter \""
                                     + adapter.name()
                                     + "\" was not loaded within "
                                     + timeout.toMillis()
-                                    + " ms"));
+                                    + " ms");
+            fail(adapter, load, failure);
         }
     }
 
@@ -235,6 +235,7 @@ final class AdapterLoads implements AutoCloseable {
                 // too late
                 return;
             }
+            load.setPlacing();
             demand = load.demand();
         }
         switch (device.put(adapter, ready, demand, this::release)) {

@@ -4,6 +4,7 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.adapter.LoadingPolicy;
+import ai.djl.lora.registry.NameRules;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -22,6 +23,7 @@ public final class AdapterSettings {
     private final Optional<String> tenant;
     private final Optional<Boolean> pinned;
     private final Map<String, String> metadata;
+    private final Optional<UnavailablePolicy> unavailable;
 
     private AdapterSettings(Builder builder) {
         policy = builder.policy;
@@ -29,6 +31,7 @@ public final class AdapterSettings {
         tenant = builder.tenant;
         pinned = builder.pinned;
         metadata = builder.metadata;
+        unavailable = builder.unavailable;
     }
 
     /**
@@ -85,6 +88,15 @@ public final class AdapterSettings {
         return metadata;
     }
 
+    /**
+     * Returns what happens when the adapter cannot be had and a request does not say.
+     *
+     * @return the policy; empty for the store's
+     */
+    public Optional<UnavailablePolicy> getUnavailable() {
+        return unavailable;
+    }
+
     /** Builds {@code AdapterSettings}. */
     public static final class Builder {
 
@@ -93,6 +105,7 @@ public final class AdapterSettings {
         private Optional<String> tenant = Optional.empty();
         private Optional<Boolean> pinned = Optional.empty();
         private Map<String, String> metadata = Map.of();
+        private Optional<UnavailablePolicy> unavailable = Optional.empty();
 
         private Builder() {}
 
@@ -125,9 +138,10 @@ public final class AdapterSettings {
          *
          * @param tenant the tenant; none by default
          * @return this builder
+         * @throws ai.djl.lora.LoraConfigurationException if the tenant's name cannot be one
          */
         public Builder optTenant(String tenant) {
-            this.tenant = Optional.of(tenant);
+            this.tenant = Optional.of(NameRules.checkName("Tenant", tenant));
             return this;
         }
 
@@ -147,9 +161,22 @@ public final class AdapterSettings {
          *
          * @param metadata at most 64 texts by name
          * @return this builder
+         * @throws ai.djl.lora.LoraConfigurationException if that cannot be stored
          */
         public Builder optMetadata(Map<String, String> metadata) {
-            this.metadata = Map.copyOf(metadata);
+            this.metadata = NameRules.checkMetadata(metadata);
+            return this;
+        }
+
+        /**
+         * Sets what happens when the adapter cannot be had and a request does not say. As the
+         * policy of reading, this is not kept over restarts.
+         *
+         * @param unavailable the policy; the store's by default
+         * @return this builder
+         */
+        public Builder optUnavailable(UnavailablePolicy unavailable) {
+            this.unavailable = Optional.of(unavailable);
             return this;
         }
 

@@ -141,7 +141,7 @@ public final class AdapterStore implements AutoCloseable {
                 new MoveQueue(
                         "djl-lora-offload", options.getOffloadWorkers(), options.getMoveQueue());
         previous = new PreviousRevisions(this.registry, this::managed, this::retire);
-        leasing = new Leasing(catalog, loads, previous::of, ticker);
+        leasing = new Leasing(catalog, loads, previous::of, options.getUnavailable(), ticker);
         maintenance = new StoreMaintenance(catalog, device, host, loads, foresight, options, timer);
         this.registry.list().stream()
                 .filter(adapter -> !adapter.retired())
@@ -328,19 +328,22 @@ public final class AdapterStore implements AutoCloseable {
         return opened.report;
     }
 
+    /* Nobody may take the name away, or make a stack of it, between the check and the change. */
     private void swap(Opened opened, Supplier<RegisteredAdapter> record) {
         String name = opened.adapter.name();
-        try {
-            synchronized (catalog) {
+        synchronized (catalog) {
+            try {
                 ManagedAdapter before = catalog.find(name);
                 catalog.checkStackable(name, opened.notes);
-                opened.adapter.setPinned(before.isPinned());
+                if (opened.adapter.unavailable() == null) {
+                    opened.adapter.setUnavailable(before.unavailable());
+                }
+            } catch (RuntimeException e) {
+                discard(opened.adapter);
+                throw e;
             }
-        } catch (RuntimeException e) {
-            discard(opened.adapter);
-            throw e;
+            publish(opened, record);
         }
-        publish(opened, record);
     }
 
     /** An adapter that was read and checked, and that no name leads to yet. */
@@ -362,6 +365,7 @@ public final class AdapterStore implements AutoCloseable {
         managed.setLoadNanos(ticker.getAsLong() - start);
         settings.getPriority().ifPresent(managed::setPriority);
         settings.getPinned().ifPresent(managed::setPinned);
+        settings.getUnavailable().ifPresent(managed::setUnavailable);
         if (!device.tier().couldHold(managed.deviceEntry().bytes())) {
             throw loads.tooLarge(managed);
         }
@@ -571,17 +575,15 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
-     * Leases an adapter, or every adapter of a stack, and waits for what has to be loaded, as long
-     * as the options allow.
+     * Sets what happens when an adapter cannot be had and a request does not say, until the store
+     * is closed.
      *
-     * @param name the name of an adapter or a stack
-     * @return the lease, to be closed by the caller
-     * @throws LoraConfigurationException if there is neither of that name
-     * @throws ai.djl.lora.LoraException if it cannot be loaded, there is no room for it, or the
-     *     time is over, and the options' policy allows nothing else
+     * @param name the adapter's name
+     * @param policy the policy; null for that of the options
+     * @throws LoraConfigurationException if there is no adapter of that name
      */
-    public AdapterLease acquire(String name) {
-        return acquire(name, options.getUnavailable());
+    public void setUnavailable(String name, UnavailablePolicy policy) {
+        catalog.find(name).setUnavailable(policy);
     }
 
     /**
@@ -589,7 +591,22 @@ public final class AdapterStore implements AutoCloseable {
      * as the options allow.
      *
      * @param name the name of an adapter or a stack
-     * @param policy what happens when it cannot be had
+     * @return the lease, to be closed by the caller
+     * @throws LoraConfigurationException if there is neither of that name
+     * @throws ai.djl.lora.LoraException if it cannot be loaded, there is no room for it, or the
+     *     time is over, and the adapter's policy, or else the options', allows nothing else
+     */
+    public AdapterLease acquire(String name) {
+        return acquire(name, (UnavailablePolicy) null);
+    }
+
+    /**
+     * Leases an adapter, or every adapter of a stack, and waits for what has to be loaded, as long
+     * as the options allow.
+     *
+     * @param name the name of an adapter or a stack
+     * @param policy what happens when it cannot be had; null for the adapter's own policy, or else
+     *     the options'
      * @return the lease, to be closed by the caller, which says what it is of
      * @throws LoraConfigurationException if there is neither of that name
      * @throws ai.djl.lora.LoraException if it cannot be loaded, there is no room for it, or the
@@ -610,7 +627,7 @@ public final class AdapterStore implements AutoCloseable {
      * @throws LoraConfigurationException if there is neither of that name
      */
     public CompletableFuture<AdapterLease> acquire(String name, Duration timeout) {
-        return acquire(name, timeout, options.getUnavailable());
+        return acquire(name, timeout, null);
     }
 
     /**
@@ -618,7 +635,8 @@ public final class AdapterStore implements AutoCloseable {
      *
      * @param name the name of an adapter or a stack
      * @param timeout how long the caller is ready to wait
-     * @param policy what happens when it cannot be had
+     * @param policy what happens when it cannot be had; null for the adapter's own policy, or else
+     *     the options'
      * @return a future of the lease, as that of {@link #acquire(String, Duration)}
      * @throws LoraConfigurationException if there is neither of that name
      */

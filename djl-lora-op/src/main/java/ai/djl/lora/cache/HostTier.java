@@ -15,6 +15,7 @@ import ai.djl.lora.memory.PoolStatistics;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 
@@ -29,6 +30,10 @@ final class HostTier implements AutoCloseable {
     private final Supplier<HostCodec> plain;
     private final Supplier<HostCodec> codec;
     private final Map<String, HostCopy> copies = new ConcurrentHashMap<>();
+
+    /** Whose copies are being made: one at a time of each. */
+    private final Set<String> filling = ConcurrentHashMap.newKeySet();
+
     private BlockPool<ByteBuffer> pool;
     private boolean closed;
 
@@ -109,13 +114,20 @@ final class HostTier implements AutoCloseable {
      * @param demand for whom room is made
      */
     void offer(ManagedAdapter adapter, ReadyAdapter ready, Tier.Demand demand) {
-        if (enabled && !copies.containsKey(adapter.id())) {
-            EncodedAdapter encoded = new HostCompressor(plain.get()).encode(ready.packed());
-            long bytes = HostCopy.bytes(encoded.data().length, ready.beside());
-            CacheEntry entry = entry(adapter, bytes);
-            if (tier.reserve(entry, demand, this::isIdle, this::free)) {
-                fill(adapter, entry, encoded, ready.beside());
+        if (!enabled || !filling.add(adapter.id())) {
+            return;
+        }
+        try {
+            if (!copies.containsKey(adapter.id())) {
+                EncodedAdapter encoded = new HostCompressor(plain.get()).encode(ready.packed());
+                long bytes = HostCopy.bytes(encoded.data().length, ready.beside());
+                CacheEntry entry = entry(adapter, bytes);
+                if (tier.reserve(entry, demand, this::isIdle, this::free)) {
+                    fill(adapter, entry, encoded, ready.beside());
+                }
             }
+        } finally {
+            filling.remove(adapter.id());
         }
     }
 

@@ -27,6 +27,7 @@ final class Leasing {
     private final AdapterCatalog catalog;
     private final AdapterLoads loads;
     private final Function<ManagedAdapter, Optional<ManagedAdapter>> previous;
+    private final UnavailablePolicy unavailable;
     private final LongSupplier ticker;
 
     /**
@@ -35,20 +36,26 @@ final class Leasing {
      * @param catalog the names
      * @param loads what loads adapters
      * @param previous finds the revision before an adapter's
+     * @param unavailable what happens when an adapter cannot be had of which nobody says it
      * @param ticker the time in nanoseconds
      */
     Leasing(
             AdapterCatalog catalog,
             AdapterLoads loads,
             Function<ManagedAdapter, Optional<ManagedAdapter>> previous,
+            UnavailablePolicy unavailable,
             LongSupplier ticker) {
         this.catalog = catalog;
         this.loads = loads;
         this.previous = previous;
+        this.unavailable = unavailable;
         this.ticker = ticker;
     }
 
-    /** Leases an adapter or a stack, and waits for what has to be loaded. */
+    /**
+     * Leases an adapter or a stack, and waits for what has to be loaded. Without a policy the
+     * adapter's own holds, or the one for all.
+     */
     AdapterLease acquire(String name, Duration timeout, UnavailablePolicy policy) {
         AdapterLease lease = tryLease(name, catalog.partsOf(name));
         return lease != null ? lease : join(name, acquireAsync(name, timeout, policy));
@@ -64,10 +71,21 @@ final class Leasing {
         }
         // an unknown name is told at once, and of no policy's concern
         parts.names().forEach(catalog::find);
-        Request request = new Request(name, policy, ticker.getAsLong() + timeout.toNanos());
+        UnavailablePolicy applied = policy == null ? policyOf(name, parts) : policy;
+        Request request = new Request(name, applied, ticker.getAsLong() + timeout.toNanos());
         request.expireAfter(timeout);
-        request.attempt(1, policy.backoff());
+        request.attempt(1, applied.backoff());
         return request.result;
+    }
+
+    private UnavailablePolicy policyOf(String name, Stack parts) {
+        // what holds for a part alone need not do for a stack
+        UnavailablePolicy own = isAdapter(name, parts) ? catalog.find(name).unavailable() : null;
+        return own == null ? unavailable : own;
+    }
+
+    private static boolean isAdapter(String name, Stack parts) {
+        return parts.names().size() == 1 && parts.names().get(0).equals(name);
     }
 
     /** Returns the lease if every part is on the device, or null. */
@@ -242,9 +260,9 @@ final class Leasing {
             try {
                 Stack parts = catalog.partsOf(name);
                 // half of a stack in another revision is neither
-                return parts.names().size() > 1 || !parts.names().get(0).equals(name)
-                        ? Optional.empty()
-                        : previous.apply(catalog.find(name));
+                return isAdapter(name, parts)
+                        ? previous.apply(catalog.find(name))
+                        : Optional.empty();
             } catch (LoraConfigurationException | IllegalStateException e) {
                 return Optional.empty();
             }

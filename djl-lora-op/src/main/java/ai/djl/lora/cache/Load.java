@@ -17,6 +17,7 @@ final class Load {
     private final Tier.Demand demand;
     private final List<CompletableFuture<ManagedAdapter>> waiters = new ArrayList<>();
     private boolean parked;
+    private boolean placing;
     private CompletableFuture<Void> deadline = CompletableFuture.completedFuture(null);
 
     /**
@@ -44,10 +45,21 @@ final class Load {
     /** Sets whether the load waits for room, which is no concern of its time-out. */
     void setParked(boolean parked) {
         this.parked = parked;
+        placing = false;
     }
 
     boolean isParked() {
         return parked;
+    }
+
+    /** Notes that the adapter is being put on the device, which nothing stops any more. */
+    void setPlacing() {
+        placing = true;
+    }
+
+    /** Returns whether the load may be given up for taking too long. */
+    boolean mayExpire() {
+        return !parked && !placing;
     }
 
     /** Sets what ends the load when it takes too long, in the place of what did before. */

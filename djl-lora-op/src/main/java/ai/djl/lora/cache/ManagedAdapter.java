@@ -44,6 +44,7 @@ final class ManagedAdapter {
     private volatile SoftReference<LoadReport> report = new SoftReference<>(null);
 
     private volatile AdapterAccess access;
+    private volatile UnavailablePolicy unavailable;
     private Load load;
 
     /**
@@ -213,6 +214,15 @@ final class ManagedAdapter {
     void miss(long now) {
         access.miss();
         lastUsed = now;
+    }
+
+    /** Returns what happens when the adapter cannot be had, or null where the store says that. */
+    UnavailablePolicy unavailable() {
+        return unavailable;
+    }
+
+    void setUnavailable(UnavailablePolicy policy) {
+        unavailable = policy;
     }
 
     AdapterAccess access() {

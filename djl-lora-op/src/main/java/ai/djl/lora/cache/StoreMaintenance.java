@@ -36,6 +36,8 @@ final class StoreMaintenance implements AutoCloseable {
     /** What a tier may take of the process' memory where no limit is given. */
     private static final int SHARE = 4;
 
+    private static final long END_SECONDS = 10;
+
     /** Under soft pressure adapters leave that have not been used for this time. */
     private static final Duration SOFT_AGE = Duration.ofMinutes(1);
 
@@ -302,13 +304,22 @@ final class StoreMaintenance implements AutoCloseable {
         return compressed.get();
     }
 
-    /** Ends what goes on in the background. */
+    /** Ends what goes on in the background, and waits for what is going on just now. */
     @Override
-    public synchronized void close() {
-        closed = true;
-        timer.shutdown();
-        if (monitor != null) {
-            monitor.close();
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            timer.shutdown();
+            if (monitor != null) {
+                monitor.close();
+            }
+        }
+        try {
+            if (!timer.awaitTermination(END_SECONDS, TimeUnit.SECONDS)) {
+                logger.warn("Maintenance of the adapter store does not come to an end");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 }

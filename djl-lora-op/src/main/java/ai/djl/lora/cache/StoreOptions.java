@@ -15,6 +15,9 @@ import java.time.Duration;
  */
 public final class StoreOptions {
 
+    /** The longest time that any of the options may be: 10,000 days. */
+    public static final Duration LONGEST_TIME = Duration.ofDays(10_000);
+
     private final TierOptions device;
     private final TierOptions host;
     private final boolean hostEnabled;
@@ -676,9 +679,10 @@ public final class StoreOptions {
         }
 
         private static void check(String name, Duration value) {
-            if (value.isNegative() || value.isZero()) {
+            // longer ones do not fit the nanoseconds that they are waited for in
+            if (value.isNegative() || value.isZero() || value.compareTo(LONGEST_TIME) > 0) {
                 throw new LoraConfigurationException(
-                        name + " is " + value + "; it must be above 0");
+                        name + " is " + value + "; it must be above 0 and at most " + LONGEST_TIME);
             }
         }
     }

@@ -12,12 +12,18 @@ import java.time.Duration;
  * registered always fails.
  *
  * @param tries how often the adapter is tried, 1 to 100
- * @param backoff the time before the second try, which doubles with each
+ * @param backoff the time before the second try, at most a day, which doubles with each
  * @param previousRevision whether the revision before the current one may answer
  * @param base whether the base model may answer
  */
 public record UnavailablePolicy(
         int tries, Duration backoff, boolean previousRevision, boolean base) {
+
+    /** The most tries that a policy may have. */
+    public static final int MOST_TRIES = 100;
+
+    /** The longest time before the second try that a policy may have. */
+    public static final Duration LONGEST_BACKOFF = Duration.ofDays(1);
 
     /** One try; then the request fails. */
     public static final UnavailablePolicy FAIL =
@@ -27,13 +33,11 @@ public record UnavailablePolicy(
     public static final UnavailablePolicy RETRY =
             new UnavailablePolicy(3, Duration.ofMillis(100), false, false);
 
-    private static final int MOST_TRIES = 100;
-
     /**
      * Constructs a new {@code UnavailablePolicy} instance.
      *
      * @param tries how often the adapter is tried, 1 to 100
-     * @param backoff the time before the second try, which doubles with each
+     * @param backoff the time before the second try, at most a day, which doubles with each
      * @param previousRevision whether the revision before the current one may answer
      * @param base whether the base model may answer
      * @throws LoraConfigurationException if a value is not allowed
@@ -43,9 +47,9 @@ public record UnavailablePolicy(
             throw new LoraConfigurationException(
                     "tries is " + tries + "; allowed are 1 to " + MOST_TRIES);
         }
-        if (backoff.isNegative()) {
+        if (backoff.isNegative() || backoff.compareTo(LONGEST_BACKOFF) > 0) {
             throw new LoraConfigurationException(
-                    "backoff is " + backoff + "; it must not be negative");
+                    "backoff is " + backoff + "; allowed are PT0S to " + LONGEST_BACKOFF);
         }
     }
 

@@ -9,6 +9,7 @@ import ai.djl.lora.json.Message;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -20,6 +21,7 @@ import java.util.function.IntConsumer;
 import java.util.function.LongConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.yaml.snakeyaml.error.Mark;
 import org.yaml.snakeyaml.nodes.MappingNode;
 import org.yaml.snakeyaml.nodes.Node;
 import org.yaml.snakeyaml.nodes.NodeTuple;
@@ -38,8 +40,11 @@ final class ConfigSection {
     private final ConfigProblems problems;
     private final Set<String> known;
     private final String path;
+    private final Mark mark;
+    private final boolean present;
     private final Map<String, NodeTuple> entries = new LinkedHashMap<>();
     private final Set<String> asked = new LinkedHashSet<>();
+    private final Set<String> refused = new HashSet<>();
 
     /**
      * Constructs a new {@code ConfigSection} instance.
@@ -53,6 +58,8 @@ final class ConfigSection {
         this.problems = problems;
         this.known = known;
         this.path = path;
+        mark = node == null ? null : node.getStartMark();
+        present = node instanceof MappingNode;
         if (node instanceof MappingNode mapping) {
             mapping.getValue().forEach(this::add);
         } else if (node != null && !isEmpty(node)) {
@@ -69,6 +76,12 @@ final class ConfigSection {
     }
 
     private void add(NodeTuple entry) {
+        if (!(entry.getKeyNode() instanceof ScalarNode)) {
+            problems.add(
+                    entry.getKeyNode(),
+                    "a key in " + named(path) + " is " + describe(entry.getKeyNode()));
+            return;
+        }
         String key = text(entry.getKeyNode());
         if (entries.putIfAbsent(key, entry) != null) {
             problems.add(entry.getKeyNode(), at(key) + " is given twice");
@@ -110,8 +123,12 @@ final class ConfigSection {
         List<ConfigSection> sections = new ArrayList<>();
         if (node instanceof SequenceNode list) {
             for (Node each : list.getValue()) {
-                String name = at(key) + '[' + sections.size() + ']';
-                sections.add(new ConfigSection(problems, new LinkedHashSet<>(), name, each));
+                String name = at(key) + '[' + list.getValue().indexOf(each) + ']';
+                if (each instanceof MappingNode) {
+                    sections.add(new ConfigSection(problems, new LinkedHashSet<>(), name, each));
+                } else {
+                    problems.add(each, name + " must be a mapping, found " + describe(each));
+                }
             }
         } else if (node != null && !isEmpty(node)) {
             problems.add(node, at(key) + " must be a list, found " + describe(node));
@@ -120,17 +137,20 @@ final class ConfigSection {
     }
 
     /** Takes texts by name. */
-    Map<String, String> texts(String key) {
+    void texts(String key, Consumer<Map<String, String>> set) {
         Node node = take(key);
-        Map<String, String> texts = new LinkedHashMap<>();
-        if (node instanceof MappingNode mapping) {
-            for (NodeTuple entry : mapping.getValue()) {
-                texts.put(text(entry.getKeyNode()), text(entry.getValueNode()));
-            }
-        } else if (node != null) {
-            problems.add(node, at(key) + " must be a mapping, found " + describe(node));
+        if (node == null) {
+            return;
         }
-        return texts;
+        ConfigSection texts = new ConfigSection(problems, new LinkedHashSet<>(), at(key), node);
+        Map<String, String> values = new LinkedHashMap<>();
+        List.copyOf(texts.entries.keySet())
+                .forEach(name -> texts.scalar(name, "a text", text -> values.put(name, text)));
+        try {
+            set.accept(values);
+        } catch (LoraConfigurationException e) {
+            problems.add(node, at(key) + ": " + e.getMessage());
+        }
     }
 
     private void scalar(String key, String allowed, Consumer<String> set) {
@@ -139,14 +159,17 @@ final class ConfigSection {
             return;
         }
         if (!(node instanceof ScalarNode)) {
+            refused.add(key);
             problems.add(node, at(key) + " must be " + allowed + ", found " + describe(node));
             return;
         }
         try {
             set.accept(text(node));
         } catch (LoraConfigurationException e) {
+            refused.add(key);
             problems.add(node, at(key) + ": " + e.getMessage());
         } catch (IllegalArgumentException e) {
+            refused.add(key);
             problems.add(node, at(key) + " is " + describe(node) + "; allowed is " + allowed);
         }
     }
@@ -208,6 +231,18 @@ final class ConfigSection {
                 });
     }
 
+    /** Takes a share of something. */
+    void share(String key, DoubleConsumer set) {
+        scalar(
+                key,
+                "a number above 0.0 and at most 1.0",
+                text -> {
+                    double value = Double.parseDouble(text);
+                    require(value > 0 && value <= 1);
+                    set.accept(value);
+                });
+    }
+
     /** Takes a size in bytes; {@code auto} leaves it open. */
     void size(String key, LongConsumer set) {
         scalar(
@@ -233,12 +268,13 @@ final class ConfigSection {
     }
 
     /** Takes a time. */
-    void time(String key, Duration least, Consumer<Duration> set) {
+    void time(String key, Duration least, Duration most, Consumer<Duration> set) {
         scalar(
                 key,
-                "a time such as 200ms, 30s, 5m, 2h or 1d, "
-                        + (least.isZero() ? "0s" : least.toMillis() + "ms")
-                        + " or more",
+                "a time such as 200ms, 30s, 5m, 2h or 1d, from "
+                        + words(least)
+                        + " to "
+                        + words(most),
                 text -> {
                     Matcher matcher = TIME.matcher(text);
                     require(matcher.matches());
@@ -251,9 +287,26 @@ final class ConfigSection {
                                 case "h" -> Duration.ofHours(value);
                                 default -> Duration.ofDays(value);
                             };
-                    require(time.compareTo(least) >= 0);
+                    require(time.compareTo(least) >= 0 && time.compareTo(most) <= 0);
                     set.accept(time);
                 });
+    }
+
+    /** Returns a value as a file would have it. */
+    private static String words(Object value) {
+        if (!(value instanceof Duration time)) {
+            return value.toString();
+        }
+        if (time.toMillisPart() != 0) {
+            return time.toMillis() + "ms";
+        }
+        if (time.toSecondsPart() != 0 || time.isZero()) {
+            return time.toSeconds() + "s";
+        }
+        if (time.toMinutesPart() != 0) {
+            return time.toMinutes() + "m";
+        }
+        return time.toHoursPart() != 0 ? time.toHours() + "h" : time.toDays() + "d";
     }
 
     /* What is thrown is put into words where the key and what is allowed are known. */
@@ -263,10 +316,73 @@ final class ConfigSection {
         }
     }
 
-    /** Adds a mistake of the section as a whole. */
-    void problem(String text) {
-        Node node = entries.isEmpty() ? null : entries.values().iterator().next().getKeyNode();
-        problems.add(node == null ? null : node.getStartMark(), text);
+    /** Adds a mistake at a key, or where the section begins if it has no such key. */
+    void problem(String key, String text) {
+        NodeTuple entry = entries.get(key);
+        problems.add(entry == null ? mark : entry.getKeyNode().getStartMark(), text);
+    }
+
+    /** Refuses a key that was taken, for a reason that lies beside its own value. */
+    void checkThat(String key, boolean holds, String text) {
+        if (!holds) {
+            problem(key, at(key) + ' ' + text);
+        }
+    }
+
+    /** Returns whether the file has this section. */
+    boolean isPresent() {
+        return present;
+    }
+
+    /** Refuses a section that is there without a key. */
+    void require(String key) {
+        if (present && !entries.containsKey(key)) {
+            problem(key, at(key) + " is missing");
+        }
+    }
+
+    /** Refuses a key that says nothing without another one. */
+    void needs(String key, String other) {
+        if (entries.containsKey(key) && !entries.containsKey(other)) {
+            problem(key, at(key) + " needs " + at(other));
+        }
+    }
+
+    /** Refuses a value that is not below another one, where neither is wrong by itself. */
+    <T extends Comparable<T>> boolean below(String low, T lowValue, String high, T highValue) {
+        boolean holds = lowValue.compareTo(highValue) < 0;
+        return checkOrder(low, lowValue, high, highValue, holds, "below");
+    }
+
+    /** Refuses a value that is above another one, where neither is wrong by itself. */
+    <T extends Comparable<T>> boolean atMost(String low, T lowValue, String high, T highValue) {
+        boolean holds = lowValue.compareTo(highValue) <= 0;
+        return checkOrder(low, lowValue, high, highValue, holds, "at most");
+    }
+
+    private boolean checkOrder(
+            String low,
+            Object lowValue,
+            String high,
+            Object highValue,
+            boolean holds,
+            String rule) {
+        if (!holds && !refused.contains(low) && !refused.contains(high)) {
+            // one of the two is a default where the file has only the other
+            String where = entries.containsKey(low) ? low : high;
+            problem(
+                    where,
+                    at(low)
+                            + " is "
+                            + words(lowValue)
+                            + "; it must be "
+                            + rule
+                            + ' '
+                            + at(high)
+                            + ", which is "
+                            + words(highValue));
+        }
+        return holds;
     }
 
     /** Names what is here and was not asked for. */

@@ -3,10 +3,13 @@
  */
 package ai.djl.lora.config;
 
+import ai.djl.lora.cache.AdapterSettings;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.registry.AdapterRegistry;
+import ai.djl.lora.registry.AdapterRevision;
 import ai.djl.lora.registry.DirectoryWatcher;
+import ai.djl.lora.registry.RegisteredAdapter;
 import java.util.Optional;
 
 /**
@@ -60,22 +63,43 @@ public final class Residency implements AutoCloseable {
     }
 
     /**
-     * Registers the adapters that the file names and that are not on record yet, begins to load
-     * what was asked for most before, and to watch. To be called when the model has all its layers.
+     * Registers the adapters that the file names, begins to load what was asked for most before,
+     * and to watch. An adapter that is on record from the same place is not read again for that. To
+     * be called when the model has all its layers.
      *
      * @throws ai.djl.lora.LoraException if an adapter that is named cannot be registered, or the
      *     directory to watch is none
      */
     public synchronized void start() {
-        for (ResidencyConfig.Adapter adapter : config.getAdapters()) {
-            if (!store.names().contains(adapter.name())) {
-                store.register(adapter.name(), adapter.source(), adapter.settings());
-            }
-        }
+        config.getAdapters().forEach(this::register);
         if (config.isWarmStart()) {
             store.warmStart();
         }
         watcher = config.getWatched().map(this::watch).orElse(null);
+    }
+
+    private void register(ResidencyConfig.Adapter adapter) {
+        String name = adapter.name();
+        AdapterSettings settings = adapter.settings();
+        Optional<RegisteredAdapter> known =
+                store.getRegistry().find(name).filter(found -> !found.retired());
+        if (known.isEmpty()) {
+            store.register(name, adapter.source(), settings);
+        } else if (isAsKnown(adapter, known.get())) {
+            settings.getPriority().ifPresent(priority -> store.setPriority(name, priority));
+            settings.getPinned().ifPresent(pinned -> store.setPinned(name, pinned));
+            settings.getUnavailable().ifPresent(policy -> store.setUnavailable(name, policy));
+        } else {
+            store.replace(name, adapter.source(), settings);
+        }
+    }
+
+    private static boolean isAsKnown(ResidencyConfig.Adapter adapter, RegisteredAdapter known) {
+        AdapterSettings settings = adapter.settings();
+        AdapterRevision current = known.current();
+        return current.source().equals(adapter.source())
+                && current.metadata().equals(settings.getMetadata())
+                && (settings.getTenant().isEmpty() || settings.getTenant().equals(known.tenant()));
     }
 
     private DirectoryWatcher watch(ResidencyConfig.Watched watched) {

@@ -13,6 +13,7 @@ import ai.djl.lora.compress.Compression;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.memory.MemoryOptions;
 import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.registry.NameRules;
 import ai.djl.lora.registry.RegistryOptions;
 import java.io.IOException;
 import java.io.Reader;
@@ -43,7 +44,10 @@ import org.yaml.snakeyaml.nodes.Node;
 public final class ResidencyConfig {
 
     private static final int MOST = 1_000_000;
+    private static final StoreOptions DEFAULTS = StoreOptions.builder().build();
     private static final Duration SOME = Duration.ofMillis(1);
+    private static final Duration DAY = Duration.ofDays(1);
+    private static final Duration MOST_DAYS = StoreOptions.LONGEST_TIME;
 
     private final StoreOptions options;
     private final Optional<Path> registryDirectory;
@@ -193,11 +197,13 @@ public final class ResidencyConfig {
         private final ConfigProblems problems;
         private final Set<String> known = new LinkedHashSet<>();
         private final List<Adapter> adapters = new ArrayList<>();
+        private final Set<String> names = new HashSet<>();
         private StoreOptions options;
         private Path registryDirectory;
         private RegistryOptions registryOptions;
         private Watched watched;
         private boolean warmStart;
+        private UnavailablePolicy unavailable;
 
         Parser(Path file, ConfigProblems problems) {
             this.file = file;
@@ -233,16 +239,22 @@ public final class ResidencyConfig {
             cleanup(section.section("cleanup"), builder);
             prefetch(section.section("prefetch"), builder);
             memory(section.section("memory"), builder);
-            unavailable(section.section("unavailable"), builder);
+            unavailable = unavailable(section.section("unavailable"), UnavailablePolicy.FAIL);
+            builder.optUnavailable(unavailable);
             registry(section.section("registry"));
             watch(section.section("watch"));
             section.flag("warmStart", value -> warmStart = value);
             section.sections("adapters").forEach(this::adapter);
             section.end();
+            section.checkThat(
+                    "warmStart",
+                    !warmStart || registryDirectory != null,
+                    "needs registry.directory, where is kept what was asked for");
             try {
                 options = builder.build();
             } catch (LoraConfigurationException e) {
-                section.problem(e.getMessage());
+                // what the sections have not told in the file's words
+                section.problem("", e.getMessage());
             }
         }
 
@@ -273,7 +285,7 @@ public final class ResidencyConfig {
                     "codec",
                     Arrays.stream(Compression.values()).map(Compression::label).toList(),
                     name -> builder.optCompression(Compression.ofLabel(name)));
-            compression.time("after", SOME, builder::optCompressAfter);
+            compression.time("after", SOME, MOST_DAYS, builder::optCompressAfter);
             compression.number("prunedShare", 0.01, 0.99, builder::optPrunedShare);
             compression.end();
             section.end();
@@ -283,88 +295,112 @@ public final class ResidencyConfig {
             section.integer("loadWorkers", 1, 1024, builder::optLoadWorkers);
             section.integer("offloadWorkers", 1, 1024, builder::optOffloadWorkers);
             section.integer("queue", 1, MOST, builder::optMoveQueue);
-            section.time("loadTimeout", SOME, builder::optLoadTimeout);
-            section.time("offloadTimeout", SOME, builder::optOffloadTimeout);
-            section.time("acquireTimeout", SOME, builder::optAcquireTimeout);
+            section.time("loadTimeout", SOME, MOST_DAYS, builder::optLoadTimeout);
+            section.time("offloadTimeout", SOME, MOST_DAYS, builder::optOffloadTimeout);
+            section.time("acquireTimeout", SOME, MOST_DAYS, builder::optAcquireTimeout);
             section.end();
         }
 
         private static void quarantine(ConfigSection section, StoreOptions.Builder builder) {
-            section.time("retryAfter", SOME, builder::optRetryAfter);
-            section.time("longestRetry", SOME, builder::optLongestRetry);
+            Duration[] times = {DEFAULTS.getRetryAfter(), DEFAULTS.getLongestRetry()};
+            section.time("retryAfter", SOME, MOST_DAYS, value -> times[0] = value);
+            section.time("longestRetry", SOME, MOST_DAYS, value -> times[1] = value);
             section.end();
+            if (section.atMost("retryAfter", times[0], "longestRetry", times[1])) {
+                builder.optRetryAfter(times[0]).optLongestRetry(times[1]);
+            }
         }
 
         private static void cleanup(ConfigSection section, StoreOptions.Builder builder) {
             section.flag("enabled", builder::optCleanupEnabled);
-            section.time("interval", SOME, builder::optCleanupInterval);
-            section.time("age", SOME, builder::optCleanupAge);
+            section.time("interval", SOME, MOST_DAYS, builder::optCleanupInterval);
+            section.time("age", SOME, MOST_DAYS, builder::optCleanupAge);
             section.end();
         }
 
         private static void prefetch(ConfigSection section, StoreOptions.Builder builder) {
             section.flag("enabled", builder::optPrefetchEnabled);
-            section.time("interval", SOME, builder::optPrefetchInterval);
+            section.time("interval", SOME, MOST_DAYS, builder::optPrefetchInterval);
             section.integer("count", 1, MOST, builder::optPrefetchCount);
             section.end();
         }
 
         private static void memory(ConfigSection section, StoreOptions.Builder builder) {
-            MemoryOptions defaults = MemoryOptions.defaults();
             MemoryOptions.Builder memory = MemoryOptions.builder();
             section.flag("monitoring", builder::optMonitoringEnabled);
-            section.time("sampleInterval", SOME, memory::optSampleInterval);
+            section.time("sampleInterval", SOME, DAY, memory::optSampleInterval);
             section.integer("historySamples", 1, MOST, memory::optHistorySamples);
+            boolean inOrder = alerts(section.section("alerts"), memory);
+            inOrder &= pressure(section.section("pressure"), memory);
+            activations(section.section("activations"), memory);
+            section.end();
+            if (inOrder) {
+                builder.optMemory(memory.build());
+            }
+        }
+
+        private static boolean alerts(ConfigSection section, MemoryOptions.Builder memory) {
+            MemoryOptions defaults = MemoryOptions.defaults();
             double[] alerts = {
                 defaults.warningAlert(), defaults.criticalAlert(), defaults.alertHysteresis()
             };
-            ConfigSection alert = section.section("alerts");
-            alert.number("warning", 0, 1, value -> alerts[0] = value);
-            alert.number("critical", 0, 1, value -> alerts[1] = value);
-            alert.number("hysteresis", 0, 1, value -> alerts[2] = value);
-            alert.end();
+            section.share("warning", value -> alerts[0] = value);
+            section.share("critical", value -> alerts[1] = value);
+            section.number("hysteresis", 0, 1, value -> alerts[2] = value);
+            section.end();
+            memory.optAlerts(alerts[0], alerts[1], alerts[2]);
+            boolean inOrder = section.atMost("warning", alerts[0], "critical", alerts[1]);
+            inOrder &= section.below("hysteresis", alerts[2], "warning", alerts[0]);
+            return inOrder;
+        }
+
+        private static boolean pressure(ConfigSection section, MemoryOptions.Builder memory) {
+            MemoryOptions defaults = MemoryOptions.defaults();
             double[] levels = {
                 defaults.restorePressure(),
                 defaults.softPressure(),
                 defaults.hardPressure(),
                 defaults.criticalPressure()
             };
-            ConfigSection pressure = section.section("pressure");
-            pressure.number("restore", 0, 1, value -> levels[0] = value);
-            pressure.number("soft", 0, 1, value -> levels[1] = value);
-            pressure.number("hard", 0, 1, value -> levels[2] = value);
-            pressure.number("critical", 0, 1, value -> levels[3] = value);
-            pressure.end();
-            int[] steps = {defaults.activationSteps()};
-            double[] reserve = {defaults.activationPercentile(), defaults.activationFactor()};
-            ConfigSection activations = section.section("activations");
-            activations.integer("steps", 1, MOST, value -> steps[0] = value);
-            activations.number("percentile", 0, 1, value -> reserve[0] = value);
-            activations.number("factor", 1, 100, value -> reserve[1] = value);
-            activations.end();
+            section.share("restore", value -> levels[0] = value);
+            section.share("soft", value -> levels[1] = value);
+            section.share("hard", value -> levels[2] = value);
+            section.share("critical", value -> levels[3] = value);
             section.end();
-            try {
-                builder.optMemory(
-                        memory.optAlerts(alerts[0], alerts[1], alerts[2])
-                                .optPressure(levels[0], levels[1], levels[2], levels[3])
-                                .optActivations(steps[0], reserve[0], reserve[1])
-                                .build());
-            } catch (LoraConfigurationException e) {
-                section.problem("memory: " + e.getMessage());
-            }
+            memory.optPressure(levels[0], levels[1], levels[2], levels[3]);
+            boolean inOrder = section.below("restore", levels[0], "soft", levels[1]);
+            inOrder &= section.below("soft", levels[1], "hard", levels[2]);
+            inOrder &= section.below("hard", levels[2], "critical", levels[3]);
+            return inOrder;
         }
 
-        private static void unavailable(ConfigSection section, StoreOptions.Builder builder) {
-            int[] tries = {UnavailablePolicy.FAIL.tries()};
-            Duration[] backoff = {UnavailablePolicy.FAIL.backoff()};
-            boolean[] others = new boolean[2];
-            section.integer("tries", 1, 100, value -> tries[0] = value);
-            section.time("backoff", Duration.ZERO, value -> backoff[0] = value);
-            section.flag("previousRevision", value -> others[0] = value);
-            section.flag("base", value -> others[1] = value);
+        private static void activations(ConfigSection section, MemoryOptions.Builder memory) {
+            MemoryOptions defaults = MemoryOptions.defaults();
+            int[] steps = {defaults.activationSteps()};
+            double[] reserve = {defaults.activationPercentile(), defaults.activationFactor()};
+            section.integer("steps", 1, MOST, value -> steps[0] = value);
+            section.share("percentile", value -> reserve[0] = value);
+            section.number("factor", 1, 100, value -> reserve[1] = value);
             section.end();
-            builder.optUnavailable(
-                    new UnavailablePolicy(tries[0], backoff[0], others[0], others[1]));
+            memory.optActivations(steps[0], reserve[0], reserve[1]);
+        }
+
+        /** Reads a policy, of which the file may leave out what another one has. */
+        private static UnavailablePolicy unavailable(
+                ConfigSection section, UnavailablePolicy others) {
+            int[] tries = {others.tries()};
+            Duration[] backoff = {others.backoff()};
+            boolean[] answers = {others.previousRevision(), others.base()};
+            section.integer("tries", 1, UnavailablePolicy.MOST_TRIES, value -> tries[0] = value);
+            section.time(
+                    "backoff",
+                    Duration.ZERO,
+                    UnavailablePolicy.LONGEST_BACKOFF,
+                    value -> backoff[0] = value);
+            section.flag("previousRevision", value -> answers[0] = value);
+            section.flag("base", value -> answers[1] = value);
+            section.end();
+            return new UnavailablePolicy(tries[0], backoff[0], answers[0], answers[1]);
         }
 
         private void registry(ConfigSection section) {
@@ -372,8 +408,11 @@ public final class ResidencyConfig {
             section.text("directory", value -> registryDirectory = resolve(value));
             section.integer("maxRevisions", 1, 64, builder::optMaxRevisions);
             section.size("compactionBytes", builder::optCompactionBytes);
-            section.time("statisticsInterval", Duration.ZERO, builder::optStatisticsInterval);
-            section.time("halfLife", Duration.ofSeconds(1), builder::optHalfLife);
+            section.time(
+                    "statisticsInterval", Duration.ZERO, MOST_DAYS, builder::optStatisticsInterval);
+            section.time("halfLife", Duration.ofSeconds(1), MOST_DAYS, builder::optHalfLife);
+            section.needs("compactionBytes", "directory");
+            section.needs("statisticsInterval", "directory");
             section.end();
             registryOptions = builder.build();
         }
@@ -385,9 +424,10 @@ public final class ResidencyConfig {
             };
             Duration least = Duration.ofMillis(10);
             section.text("directory", value -> directory[0] = resolve(value));
-            section.time("settleTime", least, value -> times[0] = value);
-            section.time("scanInterval", least, value -> times[1] = value);
-            section.time("retryAfter", least, value -> times[2] = value);
+            section.time("settleTime", least, Duration.ofHours(1), value -> times[0] = value);
+            section.time("scanInterval", least, DAY, value -> times[1] = value);
+            section.time("retryAfter", least, DAY, value -> times[2] = value);
+            section.require("directory");
             section.end();
             if (directory[0] != null) {
                 watched = new Watched(directory[0], times[0], times[1], times[2]);
@@ -398,19 +438,25 @@ public final class ResidencyConfig {
             String[] name = new String[1];
             Path[] source = new Path[1];
             AdapterSettings.Builder settings = AdapterSettings.builder();
-            section.text("name", value -> name[0] = value);
+            section.text("name", value -> name[0] = NameRules.checkName("the name", value));
             section.text("source", value -> source[0] = resolve(value));
             section.number("priority", -1e9, 1e9, settings::optPriority);
             section.text("tenant", settings::optTenant);
             section.flag("pinned", settings::optPinned);
-            settings.optMetadata(section.texts("metadata"));
+            section.texts("metadata", settings::optMetadata);
+            ConfigSection own = section.section("unavailable");
+            UnavailablePolicy policy = unavailable(own, unavailable);
+            if (own.isPresent()) {
+                settings.optUnavailable(policy);
+            }
+            section.require("name");
+            section.require("source");
             section.end();
-            Set<String> names = new HashSet<>(adapters.stream().map(Adapter::name).toList());
-            if (name[0] == null || source[0] == null) {
-                section.problem("an adapter needs a name and a source");
-            } else if (names.contains(name[0])) {
-                section.problem("adapter " + Message.quote(name[0]) + " is given twice");
-            } else {
+            section.checkThat(
+                    "name",
+                    name[0] == null || names.add(name[0]),
+                    "is " + Message.quote(String.valueOf(name[0])) + ", as another adapter's");
+            if (name[0] != null && source[0] != null) {
                 adapters.add(new Adapter(name[0], source[0], settings.build()));
             }
         }

@@ -57,20 +57,18 @@ final class StoreArrivals implements AdapterArrivals {
         String name = name(adapter);
         AdapterSettings settings =
                 AdapterSettings.builder().optMetadata(Map.of(FINGERPRINT, fingerprint)).build();
-        Optional<RegisteredAdapter> before =
-                store.getRegistry().find(name).filter(found -> !found.retired());
+        Optional<RegisteredAdapter> before = find(name);
         if (before.isEmpty()) {
             store.register(name, adapter, settings);
             return;
         }
-        Path source = before.get().current().source();
-        if (!source.equals(adapter.toAbsolutePath().normalize())) {
+        if (!isFrom(before.get(), adapter)) {
             throw new LoraConfigurationException(
                     Message.oneLine(adapter.toString())
                             + ": adapter "
                             + Message.quote(name)
                             + " was registered from "
-                            + Message.oneLine(source.toString())
+                            + Message.oneLine(before.get().current().source().toString())
                             + " already");
         }
         store.replace(name, adapter, settings);
@@ -79,10 +77,18 @@ final class StoreArrivals implements AdapterArrivals {
     /** {@inheritDoc} */
     @Override
     public void gone(Path adapter) {
-        String name = name(adapter);
-        if (store.names().contains(name)) {
-            store.retire(name);
-        }
+        // what has been replaced from another place since is not gone
+        find(name(adapter))
+                .filter(known -> isFrom(known, adapter))
+                .ifPresent(known -> store.retire(known.name()));
+    }
+
+    private Optional<RegisteredAdapter> find(String name) {
+        return store.getRegistry().find(name).filter(found -> !found.retired());
+    }
+
+    private static boolean isFrom(RegisteredAdapter known, Path adapter) {
+        return known.current().source().equals(adapter.toAbsolutePath().normalize());
     }
 
     private static String name(Path adapter) {

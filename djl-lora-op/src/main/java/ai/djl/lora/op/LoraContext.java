@@ -526,7 +526,8 @@ public final class LoraContext implements AutoCloseable {
     }
 
     /**
-     * Adds what has to end before the table is freed, such as who puts adapters into it.
+     * Adds what has to end before the table is freed, such as who puts adapters into it. What was
+     * added last ends first.
      *
      * @param ending ends it; a second call must have no effect
      */
@@ -538,7 +539,9 @@ public final class LoraContext implements AutoCloseable {
     @Override
     public void close() {
         // without the lock, which those who come to their end may need
-        endings.forEach(Runnable::run);
+        List<Runnable> lastFirst = new ArrayList<>(endings);
+        Collections.reverse(lastFirst);
+        lastFirst.forEach(Runnable::run);
         free();
     }
 

@@ -156,9 +156,7 @@ final class NativeAdapterTable implements AdapterTable {
             return upload(scratch, type.code(), type.bytes(), data);
         }
         if (staging == null || staging.size() < elements) {
-            if (staging != null) {
-                staging.close();
-            }
+            freeStaging();
             staging =
                     NativeTensorOps.wrap(
                             manager, LoraNative.empty(type.code(), new long[] {elements}));
@@ -192,6 +190,16 @@ final class NativeAdapterTable implements AdapterTable {
         }
         bytesOfSlot.remove(slot);
         slots.release(slot);
+        if (bytesOfSlot.isEmpty()) {
+            freeStaging();
+        }
+    }
+
+    private void freeStaging() {
+        if (staging != null) {
+            staging.close();
+            staging = null;
+        }
     }
 
     /** {@inheritDoc} */
@@ -282,10 +290,7 @@ final class NativeAdapterTable implements AdapterTable {
     @Override
     public synchronized long trim() {
         checkOpen();
-        if (staging != null) {
-            staging.close();
-            staging = null;
-        }
+        freeStaging();
         return memory == null ? 0 : memory.trim();
     }
 

@@ -11,7 +11,7 @@ import java.util.Map;
  * What the registry takes for a name and for metadata. Names travel through headers, logs, files
  * and command lines, and must come out of them as they went in.
  */
-final class NameRules {
+public final class NameRules {
 
     static final int MAX_NAME = 256;
     static final int MAX_ENTRIES = 64;
@@ -19,8 +19,15 @@ final class NameRules {
 
     private NameRules() {}
 
-    /** Returns the name if it is one; {@code what} begins a message, as in "Adapter name". */
-    static String checkName(String what, String name) {
+    /**
+     * Checks a name.
+     *
+     * @param what what it is the name of; begins a message, as in "Adapter name"
+     * @param name the name
+     * @return the name
+     * @throws LoraConfigurationException if it cannot be one
+     */
+    public static String checkName(String what, String name) {
         if (name == null || name.isBlank()) {
             throw new LoraConfigurationException(what + " must not be blank");
         }
@@ -54,8 +61,14 @@ final class NameRules {
         return name;
     }
 
-    /** Returns an unmodifiable copy of metadata that may be stored. */
-    static Map<String, String> checkMetadata(Map<String, String> metadata) {
+    /**
+     * Checks what is to be noted of a revision.
+     *
+     * @param metadata texts by name
+     * @return an unmodifiable copy
+     * @throws LoraConfigurationException if it cannot be stored
+     */
+    public static Map<String, String> checkMetadata(Map<String, String> metadata) {
         if (metadata.size() > MAX_ENTRIES) {
             throw new LoraConfigurationException(
                     "The metadata has " + metadata.size() + " entries, allowed are " + MAX_ENTRIES);

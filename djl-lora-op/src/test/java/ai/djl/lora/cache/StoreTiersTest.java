@@ -27,6 +27,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -265,6 +266,38 @@ public class StoreTiersTest {
             }
             Assert.assertThrows(
                     LoraConfigurationException.class, () -> store.acquire("unknown", policy));
+        }
+    }
+
+    @Test
+    public void adaptersPolicyHoldsWhereTheRequestHasNone() {
+        FailingReader reader = new FailingReader();
+        try (AdapterStore store = store(options(1).optHostEnabled(false), reader)) {
+            AdapterSettings settings =
+                    AdapterSettings.builder()
+                            .optUnavailable(UnavailablePolicy.FAIL.orBase())
+                            .build();
+            store.register("a", adapters.folder(4), settings);
+            store.replace("a", adapters.folder(1)); // keeps the policy
+            store.register("b", adapters.folder(3));
+            store.registerStack("stack", Map.of("a", 1f));
+            check(store, "b", 3);
+            reader.failing = adapters.folder(1);
+            reader.failures.set(1000);
+            try (AdapterLease lease = store.acquire("a")) {
+                Assert.assertEquals(lease.getRevision(), "base");
+            }
+            try (AdapterLease lease = store.acquire("a", Duration.ofSeconds(5)).join()) {
+                Assert.assertEquals(lease.getRevision(), "base");
+            }
+            Assert.assertThrows(
+                    LoraException.class, () -> store.acquire("a", UnavailablePolicy.FAIL));
+            Assert.assertThrows(LoraException.class, () -> store.acquire("stack"));
+            store.setUnavailable("a", null);
+            Assert.assertThrows(LoraException.class, () -> store.acquire("a"));
+            Assert.assertThrows(
+                    LoraConfigurationException.class,
+                    () -> store.setUnavailable("unknown", UnavailablePolicy.RETRY));
         }
     }
 

@@ -8,12 +8,18 @@ import ai.djl.lora.TempDirectory;
 import ai.djl.lora.cache.StoreOptions;
 import ai.djl.lora.cache.TierOptions;
 import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.cache.policy.EvictionStrategies;
 import ai.djl.lora.compress.Compression;
 import ai.djl.lora.memory.MemoryOptions;
 import java.io.IOException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
@@ -21,6 +27,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -57,7 +64,7 @@ public class ResidencyConfigTest {
                     "warmStart: true",
                     "adapters:",
                     "- {name: a, source: files/a, priority: 2, tenant: t, pinned: true,",
-                    "   metadata: {note: x}}",
+                    "   metadata: {note: x}, unavailable: {tries: 2, base: false}}",
                     "- {name: b, source: /files/b}");
 
     @Test
@@ -129,6 +136,11 @@ public class ResidencyConfigTest {
             Assert.assertEquals(first.settings().getTenant().orElseThrow(), "t");
             Assert.assertEquals(first.settings().getPinned().orElseThrow(), Boolean.TRUE);
             Assert.assertEquals(first.settings().getMetadata(), Map.of("note", "x"));
+            // what an adapter does not say of its own policy is as the file says for all
+            Assert.assertEquals(
+                    first.settings().getUnavailable().orElseThrow(),
+                    new UnavailablePolicy(2, Duration.ZERO, true, false));
+            Assert.assertTrue(config.getAdapters().get(1).settings().getUnavailable().isEmpty());
         }
     }
 
@@ -177,12 +189,68 @@ public class ResidencyConfigTest {
             {"moves: {loadTimeout: {}}", "1: moves.loadTimeout must be a time such as"},
             {"cleanup: {age: 0s}", "1: cleanup.age is \"0s\"; allowed is a time such as"},
             {"memory: {pressure: {soft: 2}}", "1: memory.pressure.soft is \"2\"; allowed is a"},
-            {"memory: {pressure: {soft: 0.95}}", "1: memory: softPressure is 0.95"},
-            {"quarantine: {retryAfter: 1d}", "1: longestRetry is PT5M; it must be at least"},
-            {"registry: {statisticsInterval: 5ms}", "1: registry.statisticsInterval: "},
+            {
+                "memory:\n  pressure: {soft: 0.85}",
+                "2: memory.pressure.soft is 0.85; it must be below memory.pressure.hard, which is"
+                        + " 0.8"
+            },
+            {"memory: {pressure:\n  {hard: 0.65}}", "2: memory.pressure.soft is 0.7; it must be"},
+            {"memory: {pressure: {restore: 0}}", "1: memory.pressure.restore is \"0\"; allowed"},
+            {
+                "memory: {alerts: {warning: 0.95}}",
+                "1: memory.alerts.warning is 0.95; it must be at"
+            },
+            {"memory: {alerts: {hysteresis: 0.8}}", "1: memory.alerts.hysteresis is 0.8; it must"},
+            {"memory: {activations: {percentile: NaN}}", "1: memory.activations.percentile is"},
+            {"memory: {sampleInterval: 2d}", "1: memory.sampleInterval is \"2d\"; allowed is a"},
+            {
+                "moves: {queue: 7}\nquarantine:\n  retryAfter: 1d",
+                "3: quarantine.retryAfter is 1d; it must be at most quarantine.longestRetry, which"
+                        + " is 5m"
+            },
+            {"quarantine: {longestRetry: 500ms}", "1: quarantine.retryAfter is 1s; it must be"},
+            {"cleanup: {age: 10001d}", "1: cleanup.age is \"10001d\"; allowed is a time such as"},
+            {"unavailable: {backoff: 2d}", "1: unavailable.backoff is \"2d\"; allowed is a time"},
+            {"unavailable: {tries: 0}", "1: unavailable.tries is \"0\"; allowed is a whole"},
+            {"watch: {settleTime: 1s}", "1: watch.directory is missing"},
+            {"watch: {directory: a, settleTime: 2h}", "1: watch.settleTime is \"2h\"; allowed is"},
+            {"watch: {directory: ''}", "1: watch.directory is \"\"; allowed is a text"},
+            {
+                "registry: {statisticsInterval: 5s}",
+                "1: registry.statisticsInterval needs registry.directory"
+            },
+            {
+                "preset: production\nwarmStart: true",
+                "2: warmStart needs registry.directory, where is kept what was asked for"
+            },
+            {
+                "registry: {directory: a, statisticsInterval: 5ms}",
+                "1: registry.statisticsInterval: "
+            },
             {"adapters: {a: b}", "1: adapters must be a list, found a mapping"},
-            {"adapters:\n- {name: a}", "2: an adapter needs a name and a source"},
-            {"adapters:\n- {name: a, source: s}\n- {name: a, source: s}", "3: adapter \"a\" is"},
+            {"adapters:\n- {name: a}", "2: adapters[0].source is missing"},
+            {"adapters:\n- {source: a}", "2: adapters[0].name is missing"},
+            {"adapters:\n-\n", "2: adapters[0] must be a mapping, found \"\""},
+            {
+                "adapters:\n- {name: a, source: s}\n- {name: a, source: s}",
+                "3: adapters[1].name is \"a\", as another adapter's"
+            },
+            {"adapters:\n- {name: ' a', source: s}", "2: adapters[0].name: the name \" a\""},
+            {
+                "adapters:\n- {name: a, source: s, metadata: {a: [1]}}",
+                "2: adapters[0].metadata.a must be a text, found a list"
+            },
+            {
+                "adapters:\n- {name: a, source: s, metadata: {a: b, a: c}}",
+                "2: adapters[0].metadata.a is given twice"
+            },
+            {
+                "adapters:\n- {name: a, source: s, unavailable: {trys: 2}}",
+                "2: unknown key \"adapters[0].unavailable.trys\"; nearest are tries, "
+            },
+            {"[a]: b", "1: a key in the file is a list"},
+            {"- a", "1: the file must be a mapping, found a list"},
+            {"a: b\n---\na: c", "2: but found another document"},
             {"adapters:\n- {nom: a, name: a, source: s}", "2: unknown key \"adapters[0].nom\""},
             {"device: {adapters: 1}\ndevice: {adapters: 2}", "2: device is given twice"},
             {"device: {adapters: 1", "1: expected ',' or '}'"},
@@ -207,17 +275,29 @@ public class ResidencyConfigTest {
     @Test
     public void allMistakesAreToldAtOnce() throws IOException {
         try (TempDirectory temp = new TempDirectory()) {
-            Path file =
-                    temp.write(
-                            "residency.yaml",
-                            "preset: x\ndevice: {adapters: x}\nhost: {bytes: x}\nwarmStart: x\ny: 1");
-            Assert.assertEquals(ResidencyConfig.check(file).size(), 5);
+            List<String> lines =
+                    List.of(
+                            "preset: testing",
+                            "device: {adapters: none}",
+                            "host: {bytes: 12 apples}",
+                            "moves: {loadTimeout: 5}",
+                            "quarantine: {retryAfter: 10m}",
+                            "cleanup: {age: 0s}",
+                            "prefetch: {intervall: 1s}",
+                            "memory: {alerts: {warning: 0.95}, pressure: {soft: 2, hard: 0.1}}",
+                            "watch: {settleTime: 1s}",
+                            "warmStart: maybe");
+            Path file = temp.write("residency.yaml", String.join("\n", lines));
+            List<String> told = ResidencyConfig.check(file);
+            // line 8 has two: the order of hard and critical holds, and that of soft is not judged
+            Assert.assertEquals(
+                    told.stream().map(line -> line.substring(0, line.indexOf(": "))).toList(),
+                    Stream.of(1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 10).map(n -> file + ":" + n).toList());
             LoraConfigurationException e =
                     Assert.expectThrows(
                             LoraConfigurationException.class, () -> ResidencyConfig.read(file));
-            Assert.assertTrue(
-                    e.getMessage().endsWith("; 4 more, see 'djl-lora config check'"),
-                    e.getMessage());
+            Assert.assertEquals(
+                    e.getMessage(), told.get(0) + "; 10 more, see 'djl-lora config check'");
         }
     }
 
@@ -241,5 +321,73 @@ public class ResidencyConfigTest {
             }
         }
         Assert.assertEquals(documented, new TreeSet<>(ResidencyConfig.keys()));
+    }
+
+    /** What the table says is left to the defaults, said in a file, makes no difference. */
+    @Test
+    public void documentationHasTheDefaults() throws IOException {
+        Pattern row =
+                Pattern.compile("^\\| `([A-Za-z.]+)` \\|.*\\| (?:`([^`]+)`|([0-9.]+))[^|]*\\|$");
+        String text = Files.readString(Path.of("../docs/residency.md"));
+        // what has no meaning without these two needs them
+        String needed = "registry: {directory: r}\nwatch: {directory: w}\n";
+        int rows = 0;
+        try (TempDirectory temp = new TempDirectory()) {
+            List<Object> defaults = values(temp, needed);
+            for (String line : text.substring(text.indexOf("## The file")).lines().toList()) {
+                Matcher matcher = row.matcher(line);
+                if (!matcher.matches()) {
+                    continue;
+                }
+                String value = matcher.group(2) == null ? matcher.group(3) : matcher.group(2);
+                Assert.assertEquals(
+                        values(temp, with(needed, matcher.group(1), value)), defaults, line);
+                rows++;
+            }
+            Assert.assertNotEquals(values(temp, with(needed, "moves.queue", "99")), defaults);
+        }
+        // all but the two directories and the list of adapters
+        Assert.assertEquals(rows, ResidencyConfig.keys().size() - 3);
+    }
+
+    private static String with(String file, String key, String value) {
+        String[] path = key.split("\\.");
+        String text = path[path.length - 1] + ": " + value;
+        for (int i = path.length - 2; i > 0; i--) {
+            text = path[i] + ": {" + text + "}";
+        }
+        if (path.length == 1) {
+            return file + text;
+        }
+        String begin = path[0] + ": {";
+        return file.contains(begin)
+                ? file.replace(begin, begin + text + ", ")
+                : file + begin + text + "}";
+    }
+
+    private static List<Object> values(TempDirectory temp, String yaml) throws IOException {
+        ResidencyConfig config = ResidencyConfig.read(temp.write("residency.yaml", yaml));
+        List<Object> values = new ArrayList<>();
+        values.add(config.isWarmStart());
+        values.add(config.getWatched());
+        for (Object options : List.of(config.getOptions(), config.getRegistryOptions())) {
+            Arrays.stream(options.getClass().getMethods())
+                    .filter(method -> method.getDeclaringClass().equals(options.getClass()))
+                    .filter(method -> method.getParameterCount() == 0)
+                    .filter(method -> !Modifier.isStatic(method.getModifiers()))
+                    // made anew for each, and not of the file
+                    .filter(method -> method.getReturnType() != EvictionStrategies.class)
+                    .sorted(Comparator.comparing(Method::getName))
+                    .forEach(method -> values.add(method.getName() + " " + get(method, options)));
+        }
+        return values;
+    }
+
+    private static Object get(Method method, Object options) {
+        try {
+            return method.invoke(options);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
     }
 }

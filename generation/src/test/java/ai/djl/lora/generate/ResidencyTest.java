@@ -200,6 +200,68 @@ public class ResidencyTest {
         }
     }
 
+    /** What is wrong in a watched directory, or was replaced from elsewhere, changes nothing. */
+    @Test
+    public void watchedDirectoryRulesItsOwnAdaptersAlone() throws Exception {
+        Path watched = Files.createDirectory(work.resolve("watched"));
+        String yaml =
+                "preset: development\n"
+                        + "watch: {directory: watched, settleTime: 20ms, scanInterval: 50ms}\n"
+                        + "adapters:\n- {name: named, source: upper}";
+        try (Model model = load(yaml)) {
+            AdapterStore store = block(model).getAdapters();
+            String upper = store.state("named").revision();
+            Files.move(work.resolve("mask"), watched.resolve("named"));
+            Path broken = Files.createDirectory(watched.resolve("broken"));
+            Files.writeString(broken.resolve("adapter_config.json"), "{}");
+            Files.move(work.resolve("sort"), watched.resolve("sort"));
+            await(() -> store.names().contains("sort"));
+            store.replace("sort", work.resolve("vowels"));
+            String vowels = store.state("sort").revision();
+            delete(watched.resolve("sort"));
+            delete(watched.resolve("named"));
+            Files.move(work.resolve("reverse"), watched.resolve("reverse"));
+            // the directory is looked at in one go: what was gone has been told by then
+            await(() -> store.names().contains("reverse"));
+            Assert.assertEquals(store.names(), Set.of("named", "sort", "reverse"));
+            Assert.assertEquals(store.state("named").revision(), upper);
+            Assert.assertEquals(store.state("sort").revision(), vowels);
+        }
+    }
+
+    /** What a file says of an adapter holds also where the registry has it from before. */
+    @Test
+    public void fileThatWasChangedHoldsAfterARestart() throws Exception {
+        String yaml =
+                "preset: development\nregistry: {directory: registry}\n"
+                        + "adapters:\n- {name: named, source: %s, pinned: %s}";
+        String upper;
+        try (Model model = load(String.format(yaml, "upper", "true"))) {
+            upper = block(model).getAdapters().state("named").revision();
+        }
+        String rot13;
+        try (Model model = load(String.format(yaml, "rot13", "true"))) {
+            AdapterStore store = block(model).getAdapters();
+            rot13 = store.state("named").revision();
+            Assert.assertNotEquals(rot13, upper);
+            Assert.assertTrue(store.state("named").pinned());
+        }
+        // known from there already: pinned or not is all that changes, and no file is read
+        delete(work.resolve("rot13"));
+        try (Model model = load(String.format(yaml, "rot13", "false"))) {
+            AdapterStore store = block(model).getAdapters();
+            Assert.assertEquals(store.state("named").revision(), rot13);
+            Assert.assertFalse(store.state("named").pinned());
+        }
+        try (Model model = load("preset: development\nregistry: {directory: registry}")) {
+            AdapterStore store = block(model).getAdapters();
+            Assert.assertEquals(store.names(), Set.of("named"));
+            Assert.assertFalse(store.state("named").pinned());
+            store.rollback("named");
+            Assert.assertEquals(store.state("named").revision(), upper);
+        }
+    }
+
     private static void await(BooleanSupplier condition) throws InterruptedException {
         long end = System.nanoTime() + Duration.ofMinutes(1).toNanos();
         while (!condition.getAsBoolean()) {
