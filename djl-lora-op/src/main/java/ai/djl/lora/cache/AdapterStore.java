@@ -143,6 +143,7 @@ public final class AdapterStore implements AutoCloseable {
         previous = new PreviousRevisions(this.registry, this::managed, this::retire);
         leasing = new Leasing(catalog, loads, previous::of, options.getUnavailable(), ticker);
         maintenance = new StoreMaintenance(catalog, device, host, loads, foresight, options, timer);
+        loads.setAdmission(maintenance::admit);
         this.registry.list().stream()
                 .filter(adapter -> !adapter.retired())
                 .map(this::restored)
@@ -914,6 +915,16 @@ public final class AdapterStore implements AutoCloseable {
     public Recommendation recommendStrategy() {
         return new StrategyAdvisor(options.getStrategies())
                 .recommend(AccessRecorder.trace(device.tier().recent()), device.tier().limits());
+    }
+
+    /**
+     * Adds what takes memory beside the adapters, so that the monitor's samples tell of it.
+     *
+     * @param name its name, such as {@link MemoryMonitor#MODEL_WEIGHTS}
+     * @param bytes tells how much it takes
+     */
+    public void addMemoryConsumer(String name, LongSupplier bytes) {
+        maintenance.addConsumer(name, bytes);
     }
 
     /**
