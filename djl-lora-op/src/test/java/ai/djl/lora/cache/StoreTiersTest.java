@@ -61,7 +61,7 @@ public class StoreTiersTest {
         temp = new TempDirectory();
         adapters = new SmallAdapters(temp.path(), ADAPTERS);
         manager = NDManager.newBaseManager("PyTorch");
-        context = SmallAdapters.context(manager, null);
+        context = SmallAdapters.context(manager);
     }
 
     @AfterMethod(alwaysRun = true)
@@ -382,7 +382,7 @@ public class StoreTiersTest {
             }
         }
         try (NDManager second = NDManager.newBaseManager("PyTorch");
-                LoraContext fresh = SmallAdapters.context(second, null);
+                LoraContext fresh = SmallAdapters.context(second);
                 AdapterRegistry registry = AdapterRegistry.open(directory, registryOptions);
                 AdapterStore store = new AdapterStore(fresh, options(4).build(), registry)) {
             Assert.assertEquals(store.names().size(), ADAPTERS);
