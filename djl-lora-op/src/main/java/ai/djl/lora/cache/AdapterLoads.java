@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,6 +40,9 @@ final class AdapterLoads implements AutoCloseable {
     private final List<ManagedAdapter> parked = new ArrayList<>();
 
     private volatile boolean anyParked;
+
+    /** Refuses what there is no memory for. */
+    private volatile Consumer<ManagedAdapter> admission = adapter -> {};
 
     /** Why nothing may be loaded, or null. */
     private volatile String suspension;
@@ -203,12 +207,17 @@ final class AdapterLoads implements AutoCloseable {
         try {
             ReadyAdapter ready = host.get(adapter).orElse(null);
             if (ready == null) {
+                admission.accept(adapter);
                 long start = ticker.getAsLong();
                 ready = disk.read(adapter);
                 adapter.setLoadNanos(ticker.getAsLong() - start);
                 host.offer(adapter, ready, Tier.Demand.FORESIGHT);
             }
             place(adapter, load, ready);
+        } catch (LoraMemoryException e) {
+            // no fault of the adapter's: there may be room the next time
+            quarantine.abandoned(adapter.id());
+            fail(adapter, load, e);
         } catch (LoraException e) {
             quarantine(adapter, load, e);
         } catch (RuntimeException | OutOfMemoryError e) {
@@ -368,6 +377,11 @@ final class AdapterLoads implements AutoCloseable {
     /** Returns for how long an adapter has not been asked for or moved. */
     Duration idleFor(ManagedAdapter adapter) {
         return Duration.ofNanos(ticker.getAsLong() - adapter.lastActive());
+    }
+
+    /** Sets who refuses, by throwing, adapters that there is no memory for. */
+    void setAdmission(Consumer<ManagedAdapter> admission) {
+        this.admission = admission;
     }
 
     boolean isIdle() {

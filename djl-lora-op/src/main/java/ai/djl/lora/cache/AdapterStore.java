@@ -4,6 +4,7 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.LoraOffloadException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.adapter.AdapterLoader;
@@ -45,6 +46,8 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The adapters of one model: registered by name, read from their files into the host's memory and
@@ -60,6 +63,8 @@ import java.util.function.Supplier;
  * restart what it had before, and reads it as it is asked for.
  */
 public final class AdapterStore implements AutoCloseable {
+
+    private static final Logger logger = LoggerFactory.getLogger(AdapterStore.class);
 
     private static final Duration END = Duration.ofSeconds(10);
 
@@ -143,6 +148,7 @@ public final class AdapterStore implements AutoCloseable {
         previous = new PreviousRevisions(this.registry, this::managed, this::retire);
         leasing = new Leasing(catalog, loads, previous::of, options.getUnavailable(), ticker);
         maintenance = new StoreMaintenance(catalog, device, host, loads, foresight, options, timer);
+        loads.setAdmission(maintenance::admit);
         this.registry.list().stream()
                 .filter(adapter -> !adapter.retired())
                 .map(this::restored)
@@ -369,9 +375,21 @@ public final class AdapterStore implements AutoCloseable {
         if (!device.tier().couldHold(managed.deviceEntry().bytes())) {
             throw loads.tooLarge(managed);
         }
-        host.offer(managed, ready, Tier.Demand.FREE_ROOM);
-        device.put(managed, ready, Tier.Demand.FREE_ROOM, loads::release);
+        keepNear(managed, ready);
         return new Opened(managed, notes, adapter.report());
+    }
+
+    private void keepNear(ManagedAdapter adapter, ReadyAdapter ready) {
+        try {
+            host.offer(adapter, ready, Tier.Demand.FREE_ROOM);
+            device.put(adapter, ready, Tier.Demand.FREE_ROOM, loads::release);
+        } catch (LoraMemoryException | OutOfMemoryError e) {
+            // it is where there was room for it, and loaded when it is asked for
+            logger.warn("Adapter {} is not loaded yet: {}", adapter.name(), e.getMessage());
+        } catch (RuntimeException e) {
+            discard(adapter);
+            throw e;
+        }
     }
 
     private RegisteredAdapter record(Opened opened, AdapterSettings settings) {
@@ -914,6 +932,16 @@ public final class AdapterStore implements AutoCloseable {
     public Recommendation recommendStrategy() {
         return new StrategyAdvisor(options.getStrategies())
                 .recommend(AccessRecorder.trace(device.tier().recent()), device.tier().limits());
+    }
+
+    /**
+     * Adds what takes memory beside the adapters, so that the monitor's samples tell of it.
+     *
+     * @param name its name, such as {@link MemoryMonitor#MODEL_WEIGHTS}
+     * @param bytes tells how much it takes
+     */
+    public void addMemoryConsumer(String name, LongSupplier bytes) {
+        maintenance.addConsumer(name, bytes);
     }
 
     /**

@@ -4,23 +4,29 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.cache.policy.TierLimits;
 import ai.djl.lora.compress.Compression;
 import ai.djl.lora.memory.HostMemory;
+import ai.djl.lora.memory.MemoryEstimate;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.memory.MemoryReading;
 import ai.djl.lora.memory.MemorySample;
+import ai.djl.lora.memory.MemorySource;
 import ai.djl.lora.memory.PressureEvent;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.PriorityQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -47,6 +53,7 @@ final class StoreMaintenance implements AutoCloseable {
     private final AdapterLoads loads;
     private final StoreOptions options;
     private final Foresight foresight;
+    private final Map<String, LongSupplier> consumers = new ConcurrentHashMap<>();
     private final AtomicLong compressed = new AtomicLong();
     private final ScheduledThreadPoolExecutor timer;
     private long lastForeseen;
@@ -154,7 +161,10 @@ final class StoreMaintenance implements AutoCloseable {
 
     private void startMonitor() {
         try {
-            monitor = new MemoryMonitor(options.getMemory(), HostMemory.open());
+            MemorySource source = options.getMemorySource().orElse(null);
+            monitor =
+                    new MemoryMonitor(
+                            options.getMemory(), source == null ? HostMemory.open() : source);
         } catch (IOException e) {
             logger.warn("Memory is not watched: {}", e.getMessage());
             return;
@@ -162,6 +172,7 @@ final class StoreMaintenance implements AutoCloseable {
         monitor.addConsumer("adapters on the device", () -> device.tier().statistics().bytes());
         monitor.addConsumer(
                 "adapters in the host's memory", () -> host.tier().statistics().bytes());
+        consumers.forEach(monitor::addConsumer);
         monitor.onPressure(event -> later(() -> relieve(event)));
         monitor.onAlert(
                 alert ->
@@ -199,6 +210,44 @@ final class StoreMaintenance implements AutoCloseable {
     private static void follow(TierOptions options, Tier tier, long share) {
         if (options.bytes().isEmpty() && share < tier.limits().bytes()) {
             tier.setLimits(new TierLimits(options.adapters(), share));
+        }
+    }
+
+    /** Adds what takes memory beside adapters, for the monitor's samples. */
+    synchronized void addConsumer(String name, LongSupplier bytes) {
+        consumers.put(name, bytes);
+        if (monitor != null) {
+            monitor.addConsumer(name, bytes);
+        }
+    }
+
+    /**
+     * Refuses to load an adapter for which there is no memory, after copies in the host's have made
+     * room for it.
+     *
+     * @throws LoraMemoryException if it would not leave what the next step needs
+     */
+    void admit(ManagedAdapter adapter) {
+        MemoryMonitor watching = monitor;
+        long bytes = adapter.deviceEntry().bytes();
+        if (watching == null || watching.latest().isEmpty() || watching.estimate(bytes).fits()) {
+            return;
+        }
+        host.shrink(0, EvictionCause.PRESSURE);
+        host.trim();
+        watching.sample();
+        MemoryEstimate estimate = watching.estimate(bytes);
+        if (!estimate.fits()) {
+            throw new LoraMemoryException(
+                    "Adapter \""
+                            + adapter.name()
+                            + "\" takes "
+                            + bytes
+                            + " bytes; "
+                            + Math.max(0, estimate.available())
+                            + " can be had below "
+                            + estimate.ceiling()
+                            + " bytes, from which on memory is short");
         }
     }
 

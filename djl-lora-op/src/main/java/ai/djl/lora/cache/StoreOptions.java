@@ -7,7 +7,9 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.policy.EvictionStrategies;
 import ai.djl.lora.compress.Compression;
 import ai.djl.lora.memory.MemoryOptions;
+import ai.djl.lora.memory.MemorySource;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * How much an {@link AdapterStore} may hold, what leaves first, how adapters are moved, and what
@@ -41,6 +43,7 @@ public final class StoreOptions {
     private final int prefetchCount;
     private final boolean monitoringEnabled;
     private final MemoryOptions memory;
+    private final MemorySource memorySource;
     private final UnavailablePolicy unavailable;
 
     private StoreOptions(Builder builder) {
@@ -67,6 +70,7 @@ public final class StoreOptions {
         prefetchCount = builder.prefetchCount;
         monitoringEnabled = builder.monitoringEnabled;
         memory = builder.memory;
+        memorySource = builder.memorySource;
         unavailable = builder.unavailable;
     }
 
@@ -313,6 +317,15 @@ public final class StoreOptions {
     }
 
     /**
+     * Returns which memory is watched.
+     *
+     * @return the memory; empty for the host's, as far as this process may use it
+     */
+    public Optional<MemorySource> getMemorySource() {
+        return Optional.ofNullable(memorySource);
+    }
+
+    /**
      * Returns what happens when an adapter cannot be had, where a request does not say.
      *
      * @return the value
@@ -347,6 +360,7 @@ public final class StoreOptions {
         private int prefetchCount = 2;
         private boolean monitoringEnabled = true;
         private MemoryOptions memory = MemoryOptions.defaults();
+        private MemorySource memorySource;
         private UnavailablePolicy unavailable = UnavailablePolicy.FAIL;
 
         private Builder() {}
@@ -608,6 +622,18 @@ public final class StoreOptions {
          */
         public Builder optMemory(MemoryOptions memory) {
             this.memory = memory;
+            return this;
+        }
+
+        /**
+         * Sets which memory is watched, such as a device's; the host's by default, as far as this
+         * process may use it.
+         *
+         * @param memorySource the memory
+         * @return this builder
+         */
+        public Builder optMemorySource(MemorySource memorySource) {
+            this.memorySource = memorySource;
             return this;
         }
 

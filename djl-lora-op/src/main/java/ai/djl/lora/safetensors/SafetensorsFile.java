@@ -201,8 +201,9 @@ public final class SafetensorsFile implements AutoCloseable {
         checkOwn(tensor);
         // a direct one, or the channel would read into one of its own and copy
         ByteBuffer chunk = spareChunk.getAndSet(null);
-        if (chunk == null) {
-            chunk = ByteBuffer.allocateDirect(CHUNK);
+        int needed = (int) Math.min(CHUNK, tensor.size());
+        if (chunk == null || chunk.capacity() < needed) {
+            chunk = ByteBuffer.allocateDirect(needed);
         }
         long done = 0;
         try {

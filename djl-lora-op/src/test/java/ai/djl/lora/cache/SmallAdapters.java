@@ -6,6 +6,7 @@ package ai.djl.lora.cache;
 import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.PeftConfig;
 import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraBackends;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.safetensors.SafetensorsWriter;
@@ -44,7 +45,7 @@ final class SmallAdapters {
             folders.add(write(root.resolve("adapter" + seed), seed));
         }
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
-                LoraContext context = context(manager, "pytorch")) {
+                LoraContext context = context(manager, LoraBackends.choose("pytorch"))) {
             for (int seed = 0; seed < count; ++seed) {
                 String revision =
                         AdapterLoader.load(folders.get(seed), context.getLayout()).revision();
@@ -54,9 +55,13 @@ final class SmallAdapters {
     }
 
     /** Makes the context of a model of that layer alone. */
-    static LoraContext context(NDManager manager, String backend) {
-        LoraContext context =
-                new LoraContext(LoraBackends.choose(backend), ElementType.FLOAT32, manager);
+    static LoraContext context(NDManager manager) {
+        return context(manager, LoraBackends.choose(null));
+    }
+
+    /** Makes the context of a model of that layer alone. */
+    static LoraContext context(NDManager manager, LoraBackend backend) {
+        LoraContext context = new LoraContext(backend, ElementType.FLOAT32, manager);
         context.addModule(MODULE, manager.zeros(new Shape(SIZE, SIZE)), null);
         return context;
     }

@@ -95,7 +95,7 @@ final class StoreModel implements AutoCloseable {
 
     private void open() {
         manager = NDManager.newBaseManager("PyTorch");
-        context = SmallAdapters.context(manager, null);
+        context = SmallAdapters.context(manager);
         registry =
                 AdapterRegistry.open(
                         directory.path().resolve("registry"),

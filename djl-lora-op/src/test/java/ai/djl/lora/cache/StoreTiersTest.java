@@ -18,6 +18,9 @@ import ai.djl.lora.cache.policy.EvictionStrategyProvider;
 import ai.djl.lora.cache.policy.LruStrategy;
 import ai.djl.lora.cache.policy.StrategyContext;
 import ai.djl.lora.compress.Compression;
+import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.memory.MemoryOptions;
+import ai.djl.lora.memory.MemoryReading;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
 import ai.djl.lora.registry.AdapterRegistry;
@@ -35,6 +38,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import org.testng.Assert;
 import org.testng.annotations.AfterMethod;
@@ -56,7 +61,7 @@ public class StoreTiersTest {
         temp = new TempDirectory();
         adapters = new SmallAdapters(temp.path(), ADAPTERS);
         manager = NDManager.newBaseManager("PyTorch");
-        context = SmallAdapters.context(manager, null);
+        context = SmallAdapters.context(manager);
     }
 
     @AfterMethod(alwaysRun = true)
@@ -377,7 +382,7 @@ public class StoreTiersTest {
             }
         }
         try (NDManager second = NDManager.newBaseManager("PyTorch");
-                LoraContext fresh = SmallAdapters.context(second, null);
+                LoraContext fresh = SmallAdapters.context(second);
                 AdapterRegistry registry = AdapterRegistry.open(directory, registryOptions);
                 AdapterStore store = new AdapterStore(fresh, options(4).build(), registry)) {
             Assert.assertEquals(store.names().size(), ADAPTERS);
@@ -441,6 +446,76 @@ public class StoreTiersTest {
             check(store, "a0", 0);
             store.suspendLoads(null);
             check(store, "a9", 9);
+        }
+    }
+
+    /** A memory of 100,000 bytes, of which a test says how many are in use. */
+    private StoreOptions.Builder watched(AtomicLong used) {
+        MemoryOptions memory =
+                MemoryOptions.builder().optSampleInterval(Duration.ofMillis(5)).build();
+        return options(3)
+                .optMonitoringEnabled(true)
+                .optMemory(memory)
+                .optMemorySource(() -> new MemoryReading(used.get(), 0, 100_000, "test"));
+    }
+
+    @Test
+    public void shortMemoryMakesAdaptersLeave() throws Exception {
+        AtomicLong used = new AtomicLong(50_000);
+        try (AdapterStore store = filled(watched(used))) {
+            store.addMemoryConsumer("something else", () -> 123);
+            await(() -> store.getMemoryMonitor().flatMap(MemoryMonitor::latest).isPresent());
+            Assert.assertEquals(store.statistics().device().adapters(), 3);
+            AdapterLease kept = store.acquire("a0");
+            used.set(95_000);
+            await(() -> store.statistics().device().adapters() == 1);
+            await(() -> store.statistics().host().orElseThrow().adapters() == 0);
+            Assert.assertEquals(
+                    store.statistics().device().evictions().get(EvictionCause.PRESSURE).longValue(),
+                    2);
+            LoraMemoryException e =
+                    Assert.expectThrows(LoraMemoryException.class, () -> store.acquire("a9"));
+            Assert.assertTrue(e.getMessage().contains("memory is short"), e.getMessage());
+            adapters.check(kept, context, manager);
+            kept.close();
+            used.set(50_000);
+            UnavailablePolicy patient =
+                    new UnavailablePolicy(100, Duration.ofMillis(5), false, false);
+            store.acquire("a9", patient).close();
+            Map<String, Long> consumers =
+                    store.getMemoryMonitor().orElseThrow().sample().consumers();
+            Assert.assertEquals(consumers.get("something else").longValue(), 123);
+            Assert.assertEquals(
+                    consumers.get("adapters on the device").longValue(),
+                    store.statistics().device().bytes());
+        }
+    }
+
+    @Test
+    public void adapterThatDoesNotFitIntoMemoryIsRefusedBeforeItIsRead() throws Exception {
+        AtomicLong used = new AtomicLong(50_000);
+        try (AdapterStore store = filled(watched(used).optHostEnabled(false))) {
+            await(() -> store.getMemoryMonitor().flatMap(MemoryMonitor::latest).isPresent());
+            // 1,000 bytes below the point from which on memory is short; a15 has rank 16
+            used.set(89_000);
+            store.getMemoryMonitor().orElseThrow().sample();
+            LoraMemoryException e =
+                    Assert.expectThrows(LoraMemoryException.class, () -> store.acquire("a15"));
+            Assert.assertEquals(
+                    e.getMessage(),
+                    "Adapter \"a15\" takes 8192 bytes; 1000 can be had below 90000 bytes, from"
+                            + " which on memory is short");
+            used.set(50_000);
+            store.getMemoryMonitor().orElseThrow().sample();
+            check(store, "a15", 15);
+        }
+    }
+
+    private static void await(BooleanSupplier condition) throws InterruptedException {
+        long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
+        while (!condition.getAsBoolean()) {
+            Assert.assertTrue(System.nanoTime() - end < 0, "not within a minute");
+            Thread.sleep(2);
         }
     }
 

@@ -5,6 +5,7 @@ package ai.djl.lora.model;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.nn.LoraLinear;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
@@ -84,6 +85,8 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         this.rotary = new RotaryTable(config, context);
         describe(table);
         this.adapters = store;
+        long bytes = weights.bytes();
+        store.addMemoryConsumer(MemoryMonitor.MODEL_WEIGHTS, () -> bytes);
         beforeInitialize(new Shape(-1, -1));
     }
 

@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
 /**
@@ -48,6 +49,15 @@ final class LlamaWeights implements AutoCloseable {
         this.context = context;
         this.folder = folder;
         this.shapes = shapes;
+    }
+
+    /** Returns what all of the model's weights take in its type. */
+    long bytes() {
+        long elements = 0;
+        for (long[] shape : shapes.values()) {
+            elements += LongStream.of(shape).reduce(1, Math::multiplyExact);
+        }
+        return elements * context.getType().bytes();
     }
 
     /**
