@@ -19,13 +19,13 @@ TYPED_TEST_SUITE(LayersTest, Types);
 TYPED_TEST(LayersTest, RmsNormAgreesWithDoublePrecision) {
   for (const int64_t size : {1, 7, 16, 100, 1024}) {
     constexpr int64_t kRows = 40;
-    const auto x = Random<TypeParam>(&this->random_, kRows * size, 3.0f);
+    auto x = Random<TypeParam>(&this->random_, kRows * size, 3.0f);
     const auto weight = Random<TypeParam>(&this->random_, size);
     std::vector<TypeParam> result(x.size());
     std::vector<TypeParam> threaded(x.size());
     const ElementType type = ElementTraits<TypeParam>::kType;
-    RmsNormCpu({type, kRows, size, x.data(), weight.data(), 1e-5, result.data()}, 1);
-    RmsNormCpu({type, kRows, size, x.data(), weight.data(), 1e-5, threaded.data()}, 4);
+    RmsNormCpu({type, kRows, size, x.data(), nullptr, weight.data(), 1e-5, result.data()}, 1);
+    RmsNormCpu({type, kRows, size, x.data(), nullptr, weight.data(), 1e-5, threaded.data()}, 4);
     EXPECT_EQ(0, std::memcmp(result.data(), threaded.data(), result.size() * sizeof(TypeParam)));
     for (int64_t row = 0; row < kRows; ++row) {
       double squares = 0.0;
@@ -54,7 +54,7 @@ TYPED_TEST(LayersTest, RmsNormRoundsBeforeItMultipliesWithTheWeight) {
   }
   const std::vector<TypeParam> weight(3, FromFloat<TypeParam>(3.0f));
   std::vector<TypeParam> result(3);
-  RmsNormCpu({ElementTraits<TypeParam>::kType, 1, 3, x.data(), weight.data(), 0.0, result.data()}, 1);
+  RmsNormCpu({ElementTraits<TypeParam>::kType, 1, 3, x.data(), nullptr, weight.data(), 0.0, result.data()}, 1);
   const float factor = 1.0f / std::sqrt(3.0f);
   for (size_t i = 0; i < 3; ++i) {
     const float normalised = ToFloat(FromFloat<TypeParam>(plain[i] * factor));

@@ -87,6 +87,38 @@ struct StoreTask {
 };
 using StoreFn = void (*)(const StoreTask& task);
 
+// A few rows of queries over one head of keys and values; see AttentionProblem in attention_cpu.h.
+constexpr int64_t kMostAttendRows = 16;
+struct AttendTask {
+  int64_t rows;  // 1 to the set's attend_rows
+  int64_t dim;
+  int64_t positions;    // in a page
+  int64_t page_stride;  // elements from a page to the next
+  const void* keys;     // of the head in page 0: [dim, positions]
+  const void* values;   // of the head in page 0: [positions, dim]
+  const int64_t* page_table;
+  float scale;
+  const void* q[kMostAttendRows];  // [dim] each
+  void* result[kMostAttendRows];
+  int64_t first[kMostAttendRows];  // the positions that a row sees: from first to before end, at least one
+  int64_t end[kMostAttendRows];
+};
+using AttendFn = void (*)(const AttendTask& task);
+
+// result[i] = round(round(silu(gate[i])) · up[i]), as two operators of libtorch would.
+using SiluMulFn = void (*)(const void* gate, const void* up, void* result, int64_t count);
+
+// One row of RmsNormProblem in layers_cpu.h.
+struct NormTask {
+  int64_t size;
+  void* x;
+  const void* delta;  // added to x first, and rounded; or null
+  const void* weight;
+  float epsilon;
+  void* result;
+};
+using NormFn = void (*)(const NormTask& task);
+
 // The kernels for one type of activations.
 struct KernelSet {
   DotFn dot;                  // weights of the activations' type
@@ -97,6 +129,10 @@ struct KernelSet {
   ExpandFn expand;
   StoreFn store;
   int64_t chunk_tokens;  // rows of x that one call should take, at most kMostTokens
+  AttendFn attend;
+  int64_t attend_rows;  // rows of queries that one call takes, at most kMostAttendRows
+  NormFn norm;
+  SiluMulFn silu_mul;
 };
 
 // type: float32, float16 or bfloat16.

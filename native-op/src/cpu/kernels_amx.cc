@@ -296,7 +296,8 @@ void TileExpand(const ExpandTask& task) {
 const KernelSet* AmxKernels() {
   static constexpr KernelSet kSet = {
       TileDot,    Dot<Avx512, BFloat16, int8_t>, Intermediate::kSplit, FinishSplit, FinishFloat<Avx512>,
-      TileExpand, StoreRows<Avx512, BFloat16>,   kMostTokens};
+      TileExpand, StoreRows<Avx512, BFloat16>, kMostTokens, Attend<Avx512, BFloat16>, Avx512::kAttendRows,
+      RmsNormRow<Avx512, BFloat16>, SiluMul<Avx512, BFloat16>};
   return &kSet;
 }
 

@@ -22,6 +22,7 @@ struct Avx2 {
   static constexpr int kDotTokens = 1;
   static constexpr int kExpandTiles = 2;
   static constexpr int kExpandTokens = 2;
+  static constexpr int kAttendRows = 4;
 
   static DJL_LORA_INLINE Vec Zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   static DJL_LORA_INLINE Vec Set(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }

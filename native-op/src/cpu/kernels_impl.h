@@ -6,9 +6,10 @@
 #ifndef DJL_LORA_CPU_KERNELS_IMPL_H_
 #define DJL_LORA_CPU_KERNELS_IMPL_H_
 
+#include "cpu/attention_impl.h"
 #include "cpu/kernels.h"
-
-#define DJL_LORA_INLINE inline __attribute__((always_inline))
+#include "cpu/layers_impl.h"
+#include "cpu/up_to_16.h"
 
 namespace djl_lora {
 namespace {  // NOLINT(google-build-namespaces): each instruction set's file has a copy of its own
@@ -252,11 +253,6 @@ DJL_LORA_INLINE void Accumulate(const ExpandPart& part, int64_t tile, int64_t to
   }
 }
 
-template <typename V, typename T>
-DJL_LORA_INLINE typename V::Vec LoadUpTo16(const T* p, int64_t n) {
-  return n >= kLanes ? V::Load(p) : V::Load(p, n);
-}
-
 template <typename V, typename T, int kTiles, int kTokens, bool kPrefetch>
 DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t token) {
   typename V::Vec sums[kTiles][kTokens];
@@ -289,11 +285,7 @@ DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t t
       if (bias != nullptr) {
         value = V::Add(value, LoadUpTo16<V>(bias + o, n));
       }
-      if (n >= kLanes) {
-        V::Store(y, value);
-      } else {
-        V::Store(y, value, n);
-      }
+      StoreUpTo16<V>(y, value, n);
     }
   }
 }
@@ -344,7 +336,8 @@ void StoreRows(const StoreTask& task) {
 template <typename V, typename T>
 constexpr KernelSet MakeKernels() {
   return {Dot<V, T, T>,   Dot<V, T, int8_t>, Intermediate::kFloat, FinishFloat<V>,
-          FinishFloat<V>, Expand<V, T>,      StoreRows<V, T>,      16};
+          FinishFloat<V>, Expand<V, T>,      StoreRows<V, T>,      16,
+          Attend<V, T>,   V::kAttendRows,    RmsNormRow<V, T>,     SiluMul<V, T>};
 }
 
 }  // namespace

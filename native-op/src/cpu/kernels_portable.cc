@@ -20,6 +20,7 @@ struct Portable {
   static constexpr int kDotTokens = 1;
   static constexpr int kExpandTiles = 1;
   static constexpr int kExpandTokens = 1;
+  static constexpr int kAttendRows = 4;
 
   static DJL_LORA_INLINE Vec Zero() { return Vec{}; }
   static DJL_LORA_INLINE Vec Set(float value) {

@@ -1,55 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/layers_cpu.h"
 
-#include <cmath>
+#include <algorithm>
 
+#include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
 namespace djl_lora {
 
 namespace {
-
-constexpr int kLanes = 16;
-
-template <typename T>
-float SumOfSquares(const T* x, int64_t size) {
-  float lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-#pragma omp simd
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float value = ToFloat(x[i + lane]);
-      lanes[lane] += value * value;
-    }
-  }
-  for (int lane = 0; i < size; ++i, ++lane) {
-    const float value = ToFloat(x[i]);
-    lanes[lane] += value * value;
-  }
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int lane = 0; lane < half; ++lane) {
-      lanes[lane] += lanes[lane + half];
-    }
-  }
-  return lanes[0];
-}
-
-template <typename T>
-void RmsNorm(const RmsNormProblem& problem, int threads) {
-  const T* weight = static_cast<const T*>(problem.weight);
-  const int team = UsefulThreads(problem.rows * problem.size * 2, threads);
-#pragma omp parallel for num_threads(team) if (team > 1)
-  for (int64_t row = 0; row < problem.rows; ++row) {
-    const T* x = static_cast<const T*>(problem.x) + row * problem.size;
-    T* result = static_cast<T*>(problem.result) + row * problem.size;
-    const float mean = SumOfSquares(x, problem.size) / static_cast<float>(problem.size);
-    const float factor = 1.0f / std::sqrt(mean + static_cast<float>(problem.epsilon));
-    for (int64_t i = 0; i < problem.size; ++i) {
-      const float normalised = ToFloat(FromFloat<T>(ToFloat(x[i]) * factor));
-      result[i] = FromFloat<T>(ToFloat(weight[i]) * normalised);
-    }
-  }
-}
 
 template <typename T>
 void Rotary(const RotaryProblem& problem, int threads) {
@@ -74,18 +33,30 @@ void Rotary(const RotaryProblem& problem, int threads) {
 }  // namespace
 
 void RmsNormCpu(const RmsNormProblem& problem, int threads) {
-  switch (problem.type) {
-    case ElementType::kFloat32:
-      RmsNorm<float>(problem, threads);
-      break;
-    case ElementType::kFloat16:
-      RmsNorm<Float16>(problem, threads);
-      break;
-    case ElementType::kBFloat16:
-      RmsNorm<BFloat16>(problem, threads);
-      break;
-    default:
-      break;  // refused by the caller
+  const NormFn norm = Kernels(ActiveIsa(), problem.type).norm;
+  const int64_t row_bytes = problem.size * ElementSize(problem.type);
+  const auto row = [&](const void* first, int64_t index) {
+    return first == nullptr ? nullptr : static_cast<const char*>(first) + index * row_bytes;
+  };
+  const int team = UsefulThreads(problem.rows * problem.size, threads);
+#pragma omp parallel for num_threads(team) if (team > 1)
+  for (int64_t i = 0; i < problem.rows; ++i) {
+    norm({problem.size, static_cast<char*>(problem.x) + i * row_bytes, row(problem.delta, i), problem.weight,
+          static_cast<float>(problem.epsilon), static_cast<char*>(problem.result) + i * row_bytes});
+  }
+}
+
+void SiluMulCpu(const SiluMulProblem& problem, int threads) {
+  const SiluMulFn silu_mul = Kernels(ActiveIsa(), problem.type).silu_mul;
+  constexpr int64_t kPiece = 4096;
+  const int64_t pieces = (problem.count + kPiece - 1) / kPiece;
+  const int64_t size = ElementSize(problem.type);
+  const int team = UsefulThreads(problem.count * 8, threads);
+#pragma omp parallel for num_threads(team) if (team > 1)
+  for (int64_t i = 0; i < pieces; ++i) {
+    const int64_t first = i * kPiece;
+    silu_mul(static_cast<const char*>(problem.gate) + first * size, static_cast<const char*>(problem.up) + first * size,
+             static_cast<char*>(problem.result) + first * size, std::min(kPiece, problem.count - first));
   }
 }
 

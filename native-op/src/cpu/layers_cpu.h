@@ -12,13 +12,14 @@
 namespace djl_lora {
 
 // result[t, :] = weight ⊙ round(x[t, :] / sqrt(mean(x[t, :]²) + epsilon)), the rounding being to the element type
-// before the weight is applied, as in Hugging Face's LlamaRMSNorm. x and result [rows, size] without gaps, weight
+// before the weight is applied, as in Hugging Face's LlamaRMSNorm. x, delta and result [rows, size] without gaps, weight
 // [size], all of one type.
 struct RmsNormProblem {
   ElementType type;
   int64_t rows;
   int64_t size;
-  const void* x;
+  void* x;            // written where there is a delta
+  const void* delta;  // what is added to x first, and rounded; or null
   const void* weight;
   double epsilon;
   void* result;
@@ -43,6 +44,17 @@ struct RotaryProblem {
 };
 
 void RotaryCpu(const RotaryProblem& problem, int threads);
+
+// result[i] = round(round(gate[i] / (1 + e^-gate[i])) · up[i]), both roundings to the element type.
+struct SiluMulProblem {
+  ElementType type;
+  int64_t count;
+  const void* gate;
+  const void* up;
+  void* result;
+};
+
+void SiluMulCpu(const SiluMulProblem& problem, int threads);
 
 }  // namespace djl_lora
 

@@ -23,6 +23,7 @@ struct Avx512 {
   static constexpr int kDotTokens = 4;
   static constexpr int kExpandTiles = 4;
   static constexpr int kExpandTokens = 4;
+  static constexpr int kAttendRows = 16;
 
   static DJL_LORA_INLINE __mmask16 Mask(int64_t n) {
     return n >= 16 ? static_cast<__mmask16>(0xffff) : static_cast<__mmask16>((1u << n) - 1);

@@ -14,6 +14,8 @@
 #include "cpu/layers_cpu.h"
 #include "cpu/read_all.h"
 #include "jni/jni_support.h"
+#include "ops/attention.h"
+#include "ops/layers.h"
 #include "ops/linear.h"
 #include "ops/register.h"
 #include "ops/sgmv.h"
@@ -111,32 +113,6 @@ Tensor Embedding(jlong weight_handle, jlong ids_handle) {
   return CallForTensor("aten::embedding", "",
                        {Argument::Of(weight.handle), Argument::Of(ids.handle), Argument::Int(-1), Argument::Bool(false),
                         Argument::Bool(false)});
-}
-
-Tensor RmsNorm(jlong x_handle, jlong weight_handle, double epsilon) {
-  constexpr const char* kName = "rmsNorm";
-  const TensorInfo x = Info(kName, "x", x_handle);
-  const TensorInfo weight = Info(kName, "weight", weight_handle);
-  RequireKernelType(kName, x);
-  RequireType(kName, weight, x.type);
-  if (x.dim < 2) {
-    Refuse("%s: x is %s, but it must have 2 dimensions or more", kName, x.Text().c_str());
-  }
-  const int64_t size = x.sizes[x.dim - 1];
-  if (weight.dim != 1 || weight.numel != size) {
-    Refuse("%s: weight is %s, but x %s takes [%lld]", kName, weight.Text().c_str(), x.Text().c_str(), Long(size));
-  }
-  RequireContiguous(kName, x);
-  RequireContiguous(kName, weight);
-  if (!(epsilon >= 0.0) || !std::isfinite(epsilon)) {
-    Refuse("%s: eps is %g, but it must be finite and not negative", kName, epsilon);
-  }
-  Tensor result = Empty(Sizes(x), x.type);
-  if (x.numel > 0) {
-    const TensorInfo out = Describe(kName, "result", result.get());
-    RmsNormCpu({x.type, x.numel / size, size, x.data, weight.data, epsilon, out.data}, omp_get_max_threads());
-  }
-  return result;
 }
 
 void Rotary(jlong x_handle, jlong cos_handle, jlong sin_handle) {
@@ -549,16 +525,58 @@ LORA_NATIVE(jlong, embedding)(JNIEnv* env, jclass, jlong weight, jlong ids) {
   return Guard(env, [&] { return ToJava(djl_lora::Embedding(weight, ids)); });
 }
 
-LORA_NATIVE(jlong, silu)(JNIEnv* env, jclass, jlong x) {
+LORA_NATIVE(jlong, siluMul)(JNIEnv* env, jclass, jlong gate, jlong up) {
+  return Guard(env, [&] { return ToJava(djl_lora::SiluMul(ToHandle(gate), ToHandle(up), omp_get_max_threads())); });
+}
+
+LORA_NATIVE(jlong, rmsNorm)(JNIEnv* env, jclass, jlong x, jlong delta, jlong weight, jdouble eps) {
   return Guard(env, [&] {
-    const TensorInfo info = djl_lora::Info("silu", "x", x);
-    djl_lora::RequireKernelType("silu", info);
-    return ToJava(djl_lora::CallForTensor("aten::silu", "", {Argument::Of(info.handle)}));
+    return ToJava(
+        djl_lora::RmsNorm(ToHandle(x), ToHandle(delta), ToHandle(weight), eps, omp_get_max_threads()));
   });
 }
 
-LORA_NATIVE(jlong, rmsNorm)(JNIEnv* env, jclass, jlong x, jlong weight, jdouble eps) {
-  return Guard(env, [&] { return ToJava(djl_lora::RmsNorm(x, weight, eps)); });
+LORA_NATIVE(void, argmaxRows)(JNIEnv* env, jclass, jlong x, jintArray indices) {
+  Guard(env, [&] {
+    if (indices == nullptr) {
+      djl_lora::Refuse("argmaxRows: indices is null");
+    }
+    const jsize count = env->GetArrayLength(indices);
+    std::vector<int64_t> found(static_cast<size_t>(count));
+    djl_lora::ArgmaxRows(ToHandle(x), found.data(), count, omp_get_max_threads());
+    const std::vector<jint> result(found.begin(), found.end());
+    env->SetIntArrayRegion(indices, 0, count, result.data());
+  });
+}
+
+LORA_NATIVE(jlong, pagedAttention)
+(JNIEnv* env, jclass, jlong q, jlong keys, jlong values, jlong row_starts, jlong lengths, jlong page_starts,
+ jlong page_table, jlong window, jdouble scale) {
+  return Guard(env, [&] {
+    return ToJava(djl_lora::PagedAttention({ToHandle(q),
+                                            {ToHandle(keys), ToHandle(values)},
+                                            ToHandle(row_starts),
+                                            ToHandle(lengths),
+                                            ToHandle(page_starts),
+                                            ToHandle(page_table),
+                                            window,
+                                            scale},
+                                           omp_get_max_threads()));
+  });
+}
+
+LORA_NATIVE(void, kvWrite)
+(JNIEnv* env, jclass, jlong q, jlong k, jlong v, jlong cos, jlong sin, jlong keys, jlong values, jlong places) {
+  Guard(env, [&] {
+    djl_lora::KvWrite({ToHandle(q),
+                       ToHandle(k),
+                       ToHandle(v),
+                       ToHandle(cos),
+                       ToHandle(sin),
+                       {ToHandle(keys), ToHandle(values)},
+                       ToHandle(places)},
+                      omp_get_max_threads());
+  });
 }
 
 LORA_NATIVE(void, rotary)(JNIEnv* env, jclass, jlong x, jlong cos, jlong sin) {

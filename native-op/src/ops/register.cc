@@ -3,9 +3,11 @@
 
 #include <omp.h>
 
+#include <cstring>
 #include <exception>
 
 #include "common/errors.h"
+#include "ops/attention.h"
 #include "ops/linear.h"
 #include "ops/sgmv.h"
 #include "ops/table.h"
@@ -191,6 +193,49 @@ void LinearRowsInt8Kernel(StableValue* stack, uint64_t, uint64_t) {
   });
 }
 
+double TakeDouble(StableValue value) {
+  double result;
+  std::memcpy(&result, &value, sizeof(result));
+  return result;
+}
+
+void PagedAttentionKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::paged_attention", [stack] {
+    const Tensor q = TakeTensor(stack[0]);
+    const Tensor keys = TakeTensor(stack[1]);
+    const Tensor values = TakeTensor(stack[2]);
+    const Tensor row_starts = TakeTensor(stack[3]);
+    const Tensor lengths = TakeTensor(stack[4]);
+    const Tensor page_starts = TakeTensor(stack[5]);
+    const Tensor page_table = TakeTensor(stack[6]);
+    Tensor result = PagedAttention({q.get(),
+                                    {keys.get(), values.get()},
+                                    row_starts.get(),
+                                    lengths.get(),
+                                    page_starts.get(),
+                                    page_table.get(),
+                                    TakeInt(stack[7]),
+                                    TakeDouble(stack[8])},
+                                   omp_get_max_threads());
+    stack[0] = reinterpret_cast<StableValue>(result.release());
+  });
+}
+
+void KvWriteKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::kv_write", [stack] {
+    const Tensor q = TakeOptionalTensor(stack[0]);
+    const Tensor k = TakeTensor(stack[1]);
+    const Tensor v = TakeTensor(stack[2]);
+    const Tensor cos = TakeOptionalTensor(stack[3]);
+    const Tensor sin = TakeOptionalTensor(stack[4]);
+    const Tensor keys = TakeTensor(stack[5]);
+    const Tensor values = TakeTensor(stack[6]);
+    const Tensor places = TakeTensor(stack[7]);
+    KvWrite({q.get(), k.get(), v.get(), cos.get(), sin.get(), {keys.get(), values.get()}, places.get()},
+            omp_get_max_threads());
+  });
+}
+
 struct Operator {
   const char* name;
   const char* schema;
@@ -231,6 +276,14 @@ const Operator kOperators[] = {
      "Tensor(c!)? y2, Tensor? bias2, int module2, Tensor(d!)? y3, Tensor? bias3, int module3, Tensor segment_starts, "
      "Tensor slots, Tensor? entry_starts, Tensor? entry_weights, int table) -> ()",
      "CPU", SgmvGroupKernel},
+    {"paged_attention",
+     "paged_attention(Tensor q, Tensor keys, Tensor values, Tensor row_starts, Tensor lengths, Tensor page_starts, "
+     "Tensor page_table, int window, float scale) -> Tensor",
+     "CPU", PagedAttentionKernel},
+    {"kv_write",
+     "kv_write(Tensor(a!)? q, Tensor k, Tensor v, Tensor? cos, Tensor? sin, Tensor(b!) keys, Tensor(c!) values, "
+     "Tensor places) -> ()",
+     "CPU", KvWriteKernel},
     {"linear_rows", "linear_rows(Tensor x, Tensor weight, Tensor? bias) -> Tensor", "CPU", LinearRowsKernel},
     {"linear_rows_int8", "linear_rows_int8(Tensor x, Tensor weight, Tensor scale, Tensor? bias) -> Tensor", "CPU",
      LinearRowsInt8Kernel},

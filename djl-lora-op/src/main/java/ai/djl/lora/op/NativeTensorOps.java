@@ -94,33 +94,88 @@ final class NativeTensorOps implements TensorOps {
     /** {@inheritDoc} */
     @Override
     public NDArray rmsNorm(NDArray x, NDArray weight, double epsilon) {
-        return wrap(x.getManager(), LoraNative.rmsNorm(handle(x), handle(weight), epsilon));
+        return wrap(x.getManager(), LoraNative.rmsNorm(handle(x), 0, handle(weight), epsilon));
     }
 
     /** {@inheritDoc} */
     @Override
-    public NDArray rotary(NDArray x, NDArray cos, NDArray sin) {
-        LoraNative.rotary(handle(x), handle(cos), handle(sin));
-        return x;
+    public NDArray addRmsNorm(NDArray x, NDArray delta, NDArray weight, double epsilon) {
+        return wrap(
+                x.getManager(),
+                LoraNative.rmsNorm(handle(x), handle(delta), handle(weight), epsilon));
     }
 
     /** {@inheritDoc} */
     @Override
     public NDArray siluMul(NDArray gate, NDArray up) {
-        try (NDArray activated = wrap(gate.getManager(), LoraNative.silu(handle(gate)))) {
-            return activated.mul(up);
-        }
+        return wrap(gate.getManager(), LoraNative.siluMul(handle(gate), handle(up)));
     }
 
     /** {@inheritDoc} */
     @Override
-    public NDArray attention(
-            NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal, double scale) {
-        TensorChecks.attention(q, k, v, mask, causal);
-        long maskHandle = mask == null ? 0 : handle(mask);
+    public void rotateAndWrite(
+            NDArray q,
+            NDArray k,
+            NDArray v,
+            NDArray cos,
+            NDArray sin,
+            KvPages pages,
+            PagedBatch batch) {
+        LoraNative.kvWrite(
+                handle(q),
+                handle(k),
+                handle(v),
+                handle(cos),
+                handle(sin),
+                handle(pages.keys()),
+                handle(pages.values()),
+                handle(batch.places()));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void write(NDArray k, NDArray v, KvPages pages, PagedBatch batch) {
+        LoraNative.kvWrite(
+                0,
+                handle(k),
+                handle(v),
+                0,
+                0,
+                handle(pages.keys()),
+                handle(pages.values()),
+                handle(batch.places()));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray pagedAttention(
+            NDArray q, KvPages pages, PagedBatch batch, int window, double scale) {
         return wrap(
                 q.getManager(),
-                LoraNative.attention(handle(q), handle(k), handle(v), maskHandle, causal, scale));
+                LoraNative.pagedAttention(
+                        handle(q),
+                        handle(pages.keys()),
+                        handle(pages.values()),
+                        handle(batch.rowStarts()),
+                        handle(batch.lengths()),
+                        handle(batch.pageStarts()),
+                        handle(batch.pageTable()),
+                        window,
+                        scale));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public int[] argmaxRows(NDArray x) {
+        int[] indices = new int[Math.toIntExact(x.getShape().get(0))];
+        LoraNative.argmaxRows(handle(x), indices);
+        return indices;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray empty(NDManager manager, Shape shape, ElementType type) {
+        return wrap(manager, LoraNative.empty(type.code(), shape.getShape()));
     }
 
     /** {@inheritDoc} */

@@ -148,7 +148,11 @@ final class NdArrayTensorOps implements TensorOps {
 
     /** {@inheritDoc} */
     @Override
-    public NDArray rotary(NDArray x, NDArray cos, NDArray sin) {
+    public NDArray addRmsNorm(NDArray x, NDArray delta, NDArray weight, double epsilon) {
+        return rmsNorm(x.addi(delta), weight, epsilon);
+    }
+
+    private static NDArray rotated(NDArray x, NDArray cos, NDArray sin) {
         long half = cos.getShape().get(1);
         NDArray first = x.get(new NDIndex().addAllDim(2).addSliceDim(0, half));
         NDArray second = x.get(new NDIndex().addAllDim(2).addSliceDim(half, 2 * half));
@@ -166,44 +170,129 @@ final class NdArrayTensorOps implements TensorOps {
 
     /** {@inheritDoc} */
     @Override
-    public NDArray attention(
-            NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal, double scale) {
-        TensorChecks.attention(q, k, v, mask, causal);
+    public void rotateAndWrite(
+            NDArray q,
+            NDArray k,
+            NDArray v,
+            NDArray cos,
+            NDArray sin,
+            KvPages pages,
+            PagedBatch batch) {
+        rotated(q, cos, sin).copyTo(q);
+        write(rotated(k, cos, sin), v, pages, batch);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void write(NDArray k, NDArray v, KvPages pages, PagedBatch batch) {
+        NDManager manager = batch.places().getManager();
+        long positions = pages.values().getShape().get(2);
+        for (int row = 0; row < k.getShape().get(0); ++row) {
+            long page = batch.place(row) / positions;
+            long position = batch.place(row) % positions;
+            part(pages.keys(), page, manager)
+                    .set(new NDIndex().addAllDim(2).addIndices(position), part(k, row, manager));
+            part(pages.values(), page, manager)
+                    .set(new NDIndex().addAllDim(1).addIndices(position), part(v, row, manager));
+        }
+    }
+
+    /* What is made of an array belongs to that array's manager, and pages outlive steps. */
+    private static NDArray part(NDArray array, long index, NDManager manager) {
+        NDArray view = array.get(index);
+        view.attach(manager);
+        return view;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray pagedAttention(
+            NDArray q, KvPages pages, PagedBatch batch, int window, double scale) {
+        NDList attended = new NDList();
+        for (int i = 0; i < batch.sequences(); ++i) {
+            if (batch.rowStart(i) < batch.rowStart(i + 1)) {
+                NDArray rows = rows(q, batch.rowStart(i), batch.rowStart(i + 1));
+                attended.add(attention(rows, pages, batch, i, window, scale));
+            }
+        }
+        return NDArrays.concat(attended);
+    }
+
+    private static NDArray attention(
+            NDArray q, KvPages pages, PagedBatch batch, int sequence, int window, double scale) {
+        NDManager manager = q.getManager();
+        NDArray table = manager.create(batch.pages(sequence));
+        NDArray k = pages.keys().get(table);
+        NDArray v = pages.values().get(table);
+        k.attach(manager);
+        v.attach(manager);
+        k = k.transpose(0, 3, 1, 2);
+        v = v.transpose(0, 2, 1, 3);
+        long groups = k.getShape().get(2);
         long queries = q.getShape().get(0);
         long heads = q.getShape().get(1);
         long dim = q.getShape().get(2);
-        long keys = k.getShape().get(0);
-        long groups = k.getShape().get(1);
+        long keys = batch.length(sequence);
+        NDIndex written = new NDIndex().addSliceDim(0, keys);
+        k = k.reshape(-1, groups, dim).get(written);
+        v = v.reshape(-1, groups, dim).get(written);
         // the heads of a group are neighbours, so that one product serves them all
         NDArray grouped = q.transpose(1, 0, 2).reshape(groups, heads / groups * queries, dim);
         NDArray scores = grouped.matMul(k.transpose(1, 2, 0)).mul(scale);
-        NDArray penalty = causal ? causalPenalty(q.getManager(), queries) : penalty(mask);
-        if (penalty != null) {
-            scores = scores.reshape(heads, queries, keys).add(penalty);
-            scores = scores.reshape(groups, heads / groups * queries, keys);
-        }
+        scores =
+                scores.reshape(heads, queries, keys)
+                        .add(penalty(manager, (int) queries, (int) keys, window))
+                        .reshape(groups, heads / groups * queries, keys);
         NDArray attended = scores.softmax(-1).matMul(v.transpose(1, 0, 2));
         return attended.reshape(heads, queries, dim)
                 .transpose(1, 0, 2)
                 .reshape(queries, heads, dim);
     }
 
-    private static NDArray penalty(NDArray mask) {
-        return mask == null ? null : mask.logicalNot().toType(DataType.FLOAT32, false).mul(MASKED);
-    }
-
-    private static NDArray causalPenalty(NDManager manager, long queries) {
-        int n = Math.toIntExact(queries);
-        if (n == 1) {
-            return null;
-        }
-        float[] penalty = new float[n * n];
-        for (int i = 0; i < n; ++i) {
-            for (int j = i + 1; j < n; ++j) {
-                penalty[i * n + j] = MASKED;
+    private static NDArray penalty(NDManager manager, int queries, int keys, int window) {
+        float[] penalty = new float[queries * keys];
+        for (int i = 0; i < queries; ++i) {
+            int own = keys - queries + i;
+            for (int key = 0; key < keys; ++key) {
+                if (key > own || window > 0 && key <= own - window) {
+                    penalty[i * keys + key] = MASKED;
+                }
             }
         }
-        return manager.create(penalty, new Shape(n, n));
+        return manager.create(penalty, new Shape(queries, keys));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public int[] argmaxRows(NDArray x) {
+        int columns = Math.toIntExact(x.getShape().get(1));
+        float[] values = x.toFloatArray();
+        int[] indices = new int[values.length / columns];
+        for (int row = 0; row < indices.length; ++row) {
+            indices[row] = argmax(values, row * columns, columns);
+        }
+        return indices;
+    }
+
+    private static int argmax(float[] values, int from, int count) {
+        int best = 0;
+        for (int i = 0; i < count; ++i) {
+            float value = values[from + i];
+            if (Float.isNaN(value) || value == Float.POSITIVE_INFINITY) {
+                return -1;
+            }
+            if (value > values[from + best]) {
+                best = i;
+            }
+        }
+        return values[from + best] == Float.NEGATIVE_INFINITY ? -2 : best;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray empty(NDManager manager, Shape shape, ElementType type) {
+        requireFloat32(type);
+        return manager.create(shape, DataType.FLOAT32);
     }
 
     /** {@inheritDoc} */

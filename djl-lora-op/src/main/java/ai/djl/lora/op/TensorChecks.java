@@ -43,42 +43,6 @@ final class TensorChecks {
         }
     }
 
-    static void attention(NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal) {
-        Shape qs = q.getShape();
-        Shape ks = k.getShape();
-        boolean fits =
-                qs.dimension() == 3
-                        && ks.dimension() == 3
-                        && v.getShape().equals(ks)
-                        && qs.get(2) == ks.get(2)
-                        && ks.get(1) > 0
-                        && qs.get(1) % ks.get(1) == 0;
-        if (!fits) {
-            throw new IllegalArgumentException(
-                    "Attention takes q [queryTokens, heads, dim] and k, v [keyTokens, keyHeads, dim];"
-                            + " found q "
-                            + qs
-                            + ", k "
-                            + ks
-                            + ", v "
-                            + v.getShape());
-        }
-        if (causal && (mask != null || qs.get(0) != ks.get(0))) {
-            throw new IllegalArgumentException(
-                    "Causal attention takes no mask and as many queries as keys; found q "
-                            + qs
-                            + ", k "
-                            + ks);
-        }
-        if (mask != null && !mask.getShape().equals(new Shape(qs.get(0), ks.get(0)))) {
-            throw new IllegalArgumentException(
-                    "mask has shape "
-                            + mask.getShape()
-                            + "; expected "
-                            + new Shape(qs.get(0), ks.get(0)));
-        }
-    }
-
     /** Checks what is given to the operator; the table's own checks come on top. */
     static void sgmv(LoraModule module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
         Shape expectedX = new Shape(plan.rows(), module.inFeatures());

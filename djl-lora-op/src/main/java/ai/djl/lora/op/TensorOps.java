@@ -105,16 +105,15 @@ public interface TensorOps {
     NDArray rmsNorm(NDArray x, NDArray weight, double epsilon);
 
     /**
-     * Rotates queries or keys by their positions (RoPE, arXiv 2104.09864, in the half-split form of
-     * Hugging Face's checkpoints).
+     * Adds to an array in place and normalises the sum as {@link #rmsNorm} does.
      *
-     * @param x [tokens, heads, dim]; its memory may become the result's, so it must not be used
-     *     afterwards
-     * @param cos cosines, float32 [tokens, dim / 2]
-     * @param sin sines, float32 [tokens, dim / 2]
-     * @return the rotated array, of x's shape and type
+     * @param x [..., size]; becomes {@code x + delta}
+     * @param delta of x's shape and type
+     * @param weight [size]
+     * @param epsilon added to the mean square
+     * @return the normalised sum, an array of x's shape and type
      */
-    NDArray rotary(NDArray x, NDArray cos, NDArray sin);
+    NDArray addRmsNorm(NDArray x, NDArray delta, NDArray weight, double epsilon);
 
     /**
      * Computes {@code silu(gate) * up}.
@@ -126,18 +125,67 @@ public interface TensorOps {
     NDArray siluMul(NDArray gate, NDArray up);
 
     /**
-     * Attends from the queries of one sequence to its keys and values, heads in groups.
+     * Rotates queries and keys by their positions (RoPE, arXiv 2104.09864, in the half-split form
+     * of Hugging Face's checkpoints) and writes the keys and values of a step into their pages.
      *
-     * @param q queries [queryTokens, heads, dim]
-     * @param k keys [keyTokens, keyHeads, dim], where keyHeads divides heads
-     * @param v values [keyTokens, keyHeads, dim]
-     * @param mask which key each query may see, boolean [queryTokens, keyTokens]; null for every
-     *     key, or with {@code causal}
-     * @param causal whether query i sees the keys 0 to i alone; only for queryTokens = keyTokens
-     * @param scale the factor of the products before the softmax
-     * @return [queryTokens, heads, dim]
+     * @param q queries [rows, heads, dim], rotated in place
+     * @param k keys [rows, keyHeads, dim]
+     * @param v values [rows, keyHeads, dim]
+     * @param cos cosines, float32 [rows, dim / 2]
+     * @param sin sines, float32 [rows, dim / 2]
+     * @param pages the layer's pages
+     * @param batch where the rows belong
      */
-    NDArray attention(NDArray q, NDArray k, NDArray v, NDArray mask, boolean causal, double scale);
+    void rotateAndWrite(
+            NDArray q,
+            NDArray k,
+            NDArray v,
+            NDArray cos,
+            NDArray sin,
+            KvPages pages,
+            PagedBatch batch);
+
+    /**
+     * Writes keys and values into their pages as they are.
+     *
+     * @param k keys [rows, keyHeads, dim]
+     * @param v values [rows, keyHeads, dim]
+     * @param pages a layer's pages
+     * @param batch where the rows belong
+     */
+    void write(NDArray k, NDArray v, KvPages pages, PagedBatch batch);
+
+    /**
+     * Attends from the rows of each sequence to its own keys and values, heads in groups, each row
+     * to its own position and those before.
+     *
+     * @param q queries [rows, heads, dim], where the pages' heads divide heads
+     * @param pages the layer's pages
+     * @param batch where the rows belong; keys and values of the rows were written
+     * @param window the newest positions that a row sees, 0 for all
+     * @param scale the factor of the products before the softmax
+     * @return [rows, heads, dim]
+     */
+    NDArray pagedAttention(NDArray q, KvPages pages, PagedBatch batch, int window, double scale);
+
+    /**
+     * Returns the index of each row's greatest element.
+     *
+     * @param x float32 [rows, columns]
+     * @return for each row the lowest index of its greatest element; -1 where the row holds NaN or
+     *     positive infinity, -2 where it holds negative infinity alone
+     */
+    int[] argmaxRows(NDArray x);
+
+    /**
+     * Makes an array whose elements are not set.
+     *
+     * @param manager the manager to attach it to
+     * @param shape its shape
+     * @param type its element type
+     * @return the array, which takes up memory as it is written where the system allows
+     */
+    NDArray empty(NDManager manager, Shape shape, ElementType type);
 
     /**
      * Copies rows into a part of an array.

@@ -9,6 +9,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.Random;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
@@ -130,38 +131,37 @@ public class TensorOpsTest {
     }
 
     @Test(dataProvider = "backends")
-    public void rotates(LoraBackend backend, ElementType type) {
+    public void addsInPlaceBeforeItNormalises(LoraBackend backend, ElementType type) {
         TensorOps ops = backend.getTensorOps(type);
-        Random random = new Random(6);
-        int tokens = 3;
-        int heads = 2;
-        int half = 4;
-        float[] x = Backends.randomValues(random, tokens * heads * 2L * half, 1);
-        float[] cos = new float[tokens * half];
-        float[] sin = new float[tokens * half];
-        for (int i = 0; i < cos.length; ++i) {
-            cos[i] = (float) Math.cos(i);
-            sin[i] = (float) Math.sin(i);
-        }
+        Random random = new Random(8);
         try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
-            NDArray y =
-                    ops.rotary(
-                            Backends.array(manager, ops, type, x, tokens, heads, 2 * half),
-                            manager.create(cos, new Shape(tokens, half)),
-                            manager.create(sin, new Shape(tokens, half)));
-            float[] actual = Backends.values(ops, y);
-            for (int t = 0; t < tokens; ++t) {
-                for (int h = 0; h < heads; ++h) {
-                    for (int i = 0; i < half; ++i) {
-                        int first = (t * heads + h) * 2 * half + i;
-                        int second = first + half;
-                        double c = cos[t * half + i];
-                        double s = sin[t * half + i];
-                        assertClose(actual[first], x[first] * c - x[second] * s, type, 1);
-                        assertClose(actual[second], x[second] * c + x[first] * s, type, 1);
-                    }
-                }
-            }
+            float[] values = Backends.randomValues(random, 3 * 20, 2);
+            NDArray x = Backends.array(manager, ops, type, values, 3, 20);
+            NDArray same = Backends.array(manager, ops, type, values, 3, 20);
+            NDArray delta =
+                    Backends.array(
+                            manager, ops, type, Backends.randomValues(random, 3 * 20, 1), 3, 20);
+            NDArray weight =
+                    Backends.array(manager, ops, type, Backends.randomValues(random, 20, 1), 20);
+            NDArray y = ops.addRmsNorm(x, delta, weight, 1e-5);
+            NDArray sum = same.add(delta);
+            Assert.assertEquals(Backends.values(ops, x), Backends.values(ops, sum));
+            Assert.assertEquals(
+                    Backends.values(ops, y), Backends.values(ops, ops.rmsNorm(sum, weight, 1e-5)));
+        }
+    }
+
+    @Test(dataProvider = "backends")
+    public void findsTheGreatestOfEachRow(LoraBackend backend, ElementType type) {
+        TensorOps ops = backend.getTensorOps(type);
+        float nan = Float.NaN;
+        float infinity = Float.POSITIVE_INFINITY;
+        float[] x = {1, 3, 3, -infinity, 2, 0, 1, nan, 1, infinity, 0, 1, 0, 0, 0};
+        try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+            NDArray rows = manager.create(x, new Shape(5, 3));
+            Assert.assertEquals(ops.argmaxRows(rows), new int[] {1, 1, -1, -1, 0});
+            NDArray none = manager.full(new Shape(1, 4), Float.NEGATIVE_INFINITY);
+            Assert.assertEquals(ops.argmaxRows(none), new int[] {-2});
         }
     }
 
@@ -183,73 +183,145 @@ public class TensorOpsTest {
         }
     }
 
+    /*
+     * Steps of sequences of several lengths, whose pages lie mixed: queries and keys are rotated,
+     * keys and values go to their pages, and rows attend to what their own sequence wrote in this
+     * step and those before.
+     */
     @Test(dataProvider = "backends")
-    public void attends(LoraBackend backend, ElementType type) {
+    public void attendsOverPages(LoraBackend backend, ElementType type) {
         Random random = new Random(7);
-        check(backend, type, random, 5, 5, 4, 2, 8, null, true);
-        check(backend, type, random, 1, 7, 6, 2, 16, null, false);
-        check(backend, type, random, 3, 6, 2, 2, 8, null, false);
-        boolean[] window = new boolean[3 * 6];
-        for (int i = 0; i < 3; ++i) {
-            for (int j = 0; j < 6; ++j) {
-                window[i * 6 + j] = j <= 3 + i && j > 1 + i;
-            }
+        for (int window : new int[] {0, 5}) {
+            PagedCase paged = new PagedCase(backend.getTensorOps(type), type, window);
+            paged.step(random, new int[] {20, 1, 3});
+            paged.step(random, new int[] {1, 1, 16});
+            paged.step(random, new int[] {2, 33, 1});
+            paged.close();
         }
-        check(backend, type, random, 3, 6, 4, 1, 8, window, false);
     }
 
-    private static void check(
-            LoraBackend backend,
-            ElementType type,
-            Random random,
-            int queries,
-            int keys,
-            int heads,
-            int keyHeads,
-            int dim,
-            boolean[] mask,
-            boolean causal) {
-        TensorOps ops = backend.getTensorOps(type);
-        float[] q = Backends.randomValues(random, (long) queries * heads * dim, 1);
-        float[] k = Backends.randomValues(random, (long) keys * keyHeads * dim, 1);
-        float[] v = Backends.randomValues(random, (long) keys * keyHeads * dim, 1);
-        double scale = 1 / Math.sqrt(dim);
-        try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
-            NDArray result =
-                    ops.attention(
-                            Backends.array(manager, ops, type, q, queries, heads, dim),
-                            Backends.array(manager, ops, type, k, keys, keyHeads, dim),
-                            Backends.array(manager, ops, type, v, keys, keyHeads, dim),
-                            mask == null ? null : manager.create(mask, new Shape(queries, keys)),
-                            causal,
-                            scale);
-            Assert.assertEquals(result.getShape(), new Shape(queries, heads, dim));
+    /** Three sequences beside what they should see, in plain arrays. */
+    private static final class PagedCase implements AutoCloseable {
+
+        private static final int HEADS = 4;
+        private static final int KEY_HEADS = 2;
+        private static final int DIM = 8;
+        private static final int POSITIONS = 16;
+        private static final int[][] PAGES = {{7, 2, 0}, {5, 1, 3}, {4, 6, 8}};
+
+        private final NDManager manager = NDManager.newBaseManager("PyTorch");
+        private final TensorOps ops;
+        private final ElementType type;
+        private final int window;
+        private final double scale = 1 / Math.sqrt(DIM);
+        private final KvPages pages;
+        private final float[][] keys = new float[3][0];
+        private final float[][] values = new float[3][0];
+
+        PagedCase(TensorOps ops, ElementType type, int window) {
+            this.ops = ops;
+            this.type = type;
+            this.window = window;
+            pages =
+                    new KvPages(
+                            ops.empty(manager, new Shape(9, KEY_HEADS, DIM, POSITIONS), type),
+                            ops.empty(manager, new Shape(9, KEY_HEADS, POSITIONS, DIM), type));
+        }
+
+        void step(Random random, int[] counts) {
+            int rows = counts[0] + counts[1] + counts[2];
+            float[] q = Backends.randomValues(random, (long) rows * HEADS * DIM, 1);
+            float[] k = Backends.randomValues(random, (long) rows * KEY_HEADS * DIM, 1);
+            float[] v = Backends.randomValues(random, (long) rows * KEY_HEADS * DIM, 1);
+            float[] cos = new float[rows * DIM / 2];
+            float[] sin = new float[rows * DIM / 2];
+            for (int i = 0; i < cos.length; ++i) {
+                cos[i] = (float) Math.cos(i);
+                sin[i] = (float) Math.sin(i);
+            }
+            PagedBatch.Builder builder = PagedBatch.builder(POSITIONS);
+            for (int s = 0; s < 3; ++s) {
+                builder.addSequence(keys[s].length / (KEY_HEADS * DIM), counts[s], PAGES[s]);
+            }
+            PagedBatch batch = builder.build(manager);
+            NDArray queries = Backends.array(manager, ops, type, q, rows, HEADS, DIM);
+            ops.rotateAndWrite(
+                    queries,
+                    Backends.array(manager, ops, type, k, rows, KEY_HEADS, DIM),
+                    Backends.array(manager, ops, type, v, rows, KEY_HEADS, DIM),
+                    manager.create(cos, new Shape(rows, DIM / 2)),
+                    manager.create(sin, new Shape(rows, DIM / 2)),
+                    pages,
+                    batch);
+            rotate(q, HEADS, cos, sin);
+            rotate(k, KEY_HEADS, cos, sin);
+            float[] rotated = Backends.values(ops, queries);
+            for (int i = 0; i < q.length; ++i) {
+                assertClose(rotated[i], q[i], type, 1);
+            }
+            NDArray result = ops.pagedAttention(queries, pages, batch, window, scale);
+            Assert.assertEquals(result.getShape(), new Shape(rows, HEADS, DIM));
             float[] actual = Backends.values(ops, result);
-            for (int i = 0; i < queries; ++i) {
-                for (int h = 0; h < heads; ++h) {
-                    int group = h / (heads / keyHeads);
-                    double[] weights = new double[keys];
-                    double sum = 0;
-                    for (int j = 0; j < keys; ++j) {
-                        double dot = 0;
-                        for (int d = 0; d < dim; ++d) {
-                            dot +=
-                                    (double) q[(i * heads + h) * dim + d]
-                                            * k[(j * keyHeads + group) * dim + d];
-                        }
-                        boolean seen = causal ? j <= i : mask == null || mask[i * keys + j];
-                        weights[j] = seen ? Math.exp(dot * scale) : 0;
-                        sum += weights[j];
-                    }
-                    for (int d = 0; d < dim; ++d) {
-                        double expected = 0;
-                        for (int j = 0; j < keys; ++j) {
-                            expected += weights[j] / sum * v[(j * keyHeads + group) * dim + d];
-                        }
-                        assertClose(actual[(i * heads + h) * dim + d], expected, type, 4);
+            int row = 0;
+            for (int s = 0; s < 3; ++s) {
+                for (int i = 0; i < counts[s]; ++i, ++row) {
+                    keys[s] = appended(keys[s], k, row);
+                    values[s] = appended(values[s], v, row);
+                    for (int h = 0; h < HEADS; ++h) {
+                        check(actual, q, row, h, s);
                     }
                 }
             }
+        }
+
+        private static void rotate(float[] x, int heads, float[] cos, float[] sin) {
+            int half = DIM / 2;
+            for (int i = 0; i < x.length / DIM; ++i) {
+                for (int d = 0; d < half; ++d) {
+                    int angle = i / heads * half + d;
+                    float first = x[i * DIM + d];
+                    float second = x[i * DIM + d + half];
+                    x[i * DIM + d] = first * cos[angle] - second * sin[angle];
+                    x[i * DIM + d + half] = second * cos[angle] + first * sin[angle];
+                }
+            }
+        }
+
+        private static float[] appended(float[] before, float[] rows, int row) {
+            int size = KEY_HEADS * DIM;
+            float[] result = Arrays.copyOf(before, before.length + size);
+            System.arraycopy(rows, row * size, result, before.length, size);
+            return result;
+        }
+
+        private void check(float[] actual, float[] q, int row, int head, int s) {
+            int count = keys[s].length / (KEY_HEADS * DIM);
+            int oldest = window == 0 ? 0 : Math.max(0, count - window);
+            int group = head / (HEADS / KEY_HEADS);
+            double[] expected = new double[DIM];
+            double sum = 0;
+            for (int i = oldest; i < count; ++i) {
+                double dot = 0;
+                for (int d = 0; d < DIM; ++d) {
+                    float query = q[(row * HEADS + head) * DIM + d];
+                    dot += (double) query * keys[s][(i * KEY_HEADS + group) * DIM + d];
+                }
+                double weight = Math.exp(dot * scale);
+                sum += weight;
+                for (int d = 0; d < DIM; ++d) {
+                    expected[d] += weight * values[s][(i * KEY_HEADS + group) * DIM + d];
+                }
+            }
+            for (int d = 0; d < DIM; ++d) {
+                // rotated queries and keys are rounded, and with them the scores' differences
+                assertClose(actual[(row * HEADS + head) * DIM + d], expected[d] / sum, type, 6);
+            }
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public void close() {
+            manager.close();
         }
     }
 

@@ -18,12 +18,22 @@ public interface CausalLanguageModel extends AdaptedBlock {
     LlamaConfig getConfig();
 
     /**
-     * Makes the empty cache of a new sequence.
+     * Makes the empty cache of a new sequence, in a pool of its own with room for the model's
+     * positions. Many sequences at a time are faster, and take less memory, in one pool.
      *
      * @param manager the manager that the cache's memory is to belong to
      * @return the cache, owned by the caller
      */
     KvCache newKvCache(NDManager manager);
+
+    /**
+     * Makes memory for the keys and values of many sequences.
+     *
+     * @param manager the manager that the memory is to belong to
+     * @param blocks the number of blocks of {@link KvPool#BLOCK_POSITIONS} positions
+     * @return the pool, owned by the caller
+     */
+    KvPool newKvPool(NDManager manager, int blocks);
 
     /**
      * Computes the logits of the tokens that a step adds to its sequences.

@@ -5,38 +5,29 @@ package ai.djl.lora.model;
 
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.LoraContext;
-import ai.djl.lora.op.TensorOps;
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
+import java.util.Arrays;
 
 /**
- * The keys and values of one sequence's tokens, layer by layer.
+ * Where the keys and values of one sequence's tokens lie in a {@link KvPool}.
  *
- * <p>The memory doubles when it is full, up to the model's positions, and is freed by {@link
- * #close()}. A cache serves one step at a time.
+ * <p>The cache takes blocks as the sequence grows and gives them back when it is closed. It serves
+ * one step at a time.
  */
 public final class KvCache implements AutoCloseable {
 
-    private static final int FIRST_CAPACITY = 32;
-
-    private final LlamaConfig config;
-    private final LoraContext context;
-    private final NDManager manager;
-    private final NDArray[] keys;
-    private final NDArray[] values;
-    private int capacity;
+    private final KvPool pool;
+    private final KvBlockAllocator allocator;
+    private final boolean ownsPool;
+    private int[] blocks = new int[4];
+    private int blockCount;
     private int length;
     private AdapterExtras begun;
     private boolean closed;
 
-    KvCache(LlamaConfig config, LoraContext context, NDManager parent) {
-        this.config = config;
-        this.context = context;
-        this.manager = parent.newSubManager();
-        manager.setName("kvCache");
-        this.keys = new NDArray[config.numHiddenLayers()];
-        this.values = new NDArray[config.numHiddenLayers()];
+    KvCache(KvPool pool, KvBlockAllocator allocator, boolean ownsPool) {
+        this.pool = pool;
+        this.allocator = allocator;
+        this.ownsPool = ownsPool;
     }
 
     /**
@@ -49,17 +40,93 @@ public final class KvCache implements AutoCloseable {
     }
 
     /**
-     * Returns the memory that the cache takes, used or not yet.
+     * Returns the memory of the blocks that the cache holds.
      *
      * @return the size in bytes
      */
     public long bytes() {
-        return 2L
-                * config.numHiddenLayers()
-                * capacity
-                * config.numKeyValueHeads()
-                * config.headDim()
-                * context.getType().bytes();
+        return blockCount * pool.bytesPerBlock();
+    }
+
+    /**
+     * Returns the number of blocks that the cache holds.
+     *
+     * @return the number of blocks
+     */
+    public int blockCount() {
+        return blockCount;
+    }
+
+    /**
+     * Returns a block that the cache holds.
+     *
+     * @param index which of them, in the order of their positions
+     * @return the block's index in the pool
+     */
+    public int block(int index) {
+        if (index >= blockCount) {
+            throw new IndexOutOfBoundsException(index + " of " + blockCount + " blocks");
+        }
+        return blocks[index];
+    }
+
+    /**
+     * Gives an empty cache blocks in which keys and values lie already: of the same tokens from the
+     * same position on, of the same model and adapter. The cache gives them back as its own.
+     *
+     * @param filled the blocks, all of them full
+     */
+    public void adopt(int... filled) {
+        if (blockCount > 0) {
+            throw new IllegalStateException("The cache has " + blockCount + " blocks already");
+        }
+        blocks = Arrays.copyOf(filled, Math.max(4, filled.length));
+        blockCount = filled.length;
+        length = filled.length * KvPool.BLOCK_POSITIONS;
+    }
+
+    /**
+     * Takes as many blocks as it needs to hold a number of positions.
+     *
+     * @param positions the number of positions, those that are there already too
+     * @throws ai.djl.lora.LoraMemoryException if there are not so many blocks; those that were
+     *     taken stay
+     */
+    public void reserve(int positions) {
+        while (blockCount < KvPool.blocksFor(positions)) {
+            int block = allocator.allocate();
+            if (blockCount == blocks.length) {
+                blocks = Arrays.copyOf(blocks, 2 * blockCount);
+            }
+            blocks[blockCount++] = block;
+        }
+    }
+
+    /** Gives all blocks back; the cache is as it was when it was new. */
+    public void clear() {
+        for (int i = 0; i < blockCount; ++i) {
+            allocator.release(blocks[i]);
+        }
+        blockCount = 0;
+        length = 0;
+        begun = null;
+    }
+
+    /**
+     * Forgets the last tokens, as if they had never been run. Blocks that hold none any more are
+     * given back.
+     *
+     * @param tokens the number of tokens that stay, real and virtual
+     */
+    public void truncate(int tokens) {
+        if (tokens < 0 || tokens > length) {
+            throw new IllegalArgumentException(
+                    "tokens is " + tokens + "; the cache holds " + length);
+        }
+        length = tokens;
+        while (blockCount > KvPool.blocksFor(tokens)) {
+            allocator.release(blocks[--blockCount]);
+        }
     }
 
     /** {@inheritDoc} */
@@ -67,9 +134,19 @@ public final class KvCache implements AutoCloseable {
     public void close() {
         if (!closed) {
             closed = true;
-            capacity = 0;
-            manager.close();
+            clear();
+            if (ownsPool) {
+                pool.close();
+            }
         }
+    }
+
+    KvPool pool() {
+        return pool;
+    }
+
+    int[] blocks() {
+        return Arrays.copyOf(blocks, blockCount);
     }
 
     /** Throws where this cache cannot serve a step of the model that the context belongs to. */
@@ -77,60 +154,10 @@ public final class KvCache implements AutoCloseable {
         if (closed) {
             throw new IllegalStateException("The sequence's cache is closed");
         }
-        if (of != context) {
+        if (of != pool.context()) {
             throw new IllegalArgumentException("The sequence's cache belongs to another model");
         }
-    }
-
-    /** Makes room for the given number of positions. */
-    void reserve(int needed) {
-        if (needed <= capacity) {
-            return;
-        }
-        int doubled = Math.max(FIRST_CAPACITY, 2 * capacity);
-        int larger = Math.max(needed, Math.min(doubled, config.maxPositionEmbeddings()));
-        for (int layer = 0; layer < keys.length; ++layer) {
-            keys[layer] = enlarged(keys[layer], larger);
-            values[layer] = enlarged(values[layer], larger);
-        }
-        capacity = larger;
-    }
-
-    private NDArray enlarged(NDArray old, int rows) {
-        TensorOps ops = context.getOps();
-        Shape shape = new Shape(rows, config.numKeyValueHeads(), config.headDim());
-        NDArray array = ops.zeros(manager, shape, context.getType());
-        if (old != null) {
-            if (length > 0) {
-                try (NDArray filled = ops.rows(old, 0, length)) {
-                    ops.copyRows(array, 0, filled);
-                }
-            }
-            old.close();
-        }
-        return array;
-    }
-
-    /** Writes a layer's keys and values [tokens, heads, dim] from the given position on. */
-    void write(int layer, int position, NDArray newKeys, NDArray newValues) {
-        context.getOps().copyRows(keys[layer], position, newKeys);
-        context.getOps().copyRows(values[layer], position, newValues);
-    }
-
-    /** Returns a view of a layer's keys, attached to the given manager. */
-    NDArray keys(int layer, int from, int to, NDManager viewManager) {
-        return view(keys[layer], from, to, viewManager);
-    }
-
-    /** Returns a view of a layer's values, attached to the given manager. */
-    NDArray values(int layer, int from, int to, NDManager viewManager) {
-        return view(values[layer], from, to, viewManager);
-    }
-
-    private NDArray view(NDArray array, int from, int to, NDManager viewManager) {
-        NDArray view = context.getOps().rows(array, from, to);
-        view.attach(viewManager);
-        return view;
+        pool.requireOpen();
     }
 
     /** Returns whether an adapter's virtual or invocation tokens are in the cache. */

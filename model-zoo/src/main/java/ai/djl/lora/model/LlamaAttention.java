@@ -4,6 +4,7 @@
 package ai.djl.lora.model;
 
 import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.KvPages;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.ndarray.NDArray;
@@ -14,8 +15,7 @@ import ai.djl.ndarray.types.Shape;
  * Attention with rotary positions, query heads in groups (arXiv 2305.13245), and where the model
  * has them normalised queries and keys and a sliding window.
  *
- * <p>Projections take the tokens of all sequences together; each sequence then attends to its own
- * cache.
+ * <p>All parts take the tokens of all sequences together; each sequence attends to its own cache.
  */
 final class LlamaAttention extends StepBlock {
 
@@ -74,54 +74,55 @@ final class LlamaAttention extends StepBlock {
             queries = queryNorm.forward(queries, step.plan());
             keys = keyNorm.forward(keys, step.plan());
         }
-        TensorOps ops = context.getOps();
-        queries = ops.rotary(queries, step.cos(), step.sin());
-        keys = ops.rotary(keys, step.cos(), step.sin());
-
-        NDManager manager = x.getManager();
         NDArray attended;
-        if (step.sequences().size() == 1) {
-            attended = attend(queries, keys, values, step.sequences().get(0), step);
+        if (step.pools().size() == 1) {
+            PoolRows rows = step.pools().get(0);
+            attended = attend(queries, keys, values, step.cos(), step.sin(), rows);
         } else {
-            attended = ops.zeros(manager, queries.getShape(), context.getType());
-            for (SequenceRows sequence : step.sequences()) {
-                try (NDManager scratch = manager.newSubManager()) {
-                    NDArray part =
-                            attend(
-                                    rowsOf(queries, sequence, scratch),
-                                    rowsOf(keys, sequence, scratch),
-                                    rowsOf(values, sequence, scratch),
-                                    sequence,
-                                    step);
-                    ops.copyRows(attended, sequence.row(), part);
-                }
-            }
+            attended = attendByPool(queries, keys, values, step);
         }
         return outputProjection.forward(
                 attended.reshape(new Shape(tokens, (long) heads * dim)), step.plan());
     }
 
-    private NDArray rowsOf(NDArray array, SequenceRows sequence, NDManager manager) {
-        NDArray rows =
-                context.getOps().rows(array, sequence.row(), sequence.row() + sequence.count());
-        rows.attach(manager);
-        return rows;
+    /* Caches of several pools: each pool's rows in a call of their own. */
+    private NDArray attendByPool(NDArray queries, NDArray keys, NDArray values, StepState step) {
+        TensorOps ops = context.getOps();
+        NDManager manager = queries.getManager();
+        NDArray attended = ops.empty(manager, queries.getShape(), context.getType());
+        for (PoolRows rows : step.pools()) {
+            try (NDManager scratch = manager.newSubManager()) {
+                NDArray part =
+                        attend(
+                                rowsOf(queries, rows, scratch),
+                                rowsOf(keys, rows, scratch),
+                                rowsOf(values, rows, scratch),
+                                rowsOf(step.cos(), rows, scratch),
+                                rowsOf(step.sin(), rows, scratch),
+                                rows);
+                ops.copyRows(attended, rows.from(), part);
+            }
+        }
+        return attended;
+    }
+
+    private NDArray rowsOf(NDArray array, PoolRows rows, NDManager manager) {
+        NDArray part = context.getOps().rows(array, rows.from(), rows.to());
+        part.attach(manager);
+        return part;
     }
 
     private NDArray attend(
-            NDArray queries, NDArray keys, NDArray values, SequenceRows sequence, StepState step) {
-        KvCache cache = sequence.cache();
-        cache.write(layer, sequence.past(), keys, values);
+            NDArray queries,
+            NDArray keys,
+            NDArray values,
+            NDArray cos,
+            NDArray sin,
+            PoolRows rows) {
+        TensorOps ops = context.getOps();
+        KvPages pages = rows.pool().pages(layer);
+        ops.rotateAndWrite(queries, keys, values, cos, sin, pages, rows.batch());
         int window = config.slidingWindows().get(layer);
-        int first = sequence.firstKey(window);
-        NDManager manager = queries.getManager();
-        return context.getOps()
-                .attention(
-                        queries,
-                        cache.keys(layer, first, sequence.total(), manager),
-                        cache.values(layer, first, sequence.total(), manager),
-                        step.mask(sequence, window),
-                        sequence.isCausal(window),
-                        scale);
+        return ops.pagedAttention(queries, pages, rows.batch(), window, scale);
     }
 }

@@ -167,7 +167,14 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     /** {@inheritDoc} */
     @Override
     public KvCache newKvCache(NDManager manager) {
-        return new KvCache(config, context, manager);
+        int blocks = KvPool.blocksFor(config.maxPositionEmbeddings());
+        return newKvPool(manager, blocks).newOnlyCache();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public KvPool newKvPool(NDManager manager, int blocks) {
+        return new KvPool(config, context, manager, blocks);
     }
 
     /** {@inheritDoc} */
@@ -189,8 +196,8 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     }
 
     private NDArray logits(NDManager manager, StepRows rows, boolean allPositions) {
-        rows.sequences().forEach(SequenceRows::prepareCache);
         try (NDManager stepManager = manager.newSubManager()) {
+            rows.sequences().forEach(sequence -> sequence.prepareCache(stepManager));
             ResolvedPlan plan = context.resolve(rows.plan());
             NDArray x = hiddenStates(stepManager, rows, plan);
             int[] outputs = rows.outputs(allPositions);
@@ -213,7 +220,10 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 rows.sequences().stream().mapToInt(SequenceRows::total).max().orElseThrow() - 1;
         NDArray positions = TokenEmbedding.ids(manager, rows.positions());
         StepState state =
-                new StepState(manager, plan, rotary.rows(positions, highest), rows.sequences());
+                new StepState(
+                        plan,
+                        rotary.rows(positions, highest),
+                        PoolRows.of(manager, rows.sequences()));
         NDArray x = embedding.forward(manager, rows, plan);
         for (LlamaDecoderLayer layer : layers) {
             try (NDManager layerManager = manager.newSubManager()) {
@@ -247,10 +257,11 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         List<AdapterMix> mixes = mixes(params, batch, length);
         NDManager manager = ids.getManager();
         List<KvCache> caches = new ArrayList<>(batch);
-        try {
+        int blocks = batch * KvPool.blocksFor(config.maxPositionEmbeddings());
+        try (KvPool pool = newKvPool(manager, blocks)) {
             ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
             for (int i = 0; i < batch; ++i) {
-                caches.add(newKvCache(manager));
+                caches.add(pool.newCache());
                 step.addSequence(
                         caches.get(i),
                         BatchPlan.BASE,

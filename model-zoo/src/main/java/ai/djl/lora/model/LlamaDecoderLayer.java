@@ -21,10 +21,15 @@ final class LlamaDecoderLayer extends StepBlock {
         this.mlp = addChildBlock("mlp", mlp);
     }
 
-    /** {@inheritDoc} */
+    /**
+     * {@inheritDoc}
+     *
+     * <p>The result is x itself, to which both parts are added in place.
+     */
     @Override
     NDArray forward(NDArray x, StepState step) {
-        NDArray attended = x.add(attention.forward(inputNorm.forward(x, step.plan()), step));
-        return attended.add(mlp.forward(postAttentionNorm.forward(attended, step.plan()), step));
+        NDArray attended = attention.forward(inputNorm.forward(x, step.plan()), step);
+        NDArray normalised = postAttentionNorm.forwardSum(x, attended, step.plan());
+        return x.addi(mlp.forward(normalised, step));
     }
 }

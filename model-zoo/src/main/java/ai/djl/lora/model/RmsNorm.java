@@ -58,8 +58,23 @@ final class RmsNorm extends AbstractBlock {
      * @return an array of the same shape and type, attached to the manager of {@code x}
      */
     NDArray forward(NDArray x, ResolvedPlan plan) {
+        return replaceParts(x, context.getOps().rmsNorm(x, weight, epsilon), plan);
+    }
+
+    /**
+     * Adds to the rows of a step in place, and normalises the sums.
+     *
+     * @param x [rows, ..., size]; becomes {@code x + delta}
+     * @param delta of x's shape and type
+     * @param plan which rows use which adapter
+     * @return an array of the same shape and type, attached to the manager of {@code x}
+     */
+    NDArray forwardSum(NDArray x, NDArray delta, ResolvedPlan plan) {
+        return replaceParts(x, context.getOps().addRmsNorm(x, delta, weight, epsilon), plan);
+    }
+
+    private NDArray replaceParts(NDArray x, NDArray y, ResolvedPlan plan) {
         TensorOps ops = context.getOps();
-        NDArray y = ops.rmsNorm(x, weight, epsilon);
         for (ResolvedPlan.Part part : plan.parts()) {
             NDArray other = part.extras().norm(name);
             if (other != null) {

@@ -4,6 +4,8 @@
 package ai.djl.lora.model;
 
 import ai.djl.lora.op.AdapterExtras;
+import ai.djl.lora.op.PagedBatch;
+import ai.djl.ndarray.NDManager;
 import java.util.List;
 
 /**
@@ -28,22 +30,19 @@ record SequenceRows(KvCache cache, int past, int row, int count, AdapterExtras b
         return past + count;
     }
 
-    /** Returns the oldest position that any row sees through the window. */
-    int firstKey(int window) {
-        return window == 0 ? 0 : Math.max(0, past + 1 - window);
-    }
-
-    /** Returns whether every row sees just itself and all rows that are before it. */
-    boolean isCausal(int window) {
-        return count > 1 && past == 0 && (window == 0 || count <= window);
-    }
-
     /** Makes room in the cache and puts the prefix there; doing so again changes nothing. */
-    void prepareCache() {
+    void prepareCache(NDManager manager) {
         cache.reserve(total());
         List<AdapterExtras.KeysValues> prefix = begun == null ? List.of() : begun.prefix();
-        for (int layer = 0; layer < prefix.size(); ++layer) {
-            cache.write(layer, 0, prefix.get(layer).keys(), prefix.get(layer).values());
+        if (!prefix.isEmpty()) {
+            PagedBatch batch =
+                    PagedBatch.builder(KvPool.BLOCK_POSITIONS)
+                            .addSequence(0, begun.prefixTokens(), cache.blocks())
+                            .build(manager);
+            for (int layer = 0; layer < prefix.size(); ++layer) {
+                AdapterExtras.KeysValues written = prefix.get(layer);
+                cache.pool().write(layer, batch, written.keys(), written.values());
+            }
         }
     }
 

@@ -240,11 +240,14 @@ public class LlamaStepTest {
             KvCache cache = model.block().newKvCache(model.manager());
             assertEquals(cache.bytes(), 0);
             extend(model, cache, 5);
-            assertEquals(cache.bytes(), 32 * row);
+            assertEquals(cache.bytes(), 16 * row);
             extend(model, cache, 28);
-            assertEquals(cache.bytes(), 64 * row);
+            assertEquals(cache.bytes(), 48 * row);
             extend(model, cache, config.maxPositionEmbeddings() - 33);
             assertEquals(cache.bytes(), config.maxPositionEmbeddings() * row);
+            cache.truncate(17);
+            assertEquals(cache.bytes(), 32 * row);
+            assertEquals(cache.length(), 17);
             cache.close();
             cache.close();
             // the two tables of rotary positions stay with the model

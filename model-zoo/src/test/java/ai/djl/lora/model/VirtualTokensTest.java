@@ -11,12 +11,14 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.nn.LoraLinear;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.op.KvPages;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
@@ -245,16 +247,33 @@ public class VirtualTokensTest {
                         List<AdapterExtras.KeysValues> layers = new ArrayList<>();
                         int count = model.block().getConfig().numHiddenLayers();
                         for (int layer = 0; layer < count; ++layer) {
-                            layers.add(
-                                    new AdapterExtras.KeysValues(
-                                            cache.keys(layer, 0, tokens.length, manager)
-                                                    .duplicate(),
-                                            cache.values(layer, 0, tokens.length, manager)
-                                                    .duplicate()));
+                            layers.add(read(cache, layer, tokens.length, manager));
                         }
                         extras.optPrefix(layers);
                     }
                 });
+    }
+
+    /** Reads [tokens, heads, dim] of a cache that has one block. */
+    private static AdapterExtras.KeysValues read(
+            KvCache cache, int layer, int tokens, NDManager manager) {
+        KvPages pages = cache.pool().pages(layer);
+        NDArray keys = pages.keys().get(cache.block(0));
+        NDArray values = pages.values().get(cache.block(0));
+        keys.attach(manager);
+        values.attach(manager);
+        keys = keys.transpose(2, 0, 1);
+        values = values.transpose(1, 0, 2);
+        NDIndex written = new NDIndex().addSliceDim(0, tokens);
+        return new AdapterExtras.KeysValues(
+                copy(keys.get(written), manager), copy(values.get(written), manager));
+    }
+
+    /** Returns a copy whose rows lie behind one another. */
+    private static NDArray copy(NDArray array, NDManager manager) {
+        NDArray copy = array.reshape(-1).duplicate().reshape(array.getShape());
+        copy.attach(manager);
+        return copy;
     }
 
     private static int put(

@@ -246,12 +246,13 @@ public final class LoraNative {
     public static native long embedding(long weight, long ids);
 
     /**
-     * Computes {@code x * sigmoid(x)}.
+     * Computes {@code gate * sigmoid(gate) * up}, rounded after the first product and the second.
      *
-     * @param x any shape, floating
-     * @return a tensor of x's shape and type
+     * @param gate any shape, floating, contiguous
+     * @param up of gate's shape and type, contiguous
+     * @return a contiguous tensor of gate's shape and type
      */
-    public static native long silu(long x);
+    public static native long siluMul(long gate, long up);
 
     /**
      * Normalises the last dimension by its root mean square (Zhang and Sennrich, arXiv 1910.07467)
@@ -259,11 +260,75 @@ public final class LoraNative {
      * type before the weight.
      *
      * @param x [..., size] of 2 dimensions or more, floating, contiguous
+     * @param deltaOrZero of x's shape and type, contiguous: is added to x, in place and rounded,
+     *     before; or 0
      * @param weight [size], of x's type, contiguous
      * @param eps added to the mean square, 0 or more
      * @return a contiguous tensor of x's shape and type
      */
-    public static native long rmsNorm(long x, long weight, double eps);
+    public static native long rmsNorm(long x, long deltaOrZero, long weight, double eps);
+
+    /**
+     * Finds the greatest element of each row.
+     *
+     * @param x [rows, columns], float32, contiguous
+     * @param indices takes for each row the index of its greatest element, the lowest where there
+     *     are several; -1 where the row holds NaN or positive infinity, -2 where it holds negative
+     *     infinity alone
+     */
+    public static native void argmaxRows(long x, int[] indices);
+
+    /**
+     * Attends from the newest tokens of sequences to keys and values in pages (arXiv 2309.06180),
+     * query heads in groups that share keys. The same as the operator {@code
+     * djl_lora::paged_attention}.
+     *
+     * @param q [tokens, heads, dim], floating, the last dimension contiguous
+     * @param keys [pages, kvHeads, dim, positions], of q's type, contiguous; kvHeads divides heads,
+     *     positions is a multiple of 16
+     * @param values [pages, kvHeads, positions, dim], of q's type, contiguous
+     * @param rowStarts int64 [sequences + 1], the rows of each sequence
+     * @param lengths int64 [sequences], the positions of each sequence, of which its rows are the
+     *     last
+     * @param pageStarts int64 [sequences + 1], the parts of the page table
+     * @param pageTable int64, the pages of each sequence in their order
+     * @param window the newest positions that a row sees, 0 for all
+     * @param scale the factor of the products before the softmax
+     * @return [tokens, heads, dim], contiguous
+     */
+    public static native long pagedAttention(
+            long q,
+            long keys,
+            long values,
+            long rowStarts,
+            long lengths,
+            long pageStarts,
+            long pageTable,
+            long window,
+            double scale);
+
+    /**
+     * Turns queries and keys by their positions (see {@link #rotary}) and writes keys and values
+     * into pages. The same as the operator {@code djl_lora::kv_write}.
+     *
+     * @param qOrZero [tokens, heads, dim], turned in place; or 0
+     * @param k [tokens, kvHeads, dim], floating, the last dimension contiguous
+     * @param v as k
+     * @param cosOrZero float32 [tokens, dim / 2], contiguous; 0 to turn nothing, without q
+     * @param sinOrZero as cos
+     * @param keys [pages, kvHeads, dim, positions], of k's type, contiguous
+     * @param values [pages, kvHeads, positions, dim], of k's type, contiguous
+     * @param places int64 [tokens]: page * positions + position in the page, none twice
+     */
+    public static native void kvWrite(
+            long qOrZero,
+            long k,
+            long v,
+            long cosOrZero,
+            long sinOrZero,
+            long keys,
+            long values,
+            long places);
 
     /**
      * Turns queries or keys by their positions in place (RoPE, arXiv 2104.09864): the halves {@code

@@ -98,12 +98,19 @@ public class LoraNativeLayersTest extends NativeTestBase {
     }
 
     @Test(dataProvider = "types")
-    public void computesSilu(int type, double tolerance) {
+    public void computesSiluMul(int type, double tolerance) {
         NDArray x = exact(type, 3, 17);
-        NDArray result = array(LoraNative.silu(handle(toType(x, type))));
-        assertClose(widen(result), x.mul(x.neg().exp().add(1).pow(-1)), tolerance);
+        NDArray up = exact(type, 3, 17);
+        NDArray result =
+                array(LoraNative.siluMul(handle(toType(x, type)), handle(toType(up, type))));
+        NDArray silu = rounded(x.mul(x.neg().exp().add(1).pow(-1)), type);
+        // a value of silu that lies almost halfway may round the other way: two roundings
+        assertClose(widen(result), silu.mul(up), 2 * tolerance);
+        NDArray flags = manager.create(new boolean[] {true});
+        assertRefused("gate is bool", () -> LoraNative.siluMul(handle(flags), handle(flags)));
         assertRefused(
-                "x is bool", () -> LoraNative.silu(handle(manager.create(new boolean[] {true}))));
+                "up is float32 [2] and gate is float32 [3]",
+                () -> LoraNative.siluMul(handle(random(3)), handle(random(2))));
     }
 
     @Test(dataProvider = "types")
@@ -113,7 +120,7 @@ public class LoraNativeLayersTest extends NativeTestBase {
         NDArray result =
                 array(
                         LoraNative.rmsNorm(
-                                handle(toType(x, type)), handle(toType(weight, type)), 1e-5));
+                                handle(toType(x, type)), 0, handle(toType(weight, type)), 1e-5));
         NDArray factor = x.square().mean(new int[] {2}, true).add(1e-5).sqrt();
         NDArray expected = rounded(rounded(x.div(factor), type).mul(weight), type);
         // a normalised value that lies almost halfway may round the other way: two roundings
@@ -122,21 +129,28 @@ public class LoraNativeLayersTest extends NativeTestBase {
                 array(
                                 LoraNative.rmsNorm(
                                         handle(manager.zeros(new Shape(0, 33))),
+                                        0,
                                         handle(random(33)),
                                         0))
                         .getShape(),
                 new Shape(0, 33));
 
         long good = handle(random(2, 3));
-        assertRefused("x is float32 [3]", () -> LoraNative.rmsNorm(handle(random(3)), good, 0));
+        assertRefused("x is float32 [3]", () -> LoraNative.rmsNorm(handle(random(3)), 0, good, 0));
         assertRefused(
                 "weight is float32 [4], but x float32 [2, 3] takes [3]",
-                () -> LoraNative.rmsNorm(good, handle(random(4)), 0));
+                () -> LoraNative.rmsNorm(good, 0, handle(random(4)), 0));
         assertRefused(
                 "must be contiguous",
-                () -> LoraNative.rmsNorm(handle(random(3, 2).transpose()), handle(random(3)), 0));
-        assertRefused("eps is -1", () -> LoraNative.rmsNorm(good, handle(random(3)), -1));
-        assertRefused("eps is nan", () -> LoraNative.rmsNorm(good, handle(random(3)), Double.NaN));
+                () ->
+                        LoraNative.rmsNorm(
+                                handle(random(3, 2).transpose()), 0, handle(random(3)), 0));
+        assertRefused("eps is -1", () -> LoraNative.rmsNorm(good, 0, handle(random(3)), -1));
+        assertRefused(
+                "eps is nan", () -> LoraNative.rmsNorm(good, 0, handle(random(3)), Double.NaN));
+        assertRefused(
+                "delta is float32 [3, 3] and x is float32 [2, 3]",
+                () -> LoraNative.rmsNorm(good, handle(random(3, 3)), handle(random(3)), 0));
     }
 
     @Test(dataProvider = "types")

@@ -1,0 +1,184 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.model;
+
+import ai.djl.lora.op.KvPages;
+import ai.djl.lora.op.LoraContext;
+import ai.djl.lora.op.PagedBatch;
+import ai.djl.lora.op.TensorOps;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+
+/**
+ * Memory for the keys and values of many sequences, in blocks of a fixed number of positions that
+ * any sequence may have (arXiv 2309.06180). A block has its part in every layer.
+ *
+ * <p>Address space is taken at once, memory as blocks are first written where the backend allows.
+ * Caches of one pool take one operator call per layer together. The pool must outlive its caches.
+ */
+public final class KvPool implements AutoCloseable {
+
+    /** The number of positions in a block. */
+    public static final int BLOCK_POSITIONS = 16;
+
+    private final LlamaConfig config;
+    private final LoraContext context;
+    private final NDManager manager;
+    private final KvPages[] layers;
+    private final int blocks;
+    private final KvBlockAllocator allocator;
+    private boolean closed;
+
+    KvPool(LlamaConfig config, LoraContext context, NDManager parent, int blocks) {
+        if (blocks < 1) {
+            throw new IllegalArgumentException(
+                    "The pool has " + blocks + " blocks; it must have 1 or more");
+        }
+        this.config = config;
+        this.context = context;
+        this.blocks = blocks;
+        this.allocator = new FreeBlocks(blocks);
+        this.manager = parent.newSubManager();
+        manager.setName("kvPool");
+        this.layers = new KvPages[config.numHiddenLayers()];
+        long heads = config.numKeyValueHeads();
+        long dim = config.headDim();
+        TensorOps ops = context.getOps();
+        boolean made = false;
+        try {
+            for (int layer = 0; layer < layers.length; ++layer) {
+                Shape keys = new Shape(blocks, heads, dim, BLOCK_POSITIONS);
+                Shape values = new Shape(blocks, heads, BLOCK_POSITIONS, dim);
+                layers[layer] =
+                        new KvPages(
+                                ops.empty(manager, keys, context.getType()),
+                                ops.empty(manager, values, context.getType()));
+            }
+            made = true;
+        } finally {
+            if (!made) {
+                manager.close();
+            }
+        }
+    }
+
+    /**
+     * Returns the memory that a block of a model takes, in all layers together.
+     *
+     * @param model the model
+     * @return the size in bytes
+     */
+    public static long bytesPerBlock(CausalLanguageModel model) {
+        return bytesPerBlock(model.getConfig(), model.getLoraContext());
+    }
+
+    private static long bytesPerBlock(LlamaConfig config, LoraContext context) {
+        return 2L
+                * config.numHiddenLayers()
+                * BLOCK_POSITIONS
+                * config.numKeyValueHeads()
+                * config.headDim()
+                * context.getType().bytes();
+    }
+
+    /**
+     * Returns how many blocks hold a number of positions.
+     *
+     * @param positions the number of positions
+     * @return the number of blocks
+     */
+    public static int blocksFor(int positions) {
+        return (positions + BLOCK_POSITIONS - 1) / BLOCK_POSITIONS;
+    }
+
+    /**
+     * Returns the memory that a block takes, in all layers together.
+     *
+     * @return the size in bytes
+     */
+    public long bytesPerBlock() {
+        return bytesPerBlock(config, context);
+    }
+
+    /**
+     * Returns the number of blocks.
+     *
+     * @return the number of blocks
+     */
+    public int blocks() {
+        return blocks;
+    }
+
+    /**
+     * Makes the empty cache of a new sequence, which takes blocks as it grows.
+     *
+     * @return the cache, to be closed by the caller
+     */
+    public KvCache newCache() {
+        return new KvCache(this, allocator, false);
+    }
+
+    /**
+     * Makes the empty cache of a new sequence, which asks for its blocks. All caches of a pool must
+     * ask the same.
+     *
+     * @param blockAllocator who gives out the pool's blocks
+     * @return the cache, to be closed by the caller
+     */
+    public KvCache newCache(KvBlockAllocator blockAllocator) {
+        return new KvCache(this, blockAllocator, false);
+    }
+
+    /** Makes a cache that is the only one of this pool and closes it. */
+    KvCache newOnlyCache() {
+        return new KvCache(this, allocator, true);
+    }
+
+    /**
+     * Copies what is in a block, in all layers.
+     *
+     * @param from the block to read
+     * @param to the block to write
+     */
+    public void copyBlock(int from, int to) {
+        requireOpen();
+        TensorOps ops = context.getOps();
+        for (KvPages pages : layers) {
+            for (NDArray array : new NDArray[] {pages.keys(), pages.values()}) {
+                try (NDArray source = ops.rows(array, from, from + 1L)) {
+                    ops.copyRows(array, to, source);
+                }
+            }
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            manager.close();
+        }
+    }
+
+    LoraContext context() {
+        return context;
+    }
+
+    KvPages pages(int layer) {
+        return layers[layer];
+    }
+
+    void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("The pool of the sequence's cache is closed");
+        }
+    }
+
+    /** Writes keys and values [positions, heads, dim] of a layer to a sequence's positions. */
+    void write(int layer, PagedBatch batch, NDArray keys, NDArray values) {
+        context.getOps().write(keys, values, layers[layer], batch);
+    }
+}
