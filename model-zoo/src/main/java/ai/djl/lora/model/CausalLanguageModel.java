@@ -46,8 +46,9 @@ public interface CausalLanguageModel extends AdaptedBlock {
      * @param manager the manager to attach the result to
      * @param step the sequences and their new tokens
      * @return logits, float32: [sequences, vocabulary], for the last new token of each sequence in
-     *     the step's order; with {@link ForwardStep#allPositions()} [tokens, vocabulary], for every
-     *     new token, sequences one behind the other. Virtual tokens have none
+     *     the step's order, or for as many as were asked for; with {@link
+     *     ForwardStep#allPositions()} [tokens, vocabulary], for every new token, sequences one
+     *     behind the other. Virtual tokens have none
      * @throws ai.djl.lora.LoraConfigurationException if a token is not in the vocabulary, a
      *     sequence grows beyond the model's positions, or it cannot begin to use its adapter: its
      *     new tokens lack the adapter's invocation tokens, or tokens are before its virtual ones

@@ -70,8 +70,22 @@ public final class ForwardStep {
         return sequences;
     }
 
+    /**
+     * Returns the number of rows of logits that are wanted.
+     *
+     * @return the number of rows, over all sequences
+     */
+    public int outputCount() {
+        return sequences.stream()
+                .mapToInt(s -> allPositions ? s.tokens.length : s.outputs)
+                .sum();
+    }
+
+    /** Where the adapter acts from is to be found among the tokens. */
+    static final int FIND = -1;
+
     /** One sequence of a step. Its tokens are not changed by anyone. */
-    record Sequence(KvCache cache, AdapterMix mix, int[] tokens) {}
+    record Sequence(KvCache cache, AdapterMix mix, int activeFrom, int outputs, int[] tokens) {}
 
     /** A builder of {@link ForwardStep}s. */
     public static final class Builder {
@@ -115,6 +129,43 @@ public final class ForwardStep {
          * @throws LoraConfigurationException if there are no tokens
          */
         public Builder addSequence(KvCache cache, AdapterMix mix, int... tokens) {
+            return add(cache, mix, FIND, 1, tokens);
+        }
+
+        /**
+         * Adds a part of a sequence of which the caller knows where its adapter acts, so that a
+         * prompt can be run in pieces, or once more with tokens that followed it.
+         *
+         * <p>An adapter's virtual tokens come before the first part, whose cache is empty.
+         *
+         * @param cache the sequence's cache, which holds the tokens before the new ones
+         * @param mix what the sequence adds to the base model
+         * @param activeFrom the first of the new tokens on which the adapter acts; their number for
+         *     none of them
+         * @param outputs of how many tokens, the last ones, logits are wanted; may be 0
+         * @param tokens the new tokens, at least one
+         * @return this builder
+         * @throws LoraConfigurationException if there are no tokens
+         */
+        public Builder addPart(
+                KvCache cache, AdapterMix mix, int activeFrom, int outputs, int... tokens) {
+            if (activeFrom < 0
+                    || activeFrom > tokens.length
+                    || outputs < 0
+                    || outputs > tokens.length) {
+                throw new IllegalArgumentException(
+                        "activeFrom is "
+                                + activeFrom
+                                + " and outputs is "
+                                + outputs
+                                + "; both are 0 to "
+                                + tokens.length);
+            }
+            return add(cache, mix, activeFrom, outputs, tokens);
+        }
+
+        private Builder add(
+                KvCache cache, AdapterMix mix, int activeFrom, int outputs, int[] tokens) {
             if (tokens.length == 0) {
                 throw new LoraConfigurationException(
                         "Sequence " + sequences.size() + " has no tokens; expected at least one");
@@ -125,7 +176,7 @@ public final class ForwardStep {
                                 + sequences.size()
                                 + " has the cache of another sequence of this step");
             }
-            sequences.add(new Sequence(cache, mix, tokens.clone()));
+            sequences.add(new Sequence(cache, mix, activeFrom, outputs, tokens.clone()));
             return this;
         }
 

@@ -201,6 +201,9 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
             ResolvedPlan plan = context.resolve(rows.plan());
             NDArray x = hiddenStates(stepManager, rows, plan);
             int[] outputs = rows.outputs(allPositions);
+            if (outputs.length == 0) {
+                return manager.zeros(new Shape(0, config.vocabSize()));
+            }
             if (outputs.length < rows.count()) {
                 x = context.getOps().embedding(x, TokenEmbedding.ids(stepManager, outputs));
                 plan = context.resolve(rows.plan(outputs));

@@ -16,9 +16,11 @@ import java.util.List;
  *     prefix that the sequence begins with
  * @param row the first row
  * @param count the number of rows, those of virtual tokens first
+ * @param outputs of how many rows, the last ones, logits are wanted
  * @param begun the extras of an adapter that begins the sequence in this step, or null
  */
-record SequenceRows(KvCache cache, int past, int row, int count, AdapterExtras begun) {
+record SequenceRows(
+        KvCache cache, int past, int row, int count, int outputs, AdapterExtras begun) {
 
     /** Returns the number of rows of virtual tokens. */
     int promptTokens() {

@@ -48,17 +48,23 @@ final class StepRows {
         int from = 0;
         for (ForwardStep.Sequence sequence : step.sequences()) {
             int to = from + sequence.tokens().length;
-            add(sequence.cache(), sequence.tokens(), mixOfToken.subList(from, to), ids);
+            add(sequence, mixOfToken.subList(from, to), ids);
             from = to;
         }
         this.tokens = ids.build().toArray();
     }
 
     private void add(
-            KvCache cache, int[] newTokens, List<AdapterMix> mixOfToken, IntStream.Builder ids) {
+            ForwardStep.Sequence sequence, List<AdapterMix> mixOfToken, IntStream.Builder ids) {
+        KvCache cache = sequence.cache();
+        int[] newTokens = sequence.tokens();
         cache.requireUsable(context);
         checkTokens(newTokens);
-        AdapterExtras begun = begun(cache, newTokens, mixOfToken);
+        boolean told = sequence.activeFrom() != ForwardStep.FIND;
+        AdapterExtras begun =
+                told
+                        ? begunWithFirst(cache, mixOfToken.get(0))
+                        : begun(cache, newTokens, mixOfToken);
         int prompt = begun == null ? 0 : begun.promptTokens();
         int prefix = begun == null ? 0 : begun.prefixTokens();
         checkPositions((long) cache.length() + newTokens.length, prompt + prefix);
@@ -68,12 +74,14 @@ final class StepRows {
                         cache.length() + prefix,
                         mixes.size(),
                         prompt + newTokens.length,
+                        sequence.outputs(),
                         begun));
         for (int i = 0; i < prompt; ++i) {
             ids.add(0); // any token will do: the row is written over
             mixes.add(mixOfToken.get(0));
         }
-        int activeFrom = begun == null ? 0 : begun.activeFrom(newTokens);
+        int found = begun == null ? 0 : begun.activeFrom(newTokens);
+        int activeFrom = told ? sequence.activeFrom() : found;
         for (int i = 0; i < newTokens.length; ++i) {
             ids.add(newTokens[i]);
             mixes.add(i < activeFrom ? AdapterMix.BASE : mixOfToken.get(i));
@@ -104,6 +112,12 @@ final class StepRows {
                             + "; expected at most max_position_embeddings, which is "
                             + config.maxPositionEmbeddings());
         }
+    }
+
+    /** Returns the extras of an adapter whose virtual tokens come before a sequence's first. */
+    private AdapterExtras begunWithFirst(KvCache cache, AdapterMix mix) {
+        AdapterExtras extras = context.extrasOf(mix);
+        return extras != null && extras.virtualTokens() > 0 && cache.length() == 0 ? extras : null;
     }
 
     /** Returns the extras of an adapter that has to begin the sequence in this step, or null. */
@@ -189,14 +203,14 @@ final class StepRows {
                 .toArray();
     }
 
-    /** Returns the rows of new tokens whose logits are wanted: each sequence's last, or all. */
+    /** Returns the rows of new tokens whose logits are wanted: each sequence's last ones, or all. */
     int[] outputs(boolean all) {
         return sequences.stream()
                 .flatMapToInt(
                         sequence -> {
                             int end = sequence.row() + sequence.count();
                             int first = sequence.row() + sequence.promptTokens();
-                            return IntStream.range(all ? first : end - 1, end);
+                            return IntStream.range(all ? first : end - sequence.outputs(), end);
                         })
                 .toArray();
     }
