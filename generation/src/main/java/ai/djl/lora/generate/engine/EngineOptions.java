@@ -1,0 +1,366 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.engine;
+
+import ai.djl.lora.LoraConfigurationException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
+import java.util.OptionalLong;
+import java.util.function.LongSupplier;
+import java.util.stream.Stream;
+
+/** How a {@link GenerationEngine} shares its steps and its memory. Immutable. */
+public final class EngineOptions {
+
+    private final int maxTokensPerStep;
+    private final int maxSequences;
+    private final int maxAdaptersPerStep;
+    private final int maxQueue;
+    private final int adapterLookahead;
+    private final OptionalLong kvBytes;
+    private final boolean prefixCaching;
+    private final boolean speculation;
+    private final int speculationSequences;
+    private final Duration maxWait;
+    private final Duration adapterTimeout;
+    private final Map<String, Double> tenantWeights;
+    private final Map<String, Double> adapterWeights;
+    private final EngineRecorder recorder;
+    private final LongSupplier ticker;
+
+    private EngineOptions(Builder builder) {
+        maxTokensPerStep = builder.maxTokensPerStep;
+        maxSequences = builder.maxSequences;
+        maxAdaptersPerStep = builder.maxAdaptersPerStep;
+        maxQueue = builder.maxQueue;
+        adapterLookahead = builder.adapterLookahead;
+        kvBytes = builder.kvBytes;
+        prefixCaching = builder.prefixCaching;
+        speculation = builder.speculation;
+        speculationSequences = builder.speculationSequences;
+        maxWait = builder.maxWait;
+        adapterTimeout = builder.adapterTimeout;
+        tenantWeights = Map.copyOf(builder.tenantWeights);
+        adapterWeights = Map.copyOf(builder.adapterWeights);
+        recorder = builder.recorder;
+        ticker = builder.ticker;
+        atLeast("maxTokensPerStep", maxTokensPerStep, 1);
+        atLeast("maxSequences", maxSequences, 1);
+        atLeast("maxAdaptersPerStep", maxAdaptersPerStep, 1);
+        atLeast("maxQueue", maxQueue, 1);
+        atLeast("adapterLookahead", adapterLookahead, 1);
+        atLeast("speculationSequences", speculationSequences, 1);
+        if (kvBytes.isPresent()) {
+            atLeast("kvBytes", kvBytes.getAsLong(), 1);
+        }
+        positive("maxWait", maxWait);
+        positive("adapterTimeout", adapterTimeout);
+        weights("tenantWeights", tenantWeights);
+        weights("adapterWeights", adapterWeights);
+    }
+
+    private static void atLeast(String name, long value, long least) {
+        if (value < least) {
+            throw new LoraConfigurationException(
+                    name + " is " + value + "; it must be " + least + " or more");
+        }
+    }
+
+    private static void positive(String name, Duration value) {
+        if (value.isNegative() || value.isZero()) {
+            throw new LoraConfigurationException(name + " is " + value + "; it must be above 0");
+        }
+    }
+
+    private static void weights(String name, Map<String, Double> weights) {
+        weights.forEach(
+                (key, weight) -> {
+                    if (!(weight > 0) || weight.isInfinite()) {
+                        throw new LoraConfigurationException(
+                                name
+                                        + "[\""
+                                        + key
+                                        + "\"] is "
+                                        + weight
+                                        + "; it must be a finite number above 0");
+                    }
+                });
+    }
+
+    /**
+     * Returns a builder of options.
+     *
+     * @return a new builder
+     */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    int maxTokensPerStep() {
+        return maxTokensPerStep;
+    }
+
+    int maxSequences() {
+        return maxSequences;
+    }
+
+    int maxAdaptersPerStep() {
+        return maxAdaptersPerStep;
+    }
+
+    int maxQueue() {
+        return maxQueue;
+    }
+
+    int adapterLookahead() {
+        return adapterLookahead;
+    }
+
+    OptionalLong kvBytes() {
+        return kvBytes;
+    }
+
+    boolean prefixCaching() {
+        return prefixCaching;
+    }
+
+    boolean speculation() {
+        return speculation;
+    }
+
+    int speculationSequences() {
+        return speculationSequences;
+    }
+
+    Duration maxWait() {
+        return maxWait;
+    }
+
+    Duration adapterTimeout() {
+        return adapterTimeout;
+    }
+
+    double tenantWeight(String tenant) {
+        return tenantWeights.getOrDefault(tenant, 1.0);
+    }
+
+    double adapterWeight(String adapter) {
+        return adapterWeights.getOrDefault(adapter, 1.0);
+    }
+
+    EngineRecorder recorder() {
+        return recorder;
+    }
+
+    LongSupplier ticker() {
+        return ticker;
+    }
+
+    /** A builder of {@link EngineOptions}. */
+    public static final class Builder {
+
+        private int maxTokensPerStep = 512;
+        private int maxSequences = 256;
+        private int maxAdaptersPerStep = 64;
+        private int maxQueue = 1024;
+        private int adapterLookahead = 16;
+        private OptionalLong kvBytes = OptionalLong.empty();
+        private boolean prefixCaching = true;
+        private boolean speculation = true;
+        private int speculationSequences = 2;
+        private Duration maxWait = Duration.ofSeconds(60);
+        private Duration adapterTimeout = Duration.ofSeconds(30);
+        private Map<String, Double> tenantWeights = Map.of();
+        private Map<String, Double> adapterWeights = Map.of();
+        private EngineRecorder recorder = new EngineRecorder() {};
+        private LongSupplier ticker = System::nanoTime;
+
+        private Builder() {}
+
+        /**
+         * Sets the budget of a step: longer prompts are run in pieces beside the others' tokens.
+         *
+         * @param value the number of tokens, 1 or more; 512 by default
+         * @return this builder
+         */
+        public Builder optMaxTokensPerStep(int value) {
+            maxTokensPerStep = value;
+            return this;
+        }
+
+        /**
+         * Sets how many sequences run at a time.
+         *
+         * @param value the number of sequences, 1 or more; 256 by default
+         * @return this builder
+         */
+        public Builder optMaxSequences(int value) {
+            maxSequences = value;
+            return this;
+        }
+
+        /**
+         * Sets how many different adapters and stacks a step has at most, the base model not
+         * counted. Sequences of others take part in the steps after.
+         *
+         * @param value the number, 1 or more; 64 by default
+         * @return this builder
+         */
+        public Builder optMaxAdaptersPerStep(int value) {
+            maxAdaptersPerStep = value;
+            return this;
+        }
+
+        /**
+         * Sets how many requests may wait; what comes after is refused.
+         *
+         * @param value the number of requests, 1 or more; 1,024 by default
+         * @return this builder
+         */
+        public Builder optMaxQueue(int value) {
+            maxQueue = value;
+            return this;
+        }
+
+        /**
+         * Sets for how many waiting requests adapters are brought to the device ahead.
+         *
+         * @param value the number of requests, 1 or more; 16 by default
+         * @return this builder
+         */
+        public Builder optAdapterLookahead(int value) {
+            adapterLookahead = value;
+            return this;
+        }
+
+        /**
+         * Sets how much memory keys and values may take.
+         *
+         * @param value the size in bytes; by default an eighth of the process' memory, and no more
+         *     than all sequences could use
+         * @return this builder
+         */
+        public Builder optKvBytes(long value) {
+            kvBytes = OptionalLong.of(value);
+            return this;
+        }
+
+        /**
+         * Sets whether keys and values of ended requests are kept for others that begin with the
+         * same tokens and the same revision of an adapter.
+         *
+         * @param value whether they are; true by default
+         * @return this builder
+         */
+        public Builder optPrefixCaching(boolean value) {
+            prefixCaching = value;
+            return this;
+        }
+
+        /**
+         * Sets whether tokens are drafted from earlier text and run along; what is generated is the
+         * same.
+         *
+         * @param value whether they are; true by default
+         * @return this builder
+         */
+        public Builder optSpeculation(boolean value) {
+            speculation = value;
+            return this;
+        }
+
+        /**
+         * Sets up to how many running sequences drafts are made: with more, a step has enough to do
+         * without.
+         *
+         * @param value the number of sequences, 1 or more; 2 by default
+         * @return this builder
+         */
+        public Builder optSpeculationSequences(int value) {
+            speculationSequences = value;
+            return this;
+        }
+
+        /**
+         * Sets how long a request waits before it comes ahead of others, whatever their priority.
+         *
+         * @param value the time, above 0; a minute by default
+         * @return this builder
+         */
+        public Builder optMaxWait(Duration value) {
+            maxWait = Objects.requireNonNull(value, "maxWait");
+            return this;
+        }
+
+        /**
+         * Sets how long a request waits for its adapter.
+         *
+         * @param value the time, above 0; 30 seconds by default
+         * @return this builder
+         */
+        public Builder optAdapterTimeout(Duration value) {
+            adapterTimeout = Objects.requireNonNull(value, "adapterTimeout");
+            return this;
+        }
+
+        /**
+         * Sets tenants' shares of the engine while there is more to do than it can.
+         *
+         * @param value by tenant, above 0; 1 for those that are not named
+         * @return this builder
+         */
+        public Builder optTenantWeights(Map<String, Double> value) {
+            tenantWeights = value;
+            return this;
+        }
+
+        /**
+         * Sets adapters' shares of what their tenant has.
+         *
+         * @param value by adapter, above 0; 1 for those that are not named
+         * @return this builder
+         */
+        public Builder optAdapterWeights(Map<String, Double> value) {
+            adapterWeights = value;
+            return this;
+        }
+
+        /**
+         * Sets who is told what happens.
+         *
+         * @param value the recorder, called on the engine's thread
+         * @return this builder
+         */
+        public Builder optRecorder(EngineRecorder value) {
+            recorder = Objects.requireNonNull(value, "recorder");
+            return this;
+        }
+
+        /**
+         * Sets the clock.
+         *
+         * @param value the time in nanoseconds, as {@link System#nanoTime}
+         * @return this builder
+         */
+        public Builder optTicker(LongSupplier value) {
+            ticker = Objects.requireNonNull(value, "ticker");
+            return this;
+        }
+
+        /**
+         * Builds the options.
+         *
+         * @return the options
+         * @throws LoraConfigurationException naming the first value that is out of its range
+         */
+        public EngineOptions build() {
+            boolean missing = Stream.of(tenantWeights, adapterWeights).anyMatch(Objects::isNull);
+            if (missing) {
+                throw new LoraConfigurationException("tenantWeights and adapterWeights are needed");
+            }
+            return new EngineOptions(this);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.engine;
+
+/**
+ * Is told what happens in an engine, on its thread; for metrics. Every method does nothing unless
+ * it is overridden. What one throws is logged and has no other effect.
+ */
+public interface EngineRecorder {
+
+    /**
+     * A request was scheduled for the first time.
+     *
+     * @param adapter its adapter, empty for the base model
+     * @param queuedNanos how long it had waited
+     */
+    default void scheduled(String adapter, long queuedNanos) {}
+
+    /**
+     * A request has its first token.
+     *
+     * @param adapter its adapter, empty for the base model
+     * @param nanos how long that took since it came
+     */
+    default void firstToken(String adapter, long nanos) {}
+
+    /**
+     * A request has ended with an answer.
+     *
+     * @param adapter its adapter, empty for the base model
+     * @param promptTokens the tokens of its prompt
+     * @param cachedTokens how many of them lay in memory already
+     * @param newTokens the tokens of its answer
+     * @param nanos how long it took since it came
+     */
+    default void finished(
+            String adapter, int promptTokens, int cachedTokens, int newTokens, long nanos) {}
+
+    /**
+     * A request has ended without an answer.
+     *
+     * @param adapter its adapter, empty for the base model
+     * @param reason why
+     */
+    default void failed(String adapter, Throwable reason) {}
+
+    /**
+     * A step has ended.
+     *
+     * @param statistics how the engine stands
+     * @param nanos how long the step took
+     */
+    default void step(EngineStatistics statistics, long nanos) {}
+}

@@ -1,0 +1,40 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.engine;
+
+/**
+ * How an engine stands, as of the end of its last step.
+ *
+ * @param waiting the requests that wait, for their turn or their adapter
+ * @param waitingForAdapters those of them whose adapter is on its way
+ * @param running the requests that run
+ * @param steps the steps since the engine started
+ * @param promptTokens the prompt tokens that were run, those of preempted requests again
+ * @param newTokens the tokens that were generated
+ * @param cachedTokens the prompt tokens that lay in memory already
+ * @param draftedTokens the tokens that were drafted
+ * @param metTokens those of them that were right
+ * @param preemptions how often a request lost its place and was run again
+ * @param kvBlocks the blocks for keys and values
+ * @param usedKvBlocks those that requests use
+ * @param cachedKvBlocks those that are kept and that nobody uses
+ * @param modelNanos the time in the model, since the engine started
+ * @param stepNanos the time in steps, that in the model too
+ */
+public record EngineStatistics(
+        int waiting,
+        int waitingForAdapters,
+        int running,
+        long steps,
+        long promptTokens,
+        long newTokens,
+        long cachedTokens,
+        long draftedTokens,
+        long metTokens,
+        long preemptions,
+        int kvBlocks,
+        int usedKvBlocks,
+        int cachedKvBlocks,
+        long modelNanos,
+        long stepNanos) {}

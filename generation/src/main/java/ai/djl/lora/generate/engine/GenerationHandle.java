@@ -1,0 +1,105 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.engine;
+
+import ai.djl.lora.generate.GenerationResult;
+import java.util.Iterator;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Flow;
+
+/**
+ * A request that an engine has taken: its tokens as they come, its end, and the means to end it
+ * early. May be used by several threads.
+ */
+public final class GenerationHandle implements Iterable<GeneratedToken> {
+
+    private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
+    private final TokenStream stream = new TokenStream();
+    private final Runnable wake;
+    private volatile boolean cancelled;
+
+    /**
+     * Constructs a new {@code GenerationHandle} instance.
+     *
+     * @param wake tells the engine that the request was cancelled
+     */
+    GenerationHandle(Runnable wake) {
+        this.wake = wake;
+    }
+
+    /**
+     * Returns the end of the request.
+     *
+     * @return completes with the whole answer, or with the reason why there is none: a {@link
+     *     ai.djl.lora.LoraException}, or {@link java.util.concurrent.CancellationException} after
+     *     {@link #cancel()}
+     */
+    public CompletableFuture<GenerationResult> result() {
+        // a copy: nobody but the engine ends a request
+        return result.copy();
+    }
+
+    /**
+     * Waits for the end of the request.
+     *
+     * @return the whole answer
+     * @throws RuntimeException the reason why there is none
+     */
+    public GenerationResult join() {
+        try {
+            return result.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof RuntimeException reason) {
+                throw reason;
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Returns the tokens as they come, from the first on, for each subscriber.
+     *
+     * @return the tokens; it ends with the request, with its reason if it fails. Subscribers are
+     *     called on the engine's thread or the one that asks for more, and should be quick
+     */
+    public Flow.Publisher<GeneratedToken> tokens() {
+        return stream;
+    }
+
+    /**
+     * Returns the tokens as they come, from the first on.
+     *
+     * @return an iterator that waits for the next token; when the request fails it throws the
+     *     reason
+     */
+    @Override
+    public Iterator<GeneratedToken> iterator() {
+        return stream.iterator();
+    }
+
+    /** Ends the request at the next step. Has no effect when it has ended. */
+    public void cancel() {
+        cancelled = true;
+        wake.run();
+    }
+
+    boolean isCancelled() {
+        return cancelled;
+    }
+
+    void publish(GeneratedToken token) {
+        stream.add(token);
+    }
+
+    void complete(GenerationResult answer) {
+        stream.end(null);
+        result.complete(answer);
+    }
+
+    void fail(RuntimeException reason) {
+        stream.end(reason);
+        result.completeExceptionally(reason);
+    }
+}

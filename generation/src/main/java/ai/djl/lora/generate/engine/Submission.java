@@ -1,0 +1,163 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.engine;
+
+import ai.djl.lora.generate.GenerationRequest;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.function.IntPredicate;
+import java.util.function.Supplier;
+
+/**
+ * A request as an engine takes it: what to generate, for whom, and how urgent it is. Immutable.
+ */
+public final class Submission {
+
+    private static final IntPredicate NEVER = token -> false;
+
+    private final GenerationRequest request;
+    private final String tenant;
+    private final int priority;
+    private final Duration deadline;
+    private final Supplier<IntPredicate> stop;
+
+    private Submission(Builder builder) {
+        this.request = builder.request;
+        this.tenant = builder.tenant;
+        this.priority = builder.priority;
+        this.deadline = builder.deadline;
+        this.stop = builder.stop;
+    }
+
+    /**
+     * Returns a submission of a request with nothing said beside it.
+     *
+     * @param request the request
+     * @return the submission
+     */
+    public static Submission of(GenerationRequest request) {
+        return builder(request).build();
+    }
+
+    /**
+     * Returns a builder of submissions.
+     *
+     * @param request the request
+     * @return a new builder
+     */
+    public static Builder builder(GenerationRequest request) {
+        return new Builder(request);
+    }
+
+    /**
+     * Returns what to generate.
+     *
+     * @return the request
+     */
+    public GenerationRequest request() {
+        return request;
+    }
+
+    /**
+     * Returns for whom it is; requests of one tenant share the tenant's part of the engine.
+     *
+     * @return the tenant, empty where none was named
+     */
+    public String tenant() {
+        return tenant;
+    }
+
+    /**
+     * Returns how urgent it is.
+     *
+     * @return the priority; the greater come first, 0 by default
+     */
+    public int priority() {
+        return priority;
+    }
+
+    /**
+     * Returns for how long the request may wait for its first step.
+     *
+     * @return the time, null for any
+     */
+    public Duration deadline() {
+        return deadline;
+    }
+
+    IntPredicate newStop() {
+        return stop == null ? NEVER : stop.get();
+    }
+
+    /** A builder of {@link Submission}s. */
+    public static final class Builder {
+
+        private final GenerationRequest request;
+        private String tenant = "";
+        private int priority;
+        private Duration deadline;
+        private Supplier<IntPredicate> stop;
+
+        private Builder(GenerationRequest request) {
+            this.request = Objects.requireNonNull(request, "request");
+        }
+
+        /**
+         * Sets for whom the request is.
+         *
+         * @param value the tenant
+         * @return this builder
+         */
+        public Builder optTenant(String value) {
+            tenant = Objects.requireNonNull(value, "tenant");
+            return this;
+        }
+
+        /**
+         * Sets how urgent the request is.
+         *
+         * @param value the priority; the greater come first
+         * @return this builder
+         */
+        public Builder optPriority(int value) {
+            priority = value;
+            return this;
+        }
+
+        /**
+         * Sets for how long the request may wait for its first step; it fails after that.
+         *
+         * @param value the time, above 0
+         * @return this builder
+         */
+        public Builder optDeadline(Duration value) {
+            if (value.isNegative() || value.isZero()) {
+                throw new IllegalArgumentException("deadline is " + value + "; it must be above 0");
+            }
+            deadline = value;
+            return this;
+        }
+
+        /**
+         * Sets what ends the text, beside the request's own conditions, such as a word in it.
+         *
+         * @param value makes what is given each new token, on the engine's thread, and says
+         *     whether the text ends with it
+         * @return this builder
+         */
+        public Builder optStop(Supplier<IntPredicate> value) {
+            stop = value;
+            return this;
+        }
+
+        /**
+         * Builds the submission.
+         *
+         * @return the submission
+         */
+        public Submission build() {
+            return new Submission(this);
+        }
+    }
+}
