@@ -4,7 +4,7 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.generate.GenerationStatistics;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.translate.TextTokenizer;
 import ai.djl.lora.zoo.DemoModel;

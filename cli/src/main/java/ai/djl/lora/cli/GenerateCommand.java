@@ -4,7 +4,7 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.translate.TextTokenizer;
 import ai.djl.ndarray.NDList;
@@ -145,7 +145,7 @@ final class GenerateCommand implements Callable<Integer> {
                 for (int i = 0; i < lines.size(); ++i) {
                     batch.add(
                             lines.get(i),
-                            new SamplingParameters(temperature, seed + i, maxNewTokens));
+                            SamplingParameters.of(temperature, seed + i, maxNewTokens));
                 }
                 List<TextBatch.Answer> answers = batch.run(block, progress);
                 progress.clear();

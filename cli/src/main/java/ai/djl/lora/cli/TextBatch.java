@@ -11,7 +11,7 @@ import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.GenerationStatistics;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.translate.TextTokenizer;
 import java.util.ArrayList;

@@ -8,6 +8,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.sampling.SamplingWorkspace;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
 import ai.djl.lora.op.AdapterExtras;
@@ -19,7 +20,6 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.Consumer;
-import java.util.function.IntPredicate;
 import java.util.function.LongSupplier;
 
 /**
@@ -120,9 +120,10 @@ public final class BatchGenerator {
         RequestValidator validator = new RequestValidator(vocabSize, positions);
         validator.validate(requests);
         AdapterStore store = model.getAdapters();
+        SamplingWorkspace workspace = new SamplingWorkspace();
         List<Sequence> sequences = new ArrayList<>(requests.size());
         for (int i = 0; i < requests.size(); ++i) {
-            sequences.add(sequence(i, requests.get(i), store, validator));
+            sequences.add(sequence(i, requests.get(i), store, validator, workspace));
         }
         List<Sequence> byAdapter = new ArrayList<>(sequences);
         byAdapter.sort(Comparator.comparing(sequence -> sequence.request().adapter()));
@@ -159,7 +160,11 @@ public final class BatchGenerator {
     }
 
     private Sequence sequence(
-            int index, GenerationRequest request, AdapterStore store, RequestValidator validator) {
+            int index,
+            GenerationRequest request,
+            AdapterStore store,
+            RequestValidator validator,
+            SamplingWorkspace workspace) {
         int virtualTokens = 0;
         if (!request.adapter().isEmpty()) {
             SequenceStart start;
@@ -172,7 +177,12 @@ public final class BatchGenerator {
             virtualTokens = start.virtualTokens();
         }
         return new Sequence(
-                index, request, virtualTokens, model.getConfig().maxPositionEmbeddings());
+                index,
+                request,
+                virtualTokens,
+                model.getConfig().maxPositionEmbeddings(),
+                model.getConfig().eosTokenIds(),
+                workspace);
     }
 
     private void generate(
@@ -220,11 +230,10 @@ public final class BatchGenerator {
 
     private void advance(List<Sequence> step, float[] logits) {
         int vocabSize = model.getConfig().vocabSize();
-        IntPredicate endOfText = model.getConfig().eosTokenIds()::contains;
         for (int i = 0; i < step.size(); ++i) {
             Sequence sequence = step.get(i);
             try {
-                sequence.advance(logits, i * vocabSize, vocabSize, endOfText);
+                sequence.advance(logits, i * vocabSize, vocabSize);
             } catch (LoraBackendException e) {
                 throw new LoraBackendException(
                         "requests["

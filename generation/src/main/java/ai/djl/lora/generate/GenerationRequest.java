@@ -4,6 +4,7 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 
 /**
  * One row of a batch: a prompt, the adapter that is to answer it, and how.

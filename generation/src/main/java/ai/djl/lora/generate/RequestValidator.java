@@ -4,6 +4,7 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.op.SequenceStart;
 import java.util.Arrays;
 import java.util.List;
@@ -109,15 +110,31 @@ final class RequestValidator {
         }
     }
 
-    private static void validateSampling(int index, SamplingParameters sampling) {
+    private void validateSampling(int index, SamplingParameters sampling) {
         if (sampling == null) {
             throw new GenerationRequestException(
                     index, "sampling is null; sampling parameters are needed");
         }
         try {
-            sampling.validate();
+            sampling.checkVocabulary(vocabSize);
+            refuseUnserved(sampling);
         } catch (LoraConfigurationException e) {
             throw new GenerationRequestException(index, e.getMessage(), e);
+        }
+    }
+
+    /** Refuses what a batch of token ids has no answer to, rather than leaving it out. */
+    private static void refuseUnserved(SamplingParameters sampling) {
+        refuse(sampling.bestOf() > 1, "bestOf", "1");
+        refuse(sampling.logProbs() >= 0, "logProbs", "-1 (none)");
+        refuse(!sampling.stopStrings().isEmpty(), "stopStrings", "empty");
+        refuse(sampling.constraint().isPresent(), "constraint", "absent");
+    }
+
+    private static void refuse(boolean given, String field, String allowed) {
+        if (given) {
+            throw new LoraConfigurationException(
+                    field + " is not served by a batch generator; it must be " + allowed);
         }
     }
 }

@@ -4,11 +4,14 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.cache.Substitution;
+import ai.djl.lora.generate.sampling.History;
+import ai.djl.lora.generate.sampling.Sampler;
+import ai.djl.lora.generate.sampling.SamplingWorkspace;
 import ai.djl.lora.model.KvCache;
 import ai.djl.lora.op.AdapterMix;
 import java.util.Arrays;
 import java.util.Optional;
-import java.util.function.IntPredicate;
+import java.util.Set;
 
 /** The state of one request while it is generated: what it has written, and its cache. */
 final class Sequence implements AutoCloseable {
@@ -17,7 +20,9 @@ final class Sequence implements AutoCloseable {
     private final GenerationRequest request;
     private final int virtualTokens;
     private final int limit;
+    private final Set<Integer> endOfText;
     private final Sampler sampler;
+    private final History history;
     private AdapterMix mix;
     private String revision;
     private Substitution substitution;
@@ -33,13 +38,23 @@ final class Sequence implements AutoCloseable {
      * @param request the request, valid
      * @param virtualTokens the number of positions that the adapter puts before the prompt
      * @param positions the number of positions that the model has
+     * @param endOfText the model's end-of-text tokens
+     * @param workspace the buffers of the thread that samples
      */
-    Sequence(int index, GenerationRequest request, int virtualTokens, int positions) {
+    Sequence(
+            int index,
+            GenerationRequest request,
+            int virtualTokens,
+            int positions,
+            Set<Integer> endOfText,
+            SamplingWorkspace workspace) {
         this.index = index;
         this.request = request;
         this.virtualTokens = virtualTokens;
         this.limit = Math.min(request.sampling().maxNewTokens(), positions - promptPositions());
-        this.sampler = new Sampler(request.sampling());
+        this.endOfText = endOfText;
+        this.sampler = new Sampler(request.sampling(), endOfText, null, workspace);
+        this.history = new History(request.promptTokens());
     }
 
     int index() {
@@ -95,17 +110,23 @@ final class Sequence implements AutoCloseable {
     }
 
     /** Chooses the next token from the sequence's row of logits and takes it. */
-    void advance(float[] logits, int offset, int vocabSize, IntPredicate endOfText) {
-        int token = sampler.sample(logits, offset, vocabSize);
+    void advance(float[] logits, int offset, int vocabSize) {
+        int token = sampler.sample(logits, offset, vocabSize, history).token();
+        history.add(token);
         if (length == tokens.length) {
             tokens = Arrays.copyOf(tokens, 2 * length);
         }
         tokens[length++] = token;
-        if (endOfText.test(token)) {
+        if (ends(token)) {
             finishReason = FinishReason.STOP;
         } else if (length == limit) {
             finishReason = FinishReason.LENGTH;
         }
+    }
+
+    private boolean ends(int token) {
+        return request.sampling().stopTokens().contains(token)
+                || endOfText.contains(token) && !request.sampling().ignoreEos();
     }
 
     GenerationResult result() {

@@ -5,6 +5,7 @@ package ai.djl.lora.generate;
 
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -142,11 +143,11 @@ public class BatchGeneratorTest {
     public void testTheSeedAloneDecidesWhateverElseIsInTheBatch(String backend) throws IOException {
         try (TestModel model = new TestModel("qwen2", backend, work)) {
             BatchGenerator generator = new BatchGenerator(model.block());
-            SamplingParameters sampling = new SamplingParameters(1.2, 42, 12);
+            SamplingParameters sampling = SamplingParameters.of(1.2, 42, 12);
             GenerationRequest request = new GenerationRequest(new int[] {1, 7}, "golden", sampling);
             GenerationRequest reseeded =
                     new GenerationRequest(
-                            new int[] {1, 7}, "golden", new SamplingParameters(1.2, 43, 12));
+                            new int[] {1, 7}, "golden", SamplingParameters.of(1.2, 43, 12));
             int[] expected = generator.generate(List.of(request)).get(0).tokens();
             List<GenerationResult> results =
                     generator.generate(
@@ -168,7 +169,7 @@ public class BatchGeneratorTest {
         try (TestModel model = new TestModel("llama2", backend, work)) {
             int positions = model.positions();
             // A seed whose draws do not meet an end-of-text token before the limits.
-            SamplingParameters sampling = new SamplingParameters(3, 0, 1, 5, Integer.MAX_VALUE);
+            SamplingParameters sampling = SamplingParameters.of(3, 0, 1, 5, Integer.MAX_VALUE);
             List<GenerationRequest> requests = new ArrayList<>();
             for (int room : new int[] {1, 2, 5}) {
                 int[] prompt = prompt(new Random(room), model, positions - room);
@@ -391,7 +392,7 @@ public class BatchGeneratorTest {
         SamplingParameters sampling =
                 random.nextInt(3) > 0
                         ? SamplingParameters.greedy(newTokens)
-                        : new SamplingParameters(
+                        : SamplingParameters.of(
                                 0.3 + random.nextDouble(),
                                 random.nextInt(3) * 20,
                                 random.nextBoolean() ? 1 : 0.9,

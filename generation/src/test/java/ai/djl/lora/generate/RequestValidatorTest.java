@@ -3,9 +3,13 @@
  */
 package ai.djl.lora.generate;
 
+import ai.djl.lora.generate.sampling.OutputConstraint;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -22,12 +26,11 @@ public class RequestValidatorTest {
                 List.of(
                         request(GREEDY, 0, 99),
                         request(GREEDY, new int[7]),
-                        request(new SamplingParameters(1e9, 1, 1e-9, -1, Integer.MAX_VALUE), 5)));
+                        request(SamplingParameters.of(1e9, 1, 1e-9, -1, Integer.MAX_VALUE), 5)));
     }
 
     @DataProvider
     public Object[][] badRequests() {
-        String temperature = "; it must be 0 (greedy) or a finite number above";
         return new Object[][] {
             {null, "is null; a request is needed"},
             {
@@ -43,31 +46,29 @@ public class RequestValidatorTest {
                         + " so a prompt has at most 7"
             },
             {request(null, 1), "sampling is null; sampling parameters are needed"},
-            {request(SamplingParameters.greedy(0), 1), "maxNewTokens is 0; it must be 1 or more"},
-            {request(new SamplingParameters(-0.5, 1, 1), 1), "temperature is -0.5" + temperature},
             {
-                request(new SamplingParameters(Double.NaN, 1, 1), 1),
-                "temperature is NaN" + temperature
+                request(sampling().logitBias(Map.of(3, 1f, 100, 1f)).build(), 1),
+                "logitBias names token 100; the model's vocabulary is 0 to 99"
             },
             {
-                request(new SamplingParameters(Double.POSITIVE_INFINITY, 1, 1), 1),
-                "temperature is Infinity" + temperature
+                request(sampling().stopTokens(Set.of(100)).build(), 1),
+                "stopTokens names token 100; the model's vocabulary is 0 to 99"
             },
             {
-                request(new SamplingParameters(1, -1, 1, 1, 1), 1),
-                "topK is -1; it must be 0 (all tokens) or more"
+                request(sampling().bestOf(2).build(), 1),
+                "bestOf is not served by a batch generator; it must be 1"
             },
             {
-                request(new SamplingParameters(1, 0, 0, 1, 1), 1),
-                "topP is 0.0; it must be above 0 and at most 1 (all tokens)"
+                request(sampling().logProbs(0).build(), 1),
+                "logProbs is not served by a batch generator; it must be -1 (none)"
             },
             {
-                request(new SamplingParameters(1, 0, Double.NaN, 1, 1), 1),
-                "topP is NaN; it must be above 0 and at most 1 (all tokens)"
+                request(sampling().stopStrings(List.of("x")).build(), 1),
+                "stopStrings is not served by a batch generator; it must be empty"
             },
             {
-                request(new SamplingParameters(1, 0, 1.5, 1, 1), 1),
-                "topP is 1.5; it must be above 0 and at most 1 (all tokens)"
+                request(sampling().constraint(new OutputConstraint.JsonObject()).build(), 1),
+                "constraint is not served by a batch generator; it must be absent"
             },
         };
     }
@@ -82,6 +83,10 @@ public class RequestValidatorTest {
         Assert.assertEquals(e.getIndex(), 1);
         Assert.assertEquals(e.getReason(), reason);
         Assert.assertEquals(e.getMessage(), "requests[1]: " + reason);
+    }
+
+    private static SamplingParameters.Builder sampling() {
+        return SamplingParameters.builder();
     }
 
     private static GenerationRequest request(SamplingParameters sampling, int... prompt) {

@@ -10,6 +10,7 @@ import ai.djl.lora.cache.EvictionCause;
 import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.cache.TierStatistics;
 import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.LlamaBlockFactory;
 import java.io.IOException;

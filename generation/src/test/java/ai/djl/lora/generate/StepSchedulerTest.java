@@ -3,17 +3,18 @@
  */
 package ai.djl.lora.generate;
 
+import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingWorkspace;
 import ai.djl.lora.op.AdapterMix;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.IntPredicate;
+import java.util.Set;
 import org.testng.Assert;
 import org.testng.annotations.Test;
 
 public class StepSchedulerTest {
 
     private static final float[] LOGITS = {0, 1};
-    private static final IntPredicate NEVER = token -> false;
 
     @Test
     public void testPromptsGoFirstWithinTheBudgetAndSortedBySlot() {
@@ -67,7 +68,9 @@ public class StepSchedulerTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
-        Sequence sequence = new Sequence(index, request, virtualTokens, 100);
+        Sequence sequence = 
+                new Sequence(
+                        index, request, virtualTokens, 100, Set.of(), new SamplingWorkspace());
         sequence.lease(AdapterMix.of(slot), "revision", null);
         return sequence;
     }
@@ -77,7 +80,7 @@ public class StepSchedulerTest {
         List<Sequence> step = new ArrayList<>(scheduler.schedule());
         for (Sequence sequence : step) {
             text.append(' ').append(sequence.index());
-            sequence.advance(LOGITS, 0, 2, NEVER);
+            sequence.advance(LOGITS, 0, 2);
         }
         int finished = (int) step.stream().filter(Sequence::isFinished).count();
         Assert.assertEquals(scheduler.retire(), finished);

@@ -4,6 +4,7 @@
 package ai.djl.lora.generate;
 
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -65,7 +66,7 @@ public class VariantsTest {
                     requests.add(new GenerationRequest(prompt, variant, GREEDY));
                     requests.add(
                             new GenerationRequest(
-                                    prompt, variant, new SamplingParameters(0.9, row, 10)));
+                                    prompt, variant, SamplingParameters.of(0.9, row, 10)));
                 }
                 requests.add(new GenerationRequest(prompt(name, variant, 0), "", GREEDY));
             }
@@ -132,7 +133,7 @@ public class VariantsTest {
             BatchGenerator generator = new BatchGenerator(model.block());
             int positions = model.positions();
             // a seed whose draws do not meet an end-of-text token before the limits
-            SamplingParameters sampling = new SamplingParameters(3, 0, 1, 5, Integer.MAX_VALUE);
+            SamplingParameters sampling = SamplingParameters.of(3, 0, 1, 5, Integer.MAX_VALUE);
             for (String variant : List.of("prefix", "prompt")) {
                 List<GenerationRequest> requests = new ArrayList<>();
                 for (int room : new int[] {1, 4}) {

@@ -4,7 +4,7 @@
 package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import java.math.BigDecimal;
 import java.util.List;
 import java.util.Map;
@@ -40,16 +40,19 @@ final class SamplingArguments {
      * Returns the parameters.
      *
      * @param defaults the values of what is not given
-     * @return the parameters, their ranges unchecked
-     * @throws LoraConfigurationException if a whole number is needed and another is given
+     * @return the parameters
+     * @throws LoraConfigurationException if a whole number is needed and another is given, or a
+     *     value is out of its range
      */
     SamplingParameters over(SamplingParameters defaults) {
-        return new SamplingParameters(
-                get(TEMPERATURE, BigDecimal::doubleValue, defaults.temperature()),
-                get(TOP_K, BigDecimal::intValueExact, defaults.topK()),
-                get(TOP_P, BigDecimal::doubleValue, defaults.topP()),
-                get(SEED, BigDecimal::longValueExact, defaults.seed()),
-                get(MAX_NEW_TOKENS, BigDecimal::intValueExact, defaults.maxNewTokens()));
+        return defaults.toBuilder()
+                .temperature(get(TEMPERATURE, BigDecimal::doubleValue, defaults.temperature()))
+                .topK(get(TOP_K, BigDecimal::intValueExact, defaults.topK()))
+                .topP(get(TOP_P, BigDecimal::doubleValue, defaults.topP()))
+                .seed(get(SEED, BigDecimal::longValueExact, defaults.seed()))
+                .maxNewTokens(
+                        get(MAX_NEW_TOKENS, BigDecimal::intValueExact, defaults.maxNewTokens()))
+                .build();
     }
 
     private <T> T get(String name, Function<BigDecimal, T> conversion, T defaultValue) {

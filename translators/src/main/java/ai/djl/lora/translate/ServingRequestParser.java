@@ -4,7 +4,7 @@
 package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.modality.Input;
 import ai.djl.ndarray.BytesSupplier;
 import com.google.gson.Gson;

@@ -10,7 +10,7 @@ import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.ndarray.NDList;
 import ai.djl.nn.Block;
@@ -47,7 +47,6 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
      * @param defaults the sampling of requests that name none
      */
     public TextGenerationTranslator(TextTokenizer tokenizer, SamplingParameters defaults) {
-        defaults.validate();
         this.tokenizer = tokenizer;
         this.defaults = defaults;
     }

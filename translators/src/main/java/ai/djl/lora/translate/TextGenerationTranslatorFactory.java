@@ -6,7 +6,7 @@ package ai.djl.lora.translate;
 import ai.djl.Model;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.modality.Input;
 import ai.djl.modality.Output;
 import ai.djl.translate.ArgumentsUtil;
@@ -93,10 +93,7 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
                 }
             }
         }
-        SamplingParameters defaults =
-                new SamplingArguments(values, "the argument ")
-                        .over(SamplingParameters.greedy(DEFAULT_MAX_NEW_TOKENS));
-        defaults.validate();
-        return defaults;
+        return new SamplingArguments(values, "the argument ")
+                .over(SamplingParameters.greedy(DEFAULT_MAX_NEW_TOKENS));
     }
 }

@@ -3,7 +3,7 @@
  */
 package ai.djl.lora.translate;
 
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 
 /**
  * A prompt, the adapter that is to answer it, and how.

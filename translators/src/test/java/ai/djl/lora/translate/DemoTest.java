@@ -6,7 +6,7 @@ package ai.djl.lora.translate;
 import ai.djl.ModelException;
 import ai.djl.inference.Predictor;
 import ai.djl.lora.generate.FinishReason;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.nn.AdaptedBlock;
 import ai.djl.lora.op.BackendStatus;
 import ai.djl.lora.op.LoraBackends;

@@ -4,7 +4,7 @@
 package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.modality.Input;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -14,7 +14,7 @@ import org.testng.annotations.Test;
 
 public class ServingRequestParserTest {
 
-    private static final SamplingParameters DEFAULTS = new SamplingParameters(0.5, 7, 0.75, 11, 13);
+    private static final SamplingParameters DEFAULTS = SamplingParameters.of(0.5, 7, 0.75, 11, 13);
 
     private final ServingRequestParser parser = new ServingRequestParser(DEFAULTS);
 
@@ -51,12 +51,12 @@ public class ServingRequestParserTest {
                 null,
                 List.of(
                         new TextRequest(
-                                "a", "", new SamplingParameters(0, 0, 1, Long.MIN_VALUE, 1)))
+                                "a", "", SamplingParameters.of(0, 0, 1, Long.MIN_VALUE, 1)))
             },
             {
                 "{'inputs': 'a', 'parameters': {'seed': 5}}",
                 null,
-                List.of(new TextRequest("a", "", new SamplingParameters(0.5, 7, 0.75, 5, 13)))
+                List.of(new TextRequest("a", "", SamplingParameters.of(0.5, 7, 0.75, 5, 13)))
             },
         };
     }

@@ -8,7 +8,7 @@ import ai.djl.inference.Predictor;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequestException;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.modality.Input;
 import ai.djl.modality.Output;
@@ -25,6 +25,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
@@ -115,7 +116,7 @@ public class TextGenerationTranslatorTest {
                 TextTokenizer tokenizer = TextTokenizer.open(folder.path(), null)) {
             // Sampling at a high temperature meets the end of text soon for some seed.
             for (int seed = 0; seed < 100; ++seed) {
-                SamplingParameters sampling = new SamplingParameters(5, seed, 60);
+                SamplingParameters sampling = SamplingParameters.of(5, seed, 60);
                 TextResult result = predictor.predict(new TextRequest("a", "", sampling));
                 int[] tokens = result.tokens();
                 if (result.finishReason() == FinishReason.STOP) {
@@ -228,8 +229,12 @@ public class TextGenerationTranslatorTest {
                 "requests[1]: Unknown adapter \"nobody\"; registered are [golden]"
             },
             {
-                new TextRequest("a", "", SamplingParameters.greedy(0)),
-                "requests[1]: maxNewTokens is 0; it must be 1 or more"
+                new TextRequest(
+                        "a",
+                        "",
+                        SamplingParameters.builder().stopTokens(Set.of(1_000_000)).build()),
+                "requests[1]: stopTokens names token 1000000; the model's vocabulary is 0 to "
+                        + (block.getConfig().vocabSize() - 1)
             },
         };
     }

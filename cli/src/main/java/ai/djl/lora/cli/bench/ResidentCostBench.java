@@ -6,7 +6,7 @@ package ai.djl.lora.cli.bench;
 import ai.djl.Model;
 import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.GenerationRequest;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.LlamaBlock;
 import ai.djl.lora.model.LlamaBlockFactory;
 import java.io.IOException;

@@ -11,7 +11,7 @@ import ai.djl.lora.cache.policy.Trace;
 import ai.djl.lora.cache.policy.Traces;
 import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.GenerationRequest;
-import ai.djl.lora.generate.SamplingParameters;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.LlamaBlock;
 import ai.djl.lora.model.LlamaConfig;
 import ai.djl.lora.op.BackendManager;

@@ -1,11 +1,12 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.generate;
+package ai.djl.lora.generate.sampling;
 
 import ai.djl.lora.LoraBackendException;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.Set;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -17,10 +18,18 @@ public class SamplerTest {
     @Test
     public void testGreedyTakesTheLowestIdOfATie() {
         float[] logits = {9, 9, -1, 3, 3, 2, 3};
-        Sampler sampler = new Sampler(SamplingParameters.greedy(1));
+        Sampler sampler = sampler(SamplingParameters.greedy(1));
         // The row begins behind two logits of another one.
-        Assert.assertEquals(sampler.sample(logits, 2, 5), 1);
-        Assert.assertEquals(sampler.sample(new float[] {-0f, 0f}, 0, 2), 0);
+        Assert.assertEquals(token(sampler, logits, 2, 5), 1);
+        Assert.assertEquals(token(sampler, new float[] {-0f, 0f}, 0, 2), 0);
+    }
+
+    private static Sampler sampler(SamplingParameters parameters) {
+        return new Sampler(parameters, Set.of(), null, new SamplingWorkspace());
+    }
+
+    private static int token(Sampler sampler, float[] logits, int offset, int vocabSize) {
+        return sampler.sample(logits, offset, vocabSize, new History(new int[0])).token();
     }
 
     @DataProvider
@@ -45,10 +54,10 @@ public class SamplerTest {
             Assert.assertEquals(Arrays.stream(expected).filter(p -> p > 0).count(), support);
         }
         Sampler sampler =
-                new Sampler(new SamplingParameters(temperature, topK, topP, 20_240_607L, 1));
+                sampler(SamplingParameters.of(temperature, topK, topP, 20_240_607L, 1));
         long[] counts = new long[logits.length];
         for (int i = 0; i < DRAWS; ++i) {
-            ++counts[sampler.sample(logits, 0, logits.length)];
+            ++counts[token(sampler, logits, 0, logits.length)];
         }
         double chiSquare = 0;
         for (int i = 0; i < counts.length; ++i) {
@@ -97,10 +106,10 @@ public class SamplerTest {
     @Test
     public void testTopKTakesTheLowestIdsOfATie() {
         float[] logits = {-1, -1, -1, -1};
-        Sampler sampler = new Sampler(new SamplingParameters(1, 2, 1, 5, 1));
+        Sampler sampler = sampler(SamplingParameters.of(1, 2, 1, 5, 1));
         int[] counts = new int[4];
         for (int i = 0; i < 1000; ++i) {
-            ++counts[sampler.sample(logits, 0, 4)];
+            ++counts[token(sampler, logits, 0, 4)];
         }
         Assert.assertEquals(counts[0] + counts[1], 1000);
         Assert.assertTrue(counts[0] > 400 && counts[1] > 400, Arrays.toString(counts));
@@ -109,9 +118,9 @@ public class SamplerTest {
     @Test
     public void testASmallNucleusIsGreedy() {
         float[] logits = {0.1f, 0.3f, 0.2f};
-        Sampler sampler = new Sampler(new SamplingParameters(1, 0, 1e-9, 5, 1));
+        Sampler sampler = sampler(SamplingParameters.of(1, 0, 1e-9, 5, 1));
         for (int i = 0; i < 100; ++i) {
-            Assert.assertEquals(sampler.sample(logits, 0, 3), 1);
+            Assert.assertEquals(token(sampler, logits, 0, 3), 1);
         }
     }
 
@@ -127,10 +136,10 @@ public class SamplerTest {
     }
 
     private static String draw(float[] logits, long seed) {
-        Sampler sampler = new Sampler(new SamplingParameters(1, seed, 1));
+        Sampler sampler = sampler(SamplingParameters.of(1, seed, 1));
         StringBuilder drawn = new StringBuilder();
         for (int i = 0; i < 50; ++i) {
-            drawn.append(sampler.sample(logits, 0, logits.length)).append(' ');
+            drawn.append(token(sampler, logits, 0, logits.length)).append(' ');
         }
         return drawn.toString();
     }
@@ -139,9 +148,9 @@ public class SamplerTest {
     public void testExtremesStayFinite() {
         float[] logits = {Float.MAX_VALUE, Float.NEGATIVE_INFINITY, -Float.MAX_VALUE, 3e38f};
         for (double temperature : new double[] {Double.MIN_VALUE, 1e-30, 1, Double.MAX_VALUE}) {
-            Sampler sampler = new Sampler(new SamplingParameters(temperature, 3, 1));
+            Sampler sampler = sampler(SamplingParameters.of(temperature, 3, 1));
             for (int i = 0; i < 100; ++i) {
-                int token = sampler.sample(logits, 0, 4);
+                int token = token(sampler, logits, 0, 4);
                 Assert.assertNotEquals(token, 1, "a token that is ruled out");
                 if (temperature <= 1) {
                     Assert.assertEquals(token, 0);
@@ -171,11 +180,11 @@ public class SamplerTest {
     @Test(dataProvider = "brokenLogits")
     public void testBrokenLogitsAreRefused(float[] logits, String message) {
         for (double temperature : new double[] {0, 0.8}) {
-            Sampler sampler = new Sampler(new SamplingParameters(temperature, 3, 1));
+            Sampler sampler = sampler(SamplingParameters.of(temperature, 3, 1));
             LoraBackendException e =
                     Assert.expectThrows(
                             LoraBackendException.class,
-                            () -> sampler.sample(logits, 0, logits.length));
+                            () -> token(sampler, logits, 0, logits.length));
             Assert.assertEquals(e.getMessage(), message);
         }
     }

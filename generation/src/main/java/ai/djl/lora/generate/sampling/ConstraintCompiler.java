@@ -1,0 +1,7 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.sampling;
+
+/** Compiles constraints. */
+final class ConstraintCompiler {}
