@@ -10,7 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Checks requests against the limits of a model before anything is generated. */
-final class RequestValidator {
+public final class RequestValidator {
 
     private final int vocabSize;
     private final int positions;
@@ -21,7 +21,7 @@ final class RequestValidator {
      * @param vocabSize the number of tokens that the model knows
      * @param positions the number of positions that the model has
      */
-    RequestValidator(int vocabSize, int positions) {
+    public RequestValidator(int vocabSize, int positions) {
         this.vocabSize = vocabSize;
         this.positions = positions;
     }
@@ -32,7 +32,7 @@ final class RequestValidator {
      * @param requests the requests
      * @throws GenerationRequestException for the first that cannot be generated
      */
-    void validate(List<GenerationRequest> requests) {
+    public void validate(List<GenerationRequest> requests) {
         for (int i = 0; i < requests.size(); ++i) {
             GenerationRequest request = requests.get(i);
             if (request == null) {
@@ -53,7 +53,7 @@ final class RequestValidator {
      *     new token, or the prompt lacks the tokens that switch the adapter on. PEFT answers such a
      *     prompt as the base model does; here that would pass off a base answer as an adapted one
      */
-    void validateAdapter(int index, GenerationRequest request, SequenceStart start) {
+    public void validateAdapter(int index, GenerationRequest request, SequenceStart start) {
         int[] prompt = request.promptTokens();
         int most = positions - 1 - start.virtualTokens();
         if (prompt.length > most) {

@@ -102,9 +102,9 @@ public final class KvCache implements AutoCloseable {
         }
     }
 
-    /** Gives all blocks back; the cache is as it was when it was new. */
+    /** Gives all blocks back, the last first; the cache is as it was when it was new. */
     public void clear() {
-        for (int i = 0; i < blockCount; ++i) {
+        for (int i = blockCount - 1; i >= 0; --i) {
             allocator.release(blocks[i]);
         }
         blockCount = 0;

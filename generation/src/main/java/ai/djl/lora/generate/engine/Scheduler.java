@@ -132,7 +132,7 @@ final class Scheduler {
             }
         }
         reserve(sequence, count + draft.length);
-        step.add(new Work(sequence, sequence.computed(), count, draft));
+        step.add(Work.of(sequence, count, draft));
     }
 
     private int[] draft(Sequence sequence, int budget) {
@@ -201,7 +201,7 @@ final class Scheduler {
         queue.start(sequence);
         running.add(sequence);
         reserve(sequence, count);
-        step.add(new Work(sequence, sequence.computed(), count, NO_DRAFT));
+        step.add(Work.of(sequence, count));
         return true;
     }
 

@@ -8,9 +8,13 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.Flow;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The tokens of a request, kept so that whoever comes late sees them all. */
 final class TokenStream implements Flow.Publisher<GeneratedToken>, Iterable<GeneratedToken> {
+
+    private static final Logger logger = LoggerFactory.getLogger(TokenStream.class);
 
     private final List<GeneratedToken> tokens = new ArrayList<>();
     private final List<Reader> readers = new ArrayList<>();
@@ -169,6 +173,15 @@ final class TokenStream implements Flow.Publisher<GeneratedToken>, Iterable<Gene
                         readers.remove(this);
                     }
                 }
+                if (!deliver(token, failure)) {
+                    cancel();
+                }
+            }
+        }
+
+        /* What a subscriber throws is the end of its subscription (Reactive Streams, 2.13). */
+        private boolean deliver(GeneratedToken token, RuntimeException failure) {
+            try {
                 if (token != null) {
                     subscriber.onNext(token);
                 } else if (failure == null) {
@@ -176,6 +189,10 @@ final class TokenStream implements Flow.Publisher<GeneratedToken>, Iterable<Gene
                 } else {
                     subscriber.onError(failure);
                 }
+                return true;
+            } catch (RuntimeException e) {
+                logger.warn("A subscriber to a request's tokens failed", e);
+                return false;
             }
         }
     }

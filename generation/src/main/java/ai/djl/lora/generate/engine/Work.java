@@ -10,21 +10,19 @@ package ai.djl.lora.generate.engine;
  * @param from the first of its tokens to run
  * @param count how many of its tokens to run
  * @param draft the tokens that may follow, run along
+ * @param outputs of how many tokens, the last ones, the logits are wanted: none where more of the
+ *     sequence's tokens have to be run before its next one is known
  */
-record Work(Sequence sequence, int from, int count, int[] draft) {
+record Work(Sequence sequence, int from, int count, int[] draft, int outputs) {
+
+    static Work of(Sequence sequence, int count, int... draft) {
+        int from = sequence.computed();
+        boolean last = from + count == sequence.length();
+        return new Work(sequence, from, count, draft, last ? 1 + draft.length : 0);
+    }
 
     /** Returns the number of tokens. */
     int tokens() {
         return count + draft.length;
-    }
-
-    /** Returns whether the sequence's next token comes of this. */
-    boolean isLast() {
-        return from + count == sequence.length();
-    }
-
-    /** Returns of how many tokens the logits are wanted. */
-    int outputs() {
-        return isLast() ? 1 + draft.length : 0;
     }
 }

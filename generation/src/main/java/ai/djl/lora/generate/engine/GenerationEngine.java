@@ -1,0 +1,686 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.generate.engine;
+
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.LoraMemoryException;
+import ai.djl.lora.LoraOffloadException;
+import ai.djl.lora.LoraVariantException;
+import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.generate.FinishReason;
+import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.RequestValidator;
+import ai.djl.lora.generate.sampling.Sample;
+import ai.djl.lora.generate.sampling.Sampler;
+import ai.djl.lora.generate.sampling.SamplingWorkspace;
+import ai.djl.lora.memory.HostMemory;
+import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.KvPool;
+import ai.djl.lora.op.SequenceStart;
+import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.IntPredicate;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Generates text for many requests at once: they join and leave the running batch at every step,
+ * each with its own adapter, prompts are run in pieces beside others' new tokens, and what is short
+ * is shared fairly.
+ *
+ * <p>One thread schedules a step, runs it and takes account of it. Requests come from any thread.
+ * The model belongs to the caller and must outlive the engine; other users of it may run beside.
+ */
+public final class GenerationEngine implements AutoCloseable {
+
+    private static final Logger logger = LoggerFactory.getLogger(GenerationEngine.class);
+
+    /** What keys and values may take of the process' memory where nothing is said. */
+    private static final int MEMORY_SHARE = 8;
+
+    private final CausalLanguageModel model;
+    private final EngineOptions options;
+    private final AdapterStore store;
+    private final NDManager manager;
+    private final KvPool pool;
+    private final BlockManager blocks;
+    private final FairQueue queue;
+    private final Scheduler scheduler;
+    private final ModelRunner runner;
+    private final SamplingWorkspace workspace = new SamplingWorkspace();
+    private final RequestValidator validator;
+    private final IntPredicate endOfText;
+    private final Thread thread;
+
+    /** Guards what other threads hand over. */
+    private final Object lock = new Object();
+
+    private final List<Sequence> arrived = new ArrayList<>();
+    /** Tells those whose requests have ended; for the engine's thread alone. */
+    private final List<Runnable> ends = new ArrayList<>();
+
+    private int taken;
+    private long lastId;
+    private boolean awake;
+    private boolean draining;
+    private boolean stopping;
+
+    private long promptTokens;
+    private long newTokens;
+    private long draftedTokens;
+    private long metTokens;
+    private long modelNanos;
+    private long stepNanos;
+    private volatile EngineStatistics statistics;
+
+    /**
+     * Constructs a new {@code GenerationEngine} instance and starts it.
+     *
+     * @param model the model
+     */
+    public GenerationEngine(CausalLanguageModel model) {
+        this(model, EngineOptions.builder().build());
+    }
+
+    /**
+     * Constructs a new {@code GenerationEngine} instance and starts it.
+     *
+     * @param model the model
+     * @param options how it shares its steps and its memory
+     * @throws LoraConfigurationException if the bytes for keys and values are not enough for a
+     *     block
+     */
+    public GenerationEngine(CausalLanguageModel model, EngineOptions options) {
+        this.model = model;
+        this.options = options;
+        this.store = model.getAdapters();
+        this.validator =
+                new RequestValidator(
+                        model.getConfig().vocabSize(), model.getConfig().maxPositionEmbeddings());
+        this.endOfText = model.getConfig().eosTokenIds()::contains;
+        this.manager = model.getLoraContext().getManager().newSubManager();
+        manager.setName("generationEngine");
+        this.pool = model.newKvPool(manager, kvBlocks());
+        this.blocks = new BlockManager(pool.blocks(), options.prefixCaching());
+        this.queue =
+                new FairQueue(
+                        options.maxWait().toNanos(),
+                        options::tenantWeight,
+                        options::adapterWeight);
+        this.scheduler = new Scheduler(options, blocks, queue, pool::newCache);
+        this.runner = new ModelRunner(model, manager);
+        this.statistics = snapshot();
+        long blockBytes = pool.bytesPerBlock();
+        store.addMemoryConsumer(
+                MemoryMonitor.KV_CACHE, () -> statistics.usedKvBlocks() * blockBytes);
+        this.thread = new Thread(this::run, "djl-lora-engine");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private int kvBlocks() {
+        long block = KvPool.bytesPerBlock(model);
+        long most =
+                (long) options.maxSequences()
+                        * KvPool.blocksFor(model.getConfig().maxPositionEmbeddings());
+        long bytes =
+                options.kvBytes().orElseGet(() -> Math.max(block, memoryLimit() / MEMORY_SHARE));
+        if (bytes < block) {
+            throw new LoraConfigurationException(
+                    "kvBytes is " + bytes + "; a block of this model takes " + block);
+        }
+        return Math.toIntExact(Math.min(Math.min(most, bytes / block), Integer.MAX_VALUE / 2));
+    }
+
+    private static long memoryLimit() {
+        try {
+            return HostMemory.open().read().limit();
+        } catch (IOException e) {
+            throw new LoraConfigurationException(
+                    "How much memory there is cannot be read (" + e.getMessage() + "); give kvBytes",
+                    e);
+        }
+    }
+
+    /**
+     * Takes a request.
+     *
+     * @param request the request
+     * @return its tokens and its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it could need more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public GenerationHandle submit(GenerationRequest request) {
+        return submit(Submission.of(request));
+    }
+
+    /**
+     * Takes a request.
+     *
+     * @param submission the request, and what is said of it
+     * @return its tokens and its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it could need more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public GenerationHandle submit(Submission submission) {
+        GenerationRequest request = submission.request();
+        validator.validate(List.of(request));
+        SequenceStart start = SequenceStart.ANY;
+        if (!request.adapter().isEmpty()) {
+            start = store.sequenceStart(request.adapter());
+            validator.validateAdapter(0, request, start);
+        }
+        if (request.sampling().constraint().isPresent()) {
+            throw new GenerationRequestException(
+                    0, "sampling.constraint needs the model's vocabulary, which nobody has given");
+        }
+        checkBlocks(request, start);
+        GenerationHandle handle = new GenerationHandle(this::wake);
+        Sampler sampler =
+                new Sampler(
+                        request.sampling(), model.getConfig().eosTokenIds(), null, workspace);
+        synchronized (lock) {
+            if (draining) {
+                throw new IllegalStateException("The engine is closed");
+            }
+            int waiting = statistics.waiting() + arrived.size();
+            if (waiting >= options.maxQueue()) {
+                throw new EngineBusyException(
+                        waiting
+                                + " requests are waiting, which is the most that may (maxQueue);"
+                                + " try again later");
+            }
+            arrived.add(
+                    new Sequence(
+                            ++lastId,
+                            submission,
+                            handle,
+                            sampler,
+                            start,
+                            model.getConfig().maxPositionEmbeddings(),
+                            options.ticker().getAsLong()));
+            ++taken;
+            wakeLocked();
+        }
+        return handle;
+    }
+
+    private void checkBlocks(GenerationRequest request, SequenceStart start) {
+        int positions =
+                Math.min(
+                        model.getConfig().maxPositionEmbeddings(),
+                        start.virtualTokens()
+                                + request.promptTokens().length
+                                + request.sampling().maxNewTokens());
+        int needed = KvPool.blocksFor(positions);
+        if (needed > pool.blocks()) {
+            throw new LoraMemoryException(
+                    "The request may take "
+                            + positions
+                            + " positions, "
+                            + needed
+                            + " KV blocks; the engine has "
+                            + pool.blocks()
+                            + " (kvBytes)");
+        }
+    }
+
+    /**
+     * Returns how the engine stands.
+     *
+     * @return the statistics, as of the end of the last step
+     */
+    public EngineStatistics statistics() {
+        return statistics;
+    }
+
+    /**
+     * Takes no more requests, and waits until those that were taken have ended.
+     *
+     * @param time the longest time to wait
+     * @return whether all have ended
+     * @throws InterruptedException if the thread was interrupted while it waited
+     */
+    public boolean drain(Duration time) throws InterruptedException {
+        long deadline = System.nanoTime() + time.toNanos();
+        synchronized (lock) {
+            draining = true;
+            while (taken > 0) {
+                long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
+                if (left <= 0) {
+                    return false;
+                }
+                lock.wait(left);
+            }
+            return true;
+        }
+    }
+
+    /** Ends the engine after the step that runs. Requests that have not ended fail. */
+    @Override
+    public void close() {
+        synchronized (lock) {
+            draining = true;
+            stopping = true;
+            wakeLocked();
+        }
+        boolean interrupted = false;
+        while (thread.isAlive() && Thread.currentThread() != thread) {
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void wake() {
+        synchronized (lock) {
+            wakeLocked();
+        }
+    }
+
+    private void wakeLocked() {
+        awake = true;
+        lock.notifyAll();
+    }
+
+    /** The engine's thread. */
+    private void run() {
+        try {
+            while (takeArrivals()) {
+                long now = options.ticker().getAsLong();
+                endEarly(now);
+                bringAdapters(now);
+                List<Work> works = scheduler.schedule(now);
+                if (works.isEmpty()) {
+                    tellEnds();
+                    sleep(now);
+                } else {
+                    step(works, now);
+                    tellEnds();
+                }
+            }
+        } catch (RuntimeException | Error e) {
+            logger.error("The engine has failed and is closed", e);
+            synchronized (lock) {
+                draining = true;
+            }
+        } finally {
+            failAll();
+            pool.close();
+            manager.close();
+        }
+    }
+
+    /** Returns whether the engine goes on. */
+    private boolean takeArrivals() {
+        List<Sequence> fresh;
+        synchronized (lock) {
+            if (stopping) {
+                return false;
+            }
+            awake = false;
+            fresh = List.copyOf(arrived);
+            arrived.clear();
+            statistics = snapshotWith(fresh.size());
+        }
+        fresh.forEach(queue::arrive);
+        return true;
+    }
+
+    private void sleep(long now) {
+        long wait = Long.MAX_VALUE;
+        for (Sequence sequence : queue.waiting()) {
+            Duration deadline = sequence.submission().deadline();
+            if (deadline != null) {
+                wait = Math.min(wait, sequence.arrival() + deadline.toNanos() - now);
+            }
+        }
+        synchronized (lock) {
+            try {
+                if (!awake && wait == Long.MAX_VALUE) {
+                    lock.wait();
+                } else if (!awake) {
+                    lock.wait(Math.max(1, TimeUnit.NANOSECONDS.toMillis(wait) + 1));
+                }
+            } catch (InterruptedException e) {
+                // nobody interrupts this thread to stop it: close() does that
+                logger.debug("The engine's thread was interrupted", e);
+            }
+        }
+    }
+
+    /** Ends what was cancelled, and what has waited for its first step for too long. */
+    private void endEarly(long now) {
+        for (Sequence sequence : queue.waiting()) {
+            Duration deadline = sequence.submission().deadline();
+            if (sequence.handle().isCancelled()) {
+                fail(sequence, cancelled());
+            } else if (deadline != null
+                    && sequence.firstScheduled() < 0
+                    && now - sequence.arrival() > deadline.toNanos()) {
+                fail(
+                        sequence,
+                        new EngineBusyException(
+                                "The request was not begun within its deadline of "
+                                        + deadline.toMillis()
+                                        + " ms"));
+            }
+        }
+        for (Sequence sequence : scheduler.running()) {
+            if (sequence.handle().isCancelled()) {
+                fail(sequence, cancelled());
+            }
+        }
+    }
+
+    private static CancellationException cancelled() {
+        return new CancellationException("The request was cancelled");
+    }
+
+    /** Has the adapters brought to the device of those that are next in line. */
+    private void bringAdapters(long now) {
+        List<Sequence> waiting = queue.waiting();
+        int ahead = 0;
+        for (Sequence sequence : waiting) {
+            if (sequence.loading() != null && sequence.lease() == null) {
+                if (sequence.loading().isDone()) {
+                    lease(sequence);
+                }
+            }
+            if (sequence.loading() != null) {
+                ++ahead;
+            }
+        }
+        while (ahead < options.adapterLookahead()) {
+            Sequence next = queue.next(now, s -> !s.isReady() && s.loading() == null);
+            if (next == null) {
+                return;
+            }
+            ++ahead;
+            acquire(next);
+        }
+    }
+
+    private void acquire(Sequence sequence) {
+        String adapter = sequence.request().adapter();
+        UnavailablePolicy policy = sequence.request().unavailable();
+        CompletableFuture<AdapterLease> loading;
+        try {
+            loading =
+                    policy == null
+                            ? store.acquire(adapter, options.adapterTimeout())
+                            : store.acquire(adapter, options.adapterTimeout(), policy);
+        } catch (LoraException | IllegalStateException e) {
+            fail(sequence, e);
+            return;
+        }
+        sequence.setLoading(loading);
+        if (loading.isDone()) {
+            lease(sequence);
+        } else {
+            loading.whenComplete((lease, failure) -> wake());
+        }
+    }
+
+    private void lease(Sequence sequence) {
+        try {
+            AdapterLease lease = sequence.loading().join();
+            sequence.setLease(lease);
+            boolean another = lease.getSubstitution().isPresent();
+            if (another && model.getLoraContext().extrasOf(lease.getMix()) != null) {
+                // what was checked of the request was checked for another revision
+                fail(
+                        sequence,
+                        new LoraVariantException(
+                                "The revision of adapter \""
+                                        + sequence.request().adapter()
+                                        + "\" before the current one cannot stand in for it: it"
+                                        + " changes more than linear layers' outputs"));
+            }
+        } catch (CompletionException e) {
+            fail(
+                    sequence,
+                    e.getCause() instanceof LoraException known
+                            ? known
+                            : new LoraOffloadException(
+                                    "Adapter \""
+                                            + sequence.request().adapter()
+                                            + "\" cannot be had: "
+                                            + e.getCause(),
+                                    e.getCause()));
+        } catch (CancellationException e) {
+            fail(
+                    sequence,
+                    new LoraOffloadException(
+                            "The load of adapter \""
+                                    + sequence.request().adapter()
+                                    + "\" was cancelled",
+                            e));
+        }
+    }
+
+    private void step(List<Work> works, long now) {
+        for (Work work : works) {
+            if (work.sequence().firstScheduled() < 0) {
+                Sequence sequence = work.sequence();
+                sequence.setFirstScheduled(now);
+                record(
+                        recorder ->
+                                recorder.scheduled(
+                                        sequence.request().adapter(), now - sequence.arrival()));
+            }
+        }
+        run(works);
+        long end = options.ticker().getAsLong();
+        stepNanos += end - now;
+        record(recorder -> recorder.step(snapshot(), end - now));
+    }
+
+    /* Whoever makes a step fail fails alone. */
+    private void run(List<Work> works) {
+        long start = options.ticker().getAsLong();
+        try (ModelRunner.Logits logits = runner.run(works)) {
+            modelNanos += options.ticker().getAsLong() - start;
+            int row = 0;
+            for (Work work : works) {
+                postprocess(work, logits, row);
+                row += work.outputs();
+            }
+        } catch (RuntimeException | OutOfMemoryError e) {
+            if (works.size() == 1) {
+                fail(works.get(0).sequence(), reason(e));
+            } else {
+                logger.warn("A step failed and is run once more, one request at a time", e);
+                works.forEach(work -> run(List.of(work)));
+            }
+        }
+    }
+
+    private static RuntimeException reason(Throwable e) {
+        if (e instanceof RuntimeException known) {
+            return known;
+        }
+        return new LoraMemoryException("There was no memory for the request's step: " + e, e);
+    }
+
+    private void postprocess(Work work, ModelRunner.Logits logits, int firstRow) {
+        Sequence sequence = work.sequence();
+        int before = sequence.length();
+        try {
+            promptTokens += Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
+            sequence.setComputed(work.from() + work.count());
+            FinishReason finished = null;
+            int met = 0;
+            for (int i = 0; i < work.outputs() && finished == null; ++i) {
+                Sample sample = logits.sample(firstRow + i, sequence);
+                finished = take(sequence, sample);
+                boolean agreed = i < work.draft().length && work.draft()[i] == sample.token();
+                if (!agreed) {
+                    break;
+                }
+                if (finished == null) {
+                    ++met;
+                    sequence.setComputed(sequence.computed() + 1);
+                }
+            }
+            if (work.draft().length > 0) {
+                draftedTokens += work.draft().length;
+                metTokens += met;
+                sequence.drafts().count(work.draft().length, met);
+                sequence.cache().truncate(sequence.virtualTokens() + sequence.computed());
+            }
+            blocks.keep(sequence);
+            if (finished != null) {
+                finish(sequence, finished);
+            }
+        } catch (RuntimeException e) {
+            // of a user's stop condition, or of logits that are not finite
+            fail(sequence, named(sequence, before, e));
+        }
+    }
+
+    private static RuntimeException named(Sequence sequence, int before, RuntimeException e) {
+        if (!(e instanceof LoraBackendException)) {
+            return e;
+        }
+        return new LoraBackendException(
+                "adapter \""
+                        + sequence.request().adapter()
+                        + "\", new token "
+                        + (before - sequence.promptLength())
+                        + ": "
+                        + e.getMessage(),
+                e);
+    }
+
+    private FinishReason take(Sequence sequence, Sample sample) {
+        boolean first = sequence.length() == sequence.promptLength();
+        FinishReason finished = sequence.take(sample, endOfText);
+        ++newTokens;
+        if (first) {
+            long nanos = options.ticker().getAsLong() - sequence.arrival();
+            record(recorder -> recorder.firstToken(sequence.request().adapter(), nanos));
+        }
+        return finished;
+    }
+
+    private void finish(Sequence sequence, FinishReason reason) {
+        var result = sequence.result(reason);
+        end(sequence);
+        long nanos = options.ticker().getAsLong() - sequence.arrival();
+        record(
+                recorder ->
+                        recorder.finished(
+                                sequence.request().adapter(),
+                                sequence.promptLength(),
+                                Math.min(sequence.cachedTokens(), sequence.promptLength()),
+                                result.tokens().length,
+                                nanos));
+        ends.add(() -> sequence.handle().complete(result));
+    }
+
+    private void fail(Sequence sequence, RuntimeException reason) {
+        end(sequence);
+        record(recorder -> recorder.failed(sequence.request().adapter(), reason));
+        ends.add(() -> sequence.handle().fail(reason));
+    }
+
+    /* Users hear of an end when the statistics tell of it. */
+    private void tellEnds() {
+        statistics = snapshot();
+        for (Runnable end : ends) {
+            end.run();
+            synchronized (lock) {
+                --taken;
+                lock.notifyAll();
+            }
+        }
+        ends.clear();
+    }
+
+    private void end(Sequence sequence) {
+        scheduler.end(sequence);
+        sequence.release();
+    }
+
+    private void failAll() {
+        List<Sequence> left = new ArrayList<>(scheduler.running());
+        left.addAll(queue.waiting());
+        for (Sequence sequence : left) {
+            fail(sequence, closed());
+        }
+        List<Sequence> never;
+        synchronized (lock) {
+            never = List.copyOf(arrived);
+            arrived.clear();
+        }
+        for (Sequence sequence : never) {
+            ends.add(() -> sequence.handle().fail(closed()));
+        }
+        tellEnds();
+    }
+
+    private static CancellationException closed() {
+        return new CancellationException("The engine was closed before the request had ended");
+    }
+
+    private void record(Consumer<EngineRecorder> event) {
+        try {
+            event.accept(options.recorder());
+        } catch (RuntimeException e) {
+            logger.warn("The engine's recorder failed", e);
+        }
+    }
+
+    private EngineStatistics snapshot() {
+        return snapshotWith(0);
+    }
+
+    private EngineStatistics snapshotWith(int fresh) {
+        List<Sequence> waiting = queue.waiting();
+        int forAdapters = 0;
+        for (Sequence sequence : waiting) {
+            forAdapters += sequence.loading() != null && sequence.lease() == null ? 1 : 0;
+        }
+        return new EngineStatistics(
+                waiting.size() + fresh,
+                forAdapters,
+                scheduler.runningCount(),
+                scheduler.steps(),
+                promptTokens,
+                newTokens,
+                scheduler.cachedTokens(),
+                draftedTokens,
+                metTokens,
+                scheduler.preemptions(),
+                pool.blocks(),
+                blocks.used(),
+                blocks.cached(),
+                modelNanos,
+                stepNanos);
+    }
+}
