@@ -935,13 +935,15 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
-     * Adds what takes memory beside the adapters, so that the monitor's samples tell of it.
+     * Adds what takes memory beside adapters, for the memory monitor's samples. What is added under
+     * one name counts together.
      *
-     * @param name its name, such as {@link MemoryMonitor#MODEL_WEIGHTS}
-     * @param bytes tells how much it takes
+     * @param name what takes the memory, such as {@link MemoryMonitor#KV_CACHE}
+     * @param bytes how much it takes now, in bytes
+     * @return takes it back when it is closed
      */
-    public void addMemoryConsumer(String name, LongSupplier bytes) {
-        maintenance.addConsumer(name, bytes);
+    public ai.djl.lora.memory.Registration addMemoryConsumer(String name, LongSupplier bytes) {
+        return maintenance.addConsumer(name, bytes);
     }
 
     /**

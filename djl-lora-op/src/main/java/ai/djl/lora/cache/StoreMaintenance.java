@@ -14,6 +14,7 @@ import ai.djl.lora.memory.MemoryReading;
 import ai.djl.lora.memory.MemorySample;
 import ai.djl.lora.memory.MemorySource;
 import ai.djl.lora.memory.PressureEvent;
+import ai.djl.lora.memory.Registration;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Comparator;
@@ -22,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.PriorityQueue;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -53,7 +55,10 @@ final class StoreMaintenance implements AutoCloseable {
     private final AdapterLoads loads;
     private final StoreOptions options;
     private final Foresight foresight;
-    private final Map<String, LongSupplier> consumers = new ConcurrentHashMap<>();
+
+    /** By name those whose sum it is. */
+    private final Map<String, List<LongSupplier>> consumers = new ConcurrentHashMap<>();
+
     private final AtomicLong compressed = new AtomicLong();
     private final ScheduledThreadPoolExecutor timer;
     private long lastForeseen;
@@ -172,7 +177,7 @@ final class StoreMaintenance implements AutoCloseable {
         monitor.addConsumer("adapters on the device", () -> device.tier().statistics().bytes());
         monitor.addConsumer(
                 "adapters in the host's memory", () -> host.tier().statistics().bytes());
-        consumers.forEach(monitor::addConsumer);
+        consumers.forEach((name, parts) -> monitor.addConsumer(name, () -> sum(parts)));
         monitor.onPressure(event -> later(() -> relieve(event)));
         monitor.onAlert(
                 alert ->
@@ -214,11 +219,23 @@ final class StoreMaintenance implements AutoCloseable {
     }
 
     /** Adds what takes memory beside adapters, for the monitor's samples. */
-    synchronized void addConsumer(String name, LongSupplier bytes) {
-        consumers.put(name, bytes);
-        if (monitor != null) {
-            monitor.addConsumer(name, bytes);
+    synchronized Registration addConsumer(String name, LongSupplier bytes) {
+        List<LongSupplier> parts = consumers.get(name);
+        if (parts == null) {
+            List<LongSupplier> fresh = new CopyOnWriteArrayList<>();
+            parts = fresh;
+            consumers.put(name, fresh);
+            if (monitor != null) {
+                monitor.addConsumer(name, () -> sum(fresh));
+            }
         }
+        parts.add(bytes);
+        List<LongSupplier> added = parts;
+        return () -> added.remove(bytes);
+    }
+
+    private static long sum(List<LongSupplier> parts) {
+        return parts.stream().mapToLong(LongSupplier::getAsLong).sum();
     }
 
     /**

@@ -76,9 +76,7 @@ public final class ForwardStep {
      * @return the number of rows, over all sequences
      */
     public int outputCount() {
-        return sequences.stream()
-                .mapToInt(s -> allPositions ? s.tokens.length : s.outputs)
-                .sum();
+        return sequences.stream().mapToInt(s -> allPositions ? s.tokens.length : s.outputs).sum();
     }
 
     /** Where the adapter acts from is to be found among the tokens. */

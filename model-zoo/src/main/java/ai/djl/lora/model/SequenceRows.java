@@ -19,8 +19,7 @@ import java.util.List;
  * @param outputs of how many rows, the last ones, logits are wanted
  * @param begun the extras of an adapter that begins the sequence in this step, or null
  */
-record SequenceRows(
-        KvCache cache, int past, int row, int count, int outputs, AdapterExtras begun) {
+record SequenceRows(KvCache cache, int past, int row, int count, int outputs, AdapterExtras begun) {
 
     /** Returns the number of rows of virtual tokens. */
     int promptTokens() {

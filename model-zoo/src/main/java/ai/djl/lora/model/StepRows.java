@@ -203,7 +203,9 @@ final class StepRows {
                 .toArray();
     }
 
-    /** Returns the rows of new tokens whose logits are wanted: each sequence's last ones, or all. */
+    /**
+     * Returns the rows of new tokens whose logits are wanted: each sequence's last ones, or all.
+     */
     int[] outputs(boolean all) {
         return sequences.stream()
                 .flatMapToInt(

@@ -10,7 +10,11 @@ import picocli.CommandLine.Option;
 @Command(
         name = "bench",
         description = "Measures this machine with djl-lora.",
-        subcommands = {OperatorBenchCommand.class, ResidencyBenchCommand.class},
+        subcommands = {
+            OperatorBenchCommand.class,
+            ResidencyBenchCommand.class,
+            ThroughputBenchCommand.class
+        },
         synopsisSubcommandLabel = "COMMAND")
 public final class BenchCommand {
 

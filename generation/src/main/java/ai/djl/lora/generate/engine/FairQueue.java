@@ -59,7 +59,8 @@ final class FairQueue {
 
     /** Adds a new sequence. */
     void arrive(Sequence sequence) {
-        Tenant tenant = tenants.computeIfAbsent(sequence.submission().tenant(), key -> new Tenant());
+        Tenant tenant =
+                tenants.computeIfAbsent(sequence.submission().tenant(), key -> new Tenant());
         enter(tenant, tenants.values());
         enter(
                 tenant.adapters.computeIfAbsent(adapter(sequence), key -> new Account()),

@@ -21,6 +21,7 @@ import ai.djl.lora.generate.sampling.Sampler;
 import ai.djl.lora.generate.sampling.SamplingWorkspace;
 import ai.djl.lora.memory.HostMemory;
 import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.memory.Registration;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.KvPool;
 import ai.djl.lora.op.SequenceStart;
@@ -65,12 +66,14 @@ public final class GenerationEngine implements AutoCloseable {
     private final SamplingWorkspace workspace = new SamplingWorkspace();
     private final RequestValidator validator;
     private final IntPredicate endOfText;
+    private final Registration memory;
     private final Thread thread;
 
     /** Guards what other threads hand over. */
     private final Object lock = new Object();
 
     private final List<Sequence> arrived = new ArrayList<>();
+
     /** Tells those whose requests have ended; for the engine's thread alone. */
     private final List<Runnable> ends = new ArrayList<>();
 
@@ -119,15 +122,14 @@ public final class GenerationEngine implements AutoCloseable {
         this.blocks = new BlockManager(pool.blocks(), options.prefixCaching());
         this.queue =
                 new FairQueue(
-                        options.maxWait().toNanos(),
-                        options::tenantWeight,
-                        options::adapterWeight);
+                        options.maxWait().toNanos(), options::tenantWeight, options::adapterWeight);
         this.scheduler = new Scheduler(options, blocks, queue, pool::newCache);
         this.runner = new ModelRunner(model, manager);
         this.statistics = snapshot();
         long blockBytes = pool.bytesPerBlock();
-        store.addMemoryConsumer(
-                MemoryMonitor.KV_CACHE, () -> statistics.usedKvBlocks() * blockBytes);
+        this.memory =
+                store.addMemoryConsumer(
+                        MemoryMonitor.KV_CACHE, () -> statistics.usedKvBlocks() * blockBytes);
         this.thread = new Thread(this::run, "djl-lora-engine");
         thread.setDaemon(true);
         thread.start();
@@ -152,7 +154,9 @@ public final class GenerationEngine implements AutoCloseable {
             return HostMemory.open().read().limit();
         } catch (IOException e) {
             throw new LoraConfigurationException(
-                    "How much memory there is cannot be read (" + e.getMessage() + "); give kvBytes",
+                    "How much memory there is cannot be read ("
+                            + e.getMessage()
+                            + "); give kvBytes",
                     e);
         }
     }
@@ -196,8 +200,7 @@ public final class GenerationEngine implements AutoCloseable {
         checkBlocks(request, start);
         GenerationHandle handle = new GenerationHandle(this::wake);
         Sampler sampler =
-                new Sampler(
-                        request.sampling(), model.getConfig().eosTokenIds(), null, workspace);
+                new Sampler(request.sampling(), model.getConfig().eosTokenIds(), null, workspace);
         synchronized (lock) {
             if (draining) {
                 throw new IllegalStateException("The engine is closed");
@@ -330,6 +333,7 @@ public final class GenerationEngine implements AutoCloseable {
             }
         } finally {
             failAll();
+            memory.close();
             pool.close();
             manager.close();
         }
@@ -531,7 +535,8 @@ public final class GenerationEngine implements AutoCloseable {
         Sequence sequence = work.sequence();
         int before = sequence.length();
         try {
-            promptTokens += Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
+            promptTokens +=
+                    Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
             sequence.setComputed(work.from() + work.count());
             FinishReason finished = null;
             int met = 0;

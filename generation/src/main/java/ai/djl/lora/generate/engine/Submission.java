@@ -9,9 +9,7 @@ import java.util.Objects;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 
-/**
- * A request as an engine takes it: what to generate, for whom, and how urgent it is. Immutable.
- */
+/** A request as an engine takes it: what to generate, for whom, and how urgent it is. Immutable. */
 public final class Submission {
 
     private static final IntPredicate NEVER = token -> false;
@@ -142,8 +140,8 @@ public final class Submission {
         /**
          * Sets what ends the text, beside the request's own conditions, such as a word in it.
          *
-         * @param value makes what is given each new token, on the engine's thread, and says
-         *     whether the text ends with it
+         * @param value makes what is given each new token, on the engine's thread, and says whether
+         *     the text ends with it
          * @return this builder
          */
         public Builder optStop(Supplier<IntPredicate> value) {

@@ -130,8 +130,7 @@ public final class Sampler {
             return greatest;
         }
         Candidates candidates = workspace.candidates();
-        candidates.begin(
-                row, offset, vocabSize, row[offset + greatest], parameters.temperature());
+        candidates.begin(row, offset, vocabSize, row[offset + greatest], parameters.temperature());
         boolean top = parameters.topK() > 0 && parameters.topK() < vocabSize;
         if (top) {
             candidates.takeTop(parameters.topK());
@@ -240,8 +239,7 @@ public final class Sampler {
                 top.add(new TokenLogProb(id, (float) (logits[offset + id] - normalizer)));
             }
         }
-        return new Sample(
-                token, (float) (logits[offset + token] - normalizer), List.copyOf(top));
+        return new Sample(token, (float) (logits[offset + token] - normalizer), List.copyOf(top));
     }
 
     /** Returns the lowest id among the greatest logits, as torch.argmax does. */

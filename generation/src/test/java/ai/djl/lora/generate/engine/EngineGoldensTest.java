@@ -124,7 +124,8 @@ public class EngineGoldensTest {
     private static EngineStatistics run(CausalLanguageModel block, List<Case> cases, Kind kind)
             throws Exception {
         SplittableRandom random = new SplittableRandom(kind.ordinal());
-        int longest = cases.stream().mapToInt(c -> c.prompt.length + c.tokens.length).max().orElse(0);
+        int longest =
+                cases.stream().mapToInt(c -> c.prompt.length + c.tokens.length).max().orElse(0);
         Map<GenerationHandle, Case> handles = new HashMap<>();
         Map<GenerationHandle, Integer> limits = new HashMap<>();
         int cancelled = 0;

@@ -53,8 +53,7 @@ public class SamplerTest {
         if (support > 0) {
             Assert.assertEquals(Arrays.stream(expected).filter(p -> p > 0).count(), support);
         }
-        Sampler sampler =
-                sampler(SamplingParameters.of(temperature, topK, topP, 20_240_607L, 1));
+        Sampler sampler = sampler(SamplingParameters.of(temperature, topK, topP, 20_240_607L, 1));
         long[] counts = new long[logits.length];
         for (int i = 0; i < DRAWS; ++i) {
             ++counts[token(sampler, logits, 0, logits.length)];
