@@ -132,8 +132,7 @@ public final class Sampler {
         Candidates candidates = workspace.candidates();
         candidates.begin(
                 row, offset, vocabSize, row[offset + greatest], parameters.temperature());
-        boolean top = parameters.topK() > 0 && parameters.topK() < vocabSize;
-        if (top) {
+        if (parameters.topK() > 0 && parameters.topK() < vocabSize) {
             candidates.takeTop(parameters.topK());
             if (parameters.topP() < 1) {
                 candidates.keepNucleus(parameters.topP());
@@ -141,7 +140,7 @@ public final class Sampler {
         } else if (parameters.topP() < 1) {
             candidates.takeNucleus(parameters.topP());
         } else {
-            candidates.takeAll();
+            candidates.takeLikely(parameters.minP());
         }
         if (parameters.minP() > 0) {
             candidates.keepLikely(parameters.minP());

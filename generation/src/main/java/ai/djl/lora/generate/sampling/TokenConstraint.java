@@ -5,8 +5,8 @@ package ai.djl.lora.generate.sampling;
 
 /**
  * Follows one sequence's text and says which tokens may come next. What it allows at the start, and
- * after each token that it allowed, can always be led to an allowed end by bytes; it is not safe
- * for use by several threads.
+ * after each token that it allowed, some bytes lead on to an allowed end. Not safe for use by
+ * several threads.
  */
 public interface TokenConstraint {
 
