@@ -68,9 +68,8 @@ public class StepSchedulerTest {
         GenerationRequest request =
                 new GenerationRequest(
                         new int[promptLength], "", SamplingParameters.greedy(newTokens));
-        Sequence sequence = 
-                new Sequence(
-                        index, request, virtualTokens, 100, Set.of(), new SamplingWorkspace());
+        Sequence sequence =
+                new Sequence(index, request, virtualTokens, 100, Set.of(), new SamplingWorkspace());
         sequence.lease(AdapterMix.of(slot), "revision", null);
         return sequence;
     }

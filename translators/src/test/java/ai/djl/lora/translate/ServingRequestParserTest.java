@@ -49,9 +49,7 @@ public class ServingRequestParserTest {
                 "{'inputs': 'a', 'parameters': {'max_new_tokens': 1, 'temperature': 0, 'top_k': 0,"
                         + " 'top_p': 1e0, 'seed': -9223372036854775808}}",
                 null,
-                List.of(
-                        new TextRequest(
-                                "a", "", SamplingParameters.of(0, 0, 1, Long.MIN_VALUE, 1)))
+                List.of(new TextRequest("a", "", SamplingParameters.of(0, 0, 1, Long.MIN_VALUE, 1)))
             },
             {
                 "{'inputs': 'a', 'parameters': {'seed': 5}}",

@@ -13,7 +13,9 @@ import java.util.Arrays;
  */
 final class Candidates {
 
-    /** How many tokens the first look for a prefix takes, and by how much each further one grows. */
+    /**
+     * How many tokens the first look for a prefix takes, and by how much each further one grows.
+     */
     private static final int FIRST_PREFIX = 64;
 
     private static final int PREFIX_GROWTH = 8;
@@ -79,8 +81,7 @@ final class Candidates {
         }
         double covered = 0;
         for (long k = FIRST_PREFIX; ; k *= PREFIX_GROWTH) {
-            int selected =
-                    selector.select(logits, offset, vocabSize, (int) Math.min(k, vocabSize));
+            int selected = selector.select(logits, offset, vocabSize, (int) Math.min(k, vocabSize));
             ensure(selected);
             // what the last look took comes first again, in the same order
             for (int i = size; i < selected; ++i) {

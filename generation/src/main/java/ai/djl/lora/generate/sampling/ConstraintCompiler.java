@@ -17,17 +17,17 @@ import org.apache.lucene.util.automaton.Automaton;
  *
  * <p>Regular expressions have literal characters, {@code .}, classes with ranges and the escapes
  * {@code \d \D \w \W \s \S \t \n \r \f \xHH} and the latter's form with {@code u} and four digits,
- * groups {@code ( )} and {@code (?: )}, alternatives, and the quantifiers {@code * + ? {n} {n,} {n,m}}, lazy ones too. They match the
- * whole text; {@code ^} and {@code $} may stand at the start and end of the expression or of an
- * alternative of it. Look-around, back references, boundaries, flags, possessive quantifiers and
- * Unicode properties are refused.
+ * groups {@code ( )} and {@code (?: )}, alternatives, and the quantifiers {@code * + ? {n} {n,}
+ * {n,m}}, lazy ones too. They match the whole text; {@code ^} and {@code $} may stand at the start
+ * and end of the expression or of an alternative of it. Look-around, back references, boundaries,
+ * flags, possessive quantifiers and Unicode properties are refused.
  *
  * <p>JSON schemas have {@code type} (one or a list), {@code enum}, {@code const}, {@code
  * properties}, {@code required}, {@code additionalProperties} (false or absent beside properties; a
- * schema without), {@code items}, {@code minItems}, {@code maxItems}, {@code pattern} (as above, but
- * matching anywhere), {@code minLength}, {@code maxLength}, {@code anyOf}, {@code oneOf} of schemas
- * that rule each other out, {@code $ref} to {@code $defs} or {@code definitions} without recursion,
- * and annotations. Every other keyword is refused.
+ * schema without), {@code items}, {@code minItems}, {@code maxItems}, {@code pattern} (as above,
+ * but matching anywhere), {@code minLength}, {@code maxLength}, {@code anyOf}, {@code oneOf} of
+ * schemas that rule each other out, {@code $ref} to {@code $defs} or {@code definitions} without
+ * recursion, and annotations. Every other keyword is refused.
  *
  * <p>Safe for use by several threads: what is compiled is kept for later requests, the descriptions
  * that were not used the longest are forgotten first.
@@ -70,9 +70,7 @@ public final class ConstraintCompiler {
             known = compiled.get(constraint);
         }
         if (known == null) {
-            known =
-                    new CompiledConstraint(
-                            TextAutomata.toUtf8(automaton(constraint)), trie, masks);
+            known = new CompiledConstraint(TextAutomata.toUtf8(automaton(constraint)), trie, masks);
             synchronized (compiled) {
                 compiled.put(constraint, known);
                 if (compiled.size() > KEPT_DESCRIPTIONS) {

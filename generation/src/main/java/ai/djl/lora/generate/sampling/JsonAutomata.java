@@ -54,7 +54,8 @@ final class JsonAutomata {
         Automaton fraction = TextAutomata.sequence(TextAutomata.text("."), digits(1, MAX_DIGITS));
         Automaton exponent =
                 TextAutomata.sequence(
-                        TextAutomata.either(List.of(Automata.makeChar('e'), Automata.makeChar('E'))),
+                        TextAutomata.either(
+                                List.of(Automata.makeChar('e'), Automata.makeChar('E'))),
                         TextAutomata.optional(
                                 TextAutomata.either(
                                         List.of(Automata.makeChar('+'), Automata.makeChar('-')))),
@@ -108,7 +109,9 @@ final class JsonAutomata {
                 for (Map.Entry<Integer, Integer> escape : ESCAPES.entrySet()) {
                     int c = escape.getKey();
                     if (c >= transition.min && c <= transition.max) {
-                        int middle = escapes.computeIfAbsent(transition.dest, d -> builder.createState());
+                        int middle =
+                                escapes.computeIfAbsent(
+                                        transition.dest, d -> builder.createState());
                         builder.addTransition(middle, transition.dest, escape.getValue());
                     }
                 }
@@ -218,7 +221,9 @@ final class JsonAutomata {
         return loop('{', '}', TextAutomata.sequence(anyString(), separator(':'), value));
     }
 
-    /** Returns the automaton of any number of items in brackets; it holds the item's states once. */
+    /**
+     * Returns the automaton of any number of items in brackets; it holds the item's states once.
+     */
     private static Automaton loop(char open, char close, Automaton item) {
         Automaton.Builder builder = new Automaton.Builder();
         int start = builder.createState();
@@ -275,7 +280,9 @@ final class JsonAutomata {
         return map(anyValue(depth - 1));
     }
 
-    /** A member of an object: its name, whether it must be there, and the automaton of its value. */
+    /**
+     * A member of an object: its name, whether it must be there, and the automaton of its value.
+     */
     record Member(String name, boolean required, Automaton value) {}
 
     /** Returns the automaton of objects whose members come in a fixed order. */

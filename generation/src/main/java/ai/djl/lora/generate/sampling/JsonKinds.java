@@ -105,7 +105,8 @@ final class JsonKinds {
             return values.stream()
                     .noneMatch(v -> others.stream().anyMatch(o -> JsonAutomata.same(v, o)));
         }
-        return types.equals(Set.of("object")) && discriminated(a.getAsJsonObject(), b.getAsJsonObject());
+        return types.equals(Set.of("object"))
+                && discriminated(a.getAsJsonObject(), b.getAsJsonObject());
     }
 
     private boolean discriminated(JsonObject one, JsonObject other) {

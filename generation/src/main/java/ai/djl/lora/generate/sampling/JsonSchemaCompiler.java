@@ -100,7 +100,8 @@ final class JsonSchemaCompiler {
             return JsonAutomata.anyValue(FREE_DEPTH);
         }
         if (!element.isJsonObject()) {
-            throw refuse(path, "is " + shown(element) + "; a schema must be an object or a boolean");
+            throw refuse(
+                    path, "is " + shown(element) + "; a schema must be an object or a boolean");
         }
         JsonObject schema = element.getAsJsonObject();
         if (schema.has(REF)) {

@@ -191,8 +191,7 @@ final class RegexParser {
         while (at < input.length && (input[at] != ']' || at == start)) {
             int itemStart = at;
             BitSet item = classItem();
-            boolean range =
-                    at + 1 < input.length && input[at] == '-' && input[at + 1] != ']';
+            boolean range = at + 1 < input.length && input[at] == '-' && input[at + 1] != ']';
             if (range) {
                 ++at;
                 BitSet last = classItem();
@@ -287,8 +286,7 @@ final class RegexParser {
     private int hexadecimal(int digits) {
         int value = 0;
         for (int i = 0; i < digits; ++i) {
-            int digit =
-                    at < input.length && input[at] < 128 ? Character.digit(input[at], 16) : -1;
+            int digit = at < input.length && input[at] < 128 ? Character.digit(input[at], 16) : -1;
             if (digit < 0) {
                 throw refuse("a hexadecimal digit is missing");
             }

@@ -130,8 +130,7 @@ public final class Sampler {
             return greatest;
         }
         Candidates candidates = workspace.candidates();
-        candidates.begin(
-                row, offset, vocabSize, row[offset + greatest], parameters.temperature());
+        candidates.begin(row, offset, vocabSize, row[offset + greatest], parameters.temperature());
         if (parameters.topK() > 0 && parameters.topK() < vocabSize) {
             candidates.takeTop(parameters.topK());
             if (parameters.topP() < 1) {
@@ -239,8 +238,7 @@ public final class Sampler {
                 top.add(new TokenLogProb(id, (float) (logits[offset + id] - normalizer)));
             }
         }
-        return new Sample(
-                token, (float) (logits[offset + token] - normalizer), List.copyOf(top));
+        return new Sample(token, (float) (logits[offset + token] - normalizer), List.copyOf(top));
     }
 
     /** Returns the lowest id among the greatest logits, as torch.argmax does. */

@@ -14,6 +14,7 @@ import org.apache.lucene.util.automaton.ByteRunAutomaton;
 import org.apache.lucene.util.automaton.MinimizationOperations;
 import org.apache.lucene.util.automaton.Operations;
 import org.apache.lucene.util.automaton.TooComplexToDeterminizeException;
+import org.apache.lucene.util.automaton.Transition;
 import org.apache.lucene.util.automaton.UTF32ToUTF8;
 
 /**
@@ -23,10 +24,10 @@ import org.apache.lucene.util.automaton.UTF32ToUTF8;
 final class TextAutomata {
 
     /** The most states of an automaton, of code points or of bytes. */
-    static final int MAX_STATES = 200_000;
+    static final int MAX_STATES = 60_000;
 
     /** Lucene's measure of the work of one determinization. */
-    private static final int WORK_LIMIT = 4_000_000;
+    private static final int WORK_LIMIT = 500_000;
 
     /** States times symbols up to which minimizing is worth its memory. */
     private static final long MINIMIZE_LIMIT = 1_000_000;
@@ -116,9 +117,25 @@ final class TextAutomata {
 
     /** Returns a deterministic automaton over the bytes of UTF-8, without dead states. */
     static Automaton toUtf8(Automaton codePoints) {
+        Automaton minimal = minimize(codePoints);
+        // the longest characters take three states between their bytes
+        checkStates(minimal.getNumStates() + 3L * multibyteTransitions(minimal));
         // Lucene reads well-formed text alone, so it also takes sequences that encode nothing.
-        Automaton lenient = checked(new UTF32ToUTF8().convert(checked(minimize(codePoints))));
+        Automaton lenient = new UTF32ToUTF8().convert(minimal);
         return minimize(checked(Operations.intersection(lenient, wellFormed())));
+    }
+
+    private static int multibyteTransitions(Automaton codePoints) {
+        Transition transition = new Transition();
+        int found = 0;
+        for (int state = 0; state < codePoints.getNumStates(); ++state) {
+            int count = codePoints.initTransition(state, transition);
+            for (int i = 0; i < count; ++i) {
+                codePoints.getNextTransition(transition);
+                found += transition.max >= 0x80 ? 1 : 0;
+            }
+        }
+        return found;
     }
 
     /** Returns the automaton of well-formed UTF-8 (RFC 3629, section 4). */

@@ -13,8 +13,8 @@ public interface TokenConstraint {
     /**
      * Fills a mask with the tokens that may come next, end-of-text tokens left aside.
      *
-     * @param mask bit {@code i % 64} of word {@code i / 64} becomes 1 where token {@code i} may come
-     *     and 0 elsewhere; tokens that lie behind the vocabulary may not come
+     * @param mask bit {@code i % 64} of word {@code i / 64} becomes 1 where token {@code i} may
+     *     come and 0 elsewhere; tokens that lie behind the vocabulary may not come
      * @return whether any token may come
      */
     boolean allowed(long[] mask);

@@ -45,7 +45,9 @@ final class TokenTrie {
                 IntStream.range(0, tokens)
                         .filter(token -> texts[token] != null && texts[token].length > 0)
                         .boxed()
-                        .sorted(Comparator.comparing(token -> texts[token], Arrays::compareUnsigned))
+                        .sorted(
+                                Comparator.comparing(
+                                        token -> texts[token], Arrays::compareUnsigned))
                         .mapToInt(Integer::intValue)
                         .toArray();
         int longest = 0;
