@@ -23,14 +23,11 @@ final class AutomatonConstraint implements TokenConstraint {
 
     /** {@inheritDoc} */
     @Override
-    public boolean allowed(long[] mask) {
+    public void fillMask(long[] mask) {
         long[] tokens = constraint.mask(state);
-        long any = 0;
         for (int i = 0; i < mask.length; ++i) {
             mask[i] = i < tokens.length ? tokens[i] : 0;
-            any |= mask[i];
         }
-        return any != 0;
     }
 
     /** {@inheritDoc} */

@@ -70,7 +70,12 @@ public final class ConstraintCompiler {
             known = compiled.get(constraint);
         }
         if (known == null) {
-            known = new CompiledConstraint(TextAutomata.toUtf8(automaton(constraint)), trie, masks);
+            known =
+                    new CompiledConstraint(
+                            TextAutomata.toUtf8(automaton(constraint)),
+                            trie,
+                            vocabulary.size(),
+                            masks);
             synchronized (compiled) {
                 compiled.put(constraint, known);
                 if (compiled.size() > KEPT_DESCRIPTIONS) {

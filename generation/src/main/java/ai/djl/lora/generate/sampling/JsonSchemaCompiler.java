@@ -299,8 +299,9 @@ final class JsonSchemaCompiler {
             try {
                 matching = RegexParser.search(pattern);
             } catch (LoraConfigurationException e) {
+                String place = Message.quote(path + '.' + PATTERN);
                 throw new LoraConfigurationException(
-                        message(path + '.' + PATTERN, e.getMessage()), e);
+                        "the JSON schema's " + place + ": " + e.getMessage(), e);
             }
             content = Operations.intersection(content, TextAutomata.minimize(matching));
         }

@@ -186,7 +186,7 @@ final class TextAutomata {
 
     private static LoraConfigurationException tooLarge(Exception cause) {
         return new LoraConfigurationException(
-                "it is too large: its automaton may have "
+                "the constraint is too large: its automaton may have "
                         + MAX_STATES
                         + " states; smaller bounds of repetitions make it smaller",
                 cause);

@@ -20,7 +20,6 @@ final class TokenTrie {
 
     private static final int NONE = -1;
 
-    private final int tokens;
     private int nodes;
     private byte[] bytes = new byte[1024];
     private int[] depths = new int[1024];
@@ -35,7 +34,7 @@ final class TokenTrie {
      * @param vocabulary the tokens; those without bytes are left out
      */
     TokenTrie(Vocabulary vocabulary) {
-        tokens = vocabulary.size();
+        int tokens = vocabulary.size();
         nextTokens = new int[tokens];
         byte[][] texts = new byte[tokens][];
         for (int token = 0; token < tokens; ++token) {
@@ -98,14 +97,29 @@ final class TokenTrie {
     }
 
     /**
+     * Returns whether each byte is a token: then whatever an automaton can still read can be
+     * written.
+     *
+     * @return whether it is
+     */
+    boolean writesEveryByte() {
+        int single = 0;
+        for (int node = 0; node < nodes; ++node) {
+            if (depths[node] == 1 && firstTokens[node] != NONE) {
+                ++single;
+            }
+        }
+        return single == 256;
+    }
+
+    /**
      * Finds the tokens that an automaton can read.
      *
      * @param automaton the automaton, without dead states
      * @param state the state before the token
-     * @return one bit for each token of the vocabulary
+     * @param visitor is told of each such token and the state behind it
      */
-    long[] walk(ByteRunAutomaton automaton, int state) {
-        long[] mask = new long[(tokens + Long.SIZE - 1) / Long.SIZE];
+    void walk(ByteRunAutomaton automaton, int state, Visitor visitor) {
         int[] states = new int[height + 1];
         states[0] = state;
         int node = 0;
@@ -118,10 +132,21 @@ final class TokenTrie {
             }
             states[depth] = next;
             for (int token = firstTokens[node]; token != NONE; token = nextTokens[token]) {
-                mask[token / Long.SIZE] |= 1L << token;
+                visitor.visit(token, next);
             }
             ++node;
         }
-        return mask;
+    }
+
+    /** Is told of tokens. */
+    interface Visitor {
+
+        /**
+         * Takes a token that can be read.
+         *
+         * @param token the token's id
+         * @param next the state behind it
+         */
+        void visit(int token, int next);
     }
 }

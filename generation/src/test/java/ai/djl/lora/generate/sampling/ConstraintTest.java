@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -162,6 +163,7 @@ public class ConstraintTest {
                                 JsonSchemaCompiler.compile(
                                         ((String) schemas()[19][0]).replace('\'', '"'))),
                         trie,
+                        vocabulary.size(),
                         new MaskCache());
         Random random = new Random(6);
         int state = CompiledConstraint.START;
@@ -218,26 +220,63 @@ public class ConstraintTest {
         Assert.assertEquals(seen, Set.of("yes", "no"));
     }
 
+    /** A vocabulary of whole words, in which a wrong turn could not be made good. */
     @Test
-    public void testAVocabularyThatCannotWriteTheTextIsNamed() {
-        Vocabulary letters =
-                new Vocabulary() {
-                    @Override
-                    public int size() {
-                        return 2;
-                    }
+    public void testWalksAvoidWhatTheVocabularyCannotWrite() {
+        Vocabulary words = new Words("ab", "a", "c", "bb", "ccc");
+        ConstraintCompiler wordCompiler = new ConstraintCompiler(words);
+        // "abc", from which "a" would leave "bc" to write, and no word for its "b"
+        TokenConstraint constraint =
+                wordCompiler.compile(new OutputConstraint.Choice(List.of("abc", "ad", "abbd")));
+        Assert.assertEquals(allowed(constraint), Set.of(0));
+        constraint.accept(0);
+        Assert.assertEquals(allowed(constraint), Set.of(2));
+        constraint.accept(2);
+        Assert.assertTrue(constraint.mayEnd() && constraint.isComplete());
+        TokenConstraint ended = wordCompiler.compile(new OutputConstraint.Regex("cd*"));
+        ended.accept(2);
+        Assert.assertTrue(ended.mayEnd() && ended.isComplete(), "no word has a d");
+        Assert.assertEquals(
+                allowed(wordCompiler.compile(new OutputConstraint.Regex("c{5}|c{2}a|abb"))),
+                Set.of(1, 2, 4));
+        LoraConfigurationException e =
+                Assert.expectThrows(
+                        LoraConfigurationException.class,
+                        () -> wordCompiler.compile(new OutputConstraint.Choice(List.of("ad"))));
+        Assert.assertEquals(
+                e.getMessage(), "the vocabulary cannot write any text that the constraint accepts");
+    }
 
-                    @Override
-                    public byte[] bytes(int token) {
-                        return new byte[] {(byte) ('a' + token)};
-                    }
-                };
+    private static Set<Integer> allowed(TokenConstraint constraint) {
+        long[] mask = new long[1];
+        constraint.fillMask(mask);
+        return BitSet.valueOf(mask).stream().boxed().collect(Collectors.toSet());
+    }
+
+    /** Each token is a word. */
+    private record Words(String... words) implements Vocabulary {
+
+        /** {@inheritDoc} */
+        @Override
+        public int size() {
+            return words.length;
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public byte[] bytes(int token) {
+            return words[token].getBytes(StandardCharsets.UTF_8);
+        }
+    }
+
+    @Test
+    public void testARowThatLacksTheTokensIsNamed() {
         OutputConstraint constraint = new OutputConstraint.Choice(List.of("ac"));
         Sampler sampler =
                 new Sampler(
                         SamplingParameters.builder().constraint(constraint).build(),
                         List.of(),
-                        new ConstraintCompiler(letters).compile(constraint),
+                        new ConstraintCompiler(new Words("a", "b", "c")).compile(constraint),
                         new SamplingWorkspace());
         History history = new History(new int[0]);
         Assert.assertEquals(sampler.sample(new float[] {0, 5}, 0, 2, history).token(), 0);
@@ -268,10 +307,9 @@ public class ConstraintTest {
         TokenConstraint constraint = compiler.compile(description);
         ByteArrayOutputStream text = new ByteArrayOutputStream();
         long[] mask = new long[(vocabulary.size() + 63) / 64];
-        boolean any = constraint.allowed(mask);
-        for (int step = 0; any || !constraint.mayEnd(); ++step) {
-            Assert.assertTrue(any, "a dead end behind " + text);
-            Assert.assertFalse(constraint.isComplete());
+        for (int step = 0; !constraint.isComplete(); ++step) {
+            constraint.fillMask(mask);
+            Assert.assertFalse(BitSet.valueOf(mask).isEmpty(), "a dead end behind " + text);
             if (constraint.mayEnd() && random.nextInt(4) == 0) {
                 break;
             }
@@ -280,8 +318,8 @@ public class ConstraintTest {
             int token = step < 60 ? pick(allowed, random) : closing(allowed, random);
             constraint.accept(token);
             text.writeBytes(vocabulary.bytes(token));
-            any = constraint.allowed(mask);
         }
+        Assert.assertTrue(constraint.mayEnd());
         return StrictJson.decode(ByteBuffer.wrap(text.toByteArray()));
     }
 

@@ -64,7 +64,7 @@ public class JsonSchemaCompilerTest {
             {"{'type': 'string', 'pattern': '^abc$', 'maxLength': 2}", "\"$\" accepts no string"},
             {
                 "{'type': 'string', 'pattern': '(?=a)'}",
-                "\"$.pattern\" the regular expression \"(?=a)\" cannot be followed: at character"
+                "\"$.pattern\": the regular expression \"(?=a)\" cannot be followed: at character"
                         + " 2, \"(?\" is supported as \"(?:\" alone"
             },
             {
@@ -148,7 +148,8 @@ public class JsonSchemaCompilerTest {
                                     compiler.compile(
                                             new OutputConstraint.JsonSchema(
                                                     schema.replace('\'', '"'))));
-            Assert.assertTrue(e.getMessage().startsWith("it is too large: "), e.getMessage());
+            Assert.assertTrue(
+                    e.getMessage().startsWith("the constraint is too large: "), e.getMessage());
         }
     }
 

@@ -132,7 +132,7 @@ public class RegexParserTest {
                             () -> compiler.compile(new OutputConstraint.Regex(pattern)));
             Assert.assertEquals(
                     e.getMessage(),
-                    "it is too large: its automaton may have 60000 states; smaller bounds of"
+                    "the constraint is too large: its automaton may have 60000 states; smaller bounds of"
                             + " repetitions make it smaller");
         }
         String nested = "(".repeat(65) + ")".repeat(65);
