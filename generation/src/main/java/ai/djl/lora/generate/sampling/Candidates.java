@@ -50,11 +50,17 @@ final class Candidates {
         size = 0;
     }
 
-    /** Takes all tokens, in the order of their ids. */
-    void takeAll() {
+    /** Takes the tokens that are at least so likely against the most likely one, by their ids. */
+    void takeLikely(double share) {
         ensure(vocabSize);
+        // spares most tokens the exponential; the weight decides about those at the edge
+        double least = share > 0 ? Math.log(share) - 1e-6 : Double.NEGATIVE_INFINITY;
         for (int i = 0; i < vocabSize; ++i) {
-            append(i, weight(i));
+            double exponent = exponent(i);
+            if (exponent >= least) {
+                double weight = Math.exp(exponent);
+                append(i, weight >= share ? weight : 0);
+            }
         }
     }
 

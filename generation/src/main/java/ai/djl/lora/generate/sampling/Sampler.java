@@ -131,8 +131,7 @@ public final class Sampler {
         }
         Candidates candidates = workspace.candidates();
         candidates.begin(row, offset, vocabSize, row[offset + greatest], parameters.temperature());
-        boolean top = parameters.topK() > 0 && parameters.topK() < vocabSize;
-        if (top) {
+        if (parameters.topK() > 0 && parameters.topK() < vocabSize) {
             candidates.takeTop(parameters.topK());
             if (parameters.topP() < 1) {
                 candidates.keepNucleus(parameters.topP());
@@ -140,7 +139,7 @@ public final class Sampler {
         } else if (parameters.topP() < 1) {
             candidates.takeNucleus(parameters.topP());
         } else {
-            candidates.takeAll();
+            candidates.takeLikely(parameters.minP());
         }
         if (parameters.minP() > 0) {
             candidates.keepLikely(parameters.minP());
@@ -192,26 +191,24 @@ public final class Sampler {
 
     private void mask(float[] row, int vocabSize, History history) {
         long[] mask = workspace.mask(vocabSize);
-        boolean any = constraint.allowed(mask);
+        constraint.fillMask(mask);
         boolean mayEnd = constraint.mayEnd();
         for (int token : endOfText) {
             int end = token("an end-of-text token", token, vocabSize);
             if (mayEnd) {
                 mask[end / Long.SIZE] |= 1L << end;
-                any = true;
             } else {
                 mask[end / Long.SIZE] &= ~(1L << end);
             }
         }
-        if (!any) {
-            throw new LoraConfigurationException(
-                    "the constraint allows no token of the vocabulary after "
-                            + history.generated()
-                            + " new tokens; the vocabulary must be able to write its texts");
-        }
+        boolean any = false;
         for (int word = 0; word < mask.length; ++word) {
-            long ruledOut = ~mask[word];
             int first = word * Long.SIZE;
+            if (vocabSize - first < Long.SIZE) {
+                mask[word] &= (1L << vocabSize) - 1;
+            }
+            any |= mask[word] != 0;
+            long ruledOut = ~mask[word];
             while (ruledOut != 0) {
                 int token = first + Long.numberOfTrailingZeros(ruledOut);
                 if (token >= vocabSize) {
@@ -220,6 +217,12 @@ public final class Sampler {
                 row[token] = Float.NEGATIVE_INFINITY;
                 ruledOut &= ruledOut - 1;
             }
+        }
+        if (!any) {
+            throw new LoraConfigurationException(
+                    "the constraint allows no token of the vocabulary after "
+                            + history.generated()
+                            + " new tokens; the vocabulary must be able to write its texts");
         }
     }
 

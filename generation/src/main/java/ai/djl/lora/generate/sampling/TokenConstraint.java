@@ -4,9 +4,8 @@
 package ai.djl.lora.generate.sampling;
 
 /**
- * Follows one sequence's text and says which tokens may come next. What it allows at the start, and
- * after each token that it allowed, can always be led to an allowed end by bytes; it is not safe
- * for use by several threads.
+ * Follows one sequence's text and says which tokens may come next. Whatever it allows, tokens of
+ * the vocabulary lead on to an allowed end. Not safe for use by several threads.
  */
 public interface TokenConstraint {
 
@@ -15,9 +14,8 @@ public interface TokenConstraint {
      *
      * @param mask bit {@code i % 64} of word {@code i / 64} becomes 1 where token {@code i} may
      *     come and 0 elsewhere; tokens that lie behind the vocabulary may not come
-     * @return whether any token may come
      */
-    boolean allowed(long[] mask);
+    void fillMask(long[] mask);
 
     /**
      * Returns whether the text may end here.
