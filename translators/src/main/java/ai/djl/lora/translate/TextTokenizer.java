@@ -81,6 +81,20 @@ public final class TextTokenizer implements AutoCloseable {
      *     character
      */
     public int[] encode(String text) {
+        return encode(text, true);
+    }
+
+    /**
+     * Turns a text into tokens. Special tokens that stand in the text are those tokens.
+     *
+     * @param text the text
+     * @param addSpecialTokens whether to add the special tokens of the tokenizer's post-processor;
+     *     the text of a chat template has its own
+     * @return the token ids, as many as it takes
+     * @throws LoraConfigurationException if the text holds half a surrogate pair, which is no
+     *     character
+     */
+    public int[] encode(String text, boolean addSpecialTokens) {
         for (int i = 0; i < text.length(); ++i) {
             char c = text.charAt(i);
             boolean pair =
@@ -98,7 +112,7 @@ public final class TextTokenizer implements AutoCloseable {
                                 + "); text must be valid Unicode");
             }
         }
-        long[] ids = tokenizer.encode(text).getIds();
+        long[] ids = tokenizer.encode(text, addSpecialTokens, false).getIds();
         return Arrays.stream(ids).mapToInt(Math::toIntExact).toArray();
     }
 

@@ -136,7 +136,8 @@ final class Evaluator {
                 throw new TemplateException(
                         "bad operand type for unary sign: '" + Values.type(value) + "'");
             }
-            return Numbers.calculate(signed.negative() ? "-" : "+", 0L, value);
+            // not 0 - x, which has no negative zero
+            return Numbers.calculate("*", value, signed.negative() ? -1L : 1L);
         }
         Expression.Binary binary = (Expression.Binary) expression;
         return operate(

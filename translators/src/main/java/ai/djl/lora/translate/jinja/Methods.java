@@ -252,16 +252,20 @@ final class Methods {
         int start = 0;
         int end = text.length();
         while (true) {
-            start = skip(text, start, end, 1, true);
-            end = skip(text, end, start, -1, true);
-            if (start >= end) {
+            start = fromRight ? start : skip(text, start, end, 1, true);
+            end = fromRight ? skip(text, end, start, -1, true) : end;
+            if (start == end) {
                 break;
             }
-            int cut = fromRight ? skip(text, end, start, -1, false) : skip(text, start, end, 1, false);
-            if (parts.size() == most || cut == (fromRight ? start : end)) {
+            if (parts.size() == most) {
+                // the space at the far end stays
                 parts.add(text.substring(start, end));
                 break;
             }
+            int cut =
+                    fromRight
+                            ? skip(text, end, start, -1, false)
+                            : skip(text, start, end, 1, false);
             parts.add(fromRight ? text.substring(cut, end) : text.substring(start, cut));
             start = fromRight ? start : cut;
             end = fromRight ? cut : end;

@@ -18,6 +18,9 @@ import java.util.Map;
  */
 final class Renderer {
 
+    /** What a round of a loop costs in steps, for its variables. */
+    private static final int ROUND = 10;
+
     private final Evaluator evaluator;
     private final Budget budget;
     private StringBuilder output = new StringBuilder();
@@ -173,7 +176,7 @@ final class Renderer {
         }
         Loop loop = new Loop(items, loops++);
         for (int i = 0; i < items.size(); ++i) {
-            budget.step();
+            budget.spend(ROUND);
             loop.moveTo(i);
             Scope inner = new Scope(scope);
             inner.set("loop", loop);

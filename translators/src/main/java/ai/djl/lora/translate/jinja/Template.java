@@ -74,8 +74,8 @@ public final class Template {
      */
     public record Limits(int maxOutput, long maxWork) {
 
-        /** Enough for conversations of millions of tokens, and little for a server. */
-        public static final Limits STANDARD = new Limits(1 << 24, 200_000_000L);
+        /** Enough for conversations of a million characters, and a second of work at most. */
+        public static final Limits STANDARD = new Limits(1 << 24, 50_000_000L);
 
         /**
          * Constructs a new {@code Limits} instance.
