@@ -8,7 +8,7 @@ import java.util.List;
 /**
  * What a serving {@code Input} asks for.
  *
- * @param requests one request for each prompt
+ * @param requests one request for each prompt, or one for a conversation
  * @param list whether the prompts came as a list, and so do the answers
  */
-record ServingRequest(List<TextRequest> requests, boolean list) {}
+record ServingRequest(List<GenerationInput> requests, boolean list) {}

@@ -32,7 +32,9 @@ import java.util.TreeSet;
  * <p>A {@code text/plain} body (also one without a content type) is the prompt. An {@code
  * application/json} body is an object with {@code inputs} (or {@code prompt}), a text or a list of
  * texts; {@code adapter} or {@code adapters}, a name or a list with one for each text, "" for the
- * base model; and {@code parameters}. The Input's property {@code adapter} names an adapter too.
+ * base model; and {@code parameters}. Instead of {@code inputs} it may have {@code messages}, a
+ * conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs}, further
+ * variables of the template. The Input's property {@code adapter} names an adapter too.
  * Where two places name adapters they must agree, and a field that is not known is refused: neither
  * is guessed at.
  */
@@ -42,8 +44,20 @@ final class ServingRequestParser {
             new GsonBuilder().setStrictness(Strictness.STRICT).create();
 
     private static final String ADAPTER = "adapter";
+    private static final String MESSAGES = "messages";
+    private static final String TOOLS = "tools";
+    private static final String VARIABLES = "chat_template_kwargs";
     private static final Set<String> FIELDS =
-            new TreeSet<>(Set.of("inputs", "prompt", ADAPTER, "adapters", "parameters"));
+            new TreeSet<>(
+                    Set.of(
+                            "inputs",
+                            "prompt",
+                            MESSAGES,
+                            TOOLS,
+                            VARIABLES,
+                            ADAPTER,
+                            "adapters",
+                            "parameters"));
     private static final Set<String> PARAMETERS = new TreeSet<>(SamplingArguments.NAMES);
 
     private final SamplingParameters defaults;
@@ -109,6 +123,15 @@ final class ServingRequestParser {
         }
         JsonObject object = object(root, "the body");
         refuseUnknown(object, FIELDS, "");
+        if (object.has(MESSAGES)) {
+            return parseChat(object, property);
+        }
+        for (String chatField : List.of(TOOLS, VARIABLES)) {
+            if (object.has(chatField)) {
+                throw new LoraConfigurationException(
+                        chatField + " is given without messages; it belongs to a conversation");
+            }
+        }
         String field = object.has("inputs") ? "inputs" : "prompt";
         if (object.has("inputs") && object.has("prompt")) {
             throw new LoraConfigurationException(
@@ -121,11 +144,31 @@ final class ServingRequestParser {
         List<String> prompts = texts(object.get(field), field);
         List<String> adapters = adapters(object, prompts.size(), property);
         SamplingParameters sampling = sampling(object);
-        List<TextRequest> requests = new ArrayList<>(prompts.size());
+        List<GenerationInput> requests = new ArrayList<>(prompts.size());
         for (int i = 0; i < prompts.size(); ++i) {
             requests.add(new TextRequest(prompts.get(i), adapters.get(i), sampling));
         }
         return new ServingRequest(requests, list);
+    }
+
+    private ServingRequest parseChat(JsonObject object, String property) {
+        for (String field : List.of("inputs", "prompt")) {
+            if (object.has(field)) {
+                throw new LoraConfigurationException(
+                        field + " and messages are both given; give one");
+            }
+        }
+        List<ChatMessage> messages = ChatFields.messages(object.get(MESSAGES));
+        List<Map<String, Object>> tools =
+                object.has(TOOLS) ? ChatFields.tools(object.get(TOOLS)) : List.of();
+        Map<String, Object> variables =
+                object.has(VARIABLES)
+                        ? ChatFields.variables(object.get(VARIABLES), VARIABLES)
+                        : Map.of();
+        String adapter = adapters(object, 1, property).get(0);
+        return new ServingRequest(
+                List.of(new ChatRequest(messages, tools, variables, adapter, sampling(object))),
+                false);
     }
 
     /** Returns one adapter for each prompt, from whichever places name any. */

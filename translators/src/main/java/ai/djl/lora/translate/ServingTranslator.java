@@ -85,7 +85,7 @@ final class ServingTranslator implements Translator<Input, Output> {
         try {
             ServingRequest request = parser.parse(input);
             job.list = request.list();
-            for (TextRequest each : request.requests()) {
+            for (GenerationInput each : request.requests()) {
                 job.requests.add(translator.encode(job.requests.size(), each));
             }
         } catch (LoraConfigurationException e) {

@@ -39,6 +39,7 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
 
     private final TextTokenizer tokenizer;
     private final SamplingParameters defaults;
+    private final ChatPrompts chat;
 
     /**
      * Constructs a new {@code TextGenerationTranslator} instance.
@@ -47,8 +48,21 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
      * @param defaults the sampling of requests that name none
      */
     public TextGenerationTranslator(TextTokenizer tokenizer, SamplingParameters defaults) {
+        this(tokenizer, defaults, null);
+    }
+
+    /**
+     * Constructs a new {@code TextGenerationTranslator} instance.
+     *
+     * @param tokenizer the model's tokenizer; it stays the caller's to close
+     * @param defaults the sampling of requests that name none
+     * @param chat makes prompts of conversations; null where none come
+     */
+    TextGenerationTranslator(
+            TextTokenizer tokenizer, SamplingParameters defaults, ChatPrompts chat) {
         this.tokenizer = tokenizer;
         this.defaults = defaults;
+        this.chat = chat;
     }
 
     /** {@inheritDoc} */
@@ -56,12 +70,7 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
     public NDList batchProcessInput(TranslatorContext ctx, List<TextRequest> inputs)
             throws TranslateException {
         try {
-            List<GenerationRequest> requests = new ArrayList<>(inputs.size());
-            for (TextRequest input : inputs) {
-                requests.add(encode(requests.size(), input));
-            }
-            ctx.setAttachment(REQUESTS, requests);
-            return new NDList();
+            return prepare(ctx, inputs);
         } catch (LoraException e) {
             throw new TranslateException(e.getMessage(), e);
         }
@@ -95,18 +104,47 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
         return defaults;
     }
 
-    GenerationRequest encode(int index, TextRequest input) {
-        if (input == null || input.prompt() == null) {
+    /** Keeps the requests of some inputs for the translator's second half. */
+    NDList prepare(TranslatorContext ctx, List<? extends GenerationInput> inputs) {
+        List<GenerationRequest> requests = new ArrayList<>(inputs.size());
+        for (GenerationInput input : inputs) {
+            requests.add(encode(requests.size(), input));
+        }
+        ctx.setAttachment(REQUESTS, requests);
+        return new NDList();
+    }
+
+    GenerationRequest encode(int index, GenerationInput input) {
+        if (input == null || input instanceof TextRequest text && text.prompt() == null) {
             throw new GenerationRequestException(index, "prompt is null; a text is needed");
         }
         int[] prompt;
-        try {
-            prompt = tokenizer.encode(input.prompt());
-        } catch (LoraConfigurationException e) {
-            throw new GenerationRequestException(index, "prompt: " + e.getMessage(), e);
+        if (input instanceof ChatRequest conversation) {
+            prompt = encode(index, conversation);
+        } else {
+            prompt = encode(index, "prompt", ((TextRequest) input).prompt(), true);
         }
         SamplingParameters sampling = input.sampling() == null ? defaults : input.sampling();
         return new GenerationRequest(prompt, input.adapter(), sampling);
+    }
+
+    private int[] encode(int index, ChatRequest conversation) {
+        String prompt;
+        try {
+            prompt = chat.render(conversation);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, e.getMessage(), e);
+        }
+        // the template writes the special tokens itself
+        return encode(index, "messages", prompt, false);
+    }
+
+    private int[] encode(int index, String field, String text, boolean addSpecialTokens) {
+        try {
+            return tokenizer.encode(text, addSpecialTokens);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, field + ": " + e.getMessage(), e);
+        }
     }
 
     List<TextResult> generate(Block block, List<GenerationRequest> requests) {

@@ -25,7 +25,7 @@ import java.util.Set;
  * Makes the translators of text generation.
  *
  * <p>The pairs are ({@link TextRequest}, {@link TextResult}), where each request names its adapter;
- * (String, String), where the argument {@code adapter} names one for all and none means the base
+ * ({@link ChatRequest}, {@link TextResult}), for models with a chat template; (String, String), where the argument {@code adapter} names one for all and none means the base
  * model; and ({@link Input}, {@link Output}) for DJL Serving. The arguments {@code max_new_tokens},
  * {@code temperature}, {@code top_k}, {@code top_p} and {@code seed} set what requests leave open;
  * without them it is greedy decoding of at most {@value #DEFAULT_MAX_NEW_TOKENS} tokens.
@@ -43,6 +43,7 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
     private static final Set<Pair<Type, Type>> SUPPORTED_TYPES =
             Set.of(
                     new Pair<>(TextRequest.class, TextResult.class),
+                    new Pair<>(ChatRequest.class, TextResult.class),
                     new Pair<>(String.class, String.class),
                     new Pair<>(Input.class, Output.class));
 
@@ -66,7 +67,14 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
             SamplingParameters defaults = defaults(arguments);
             TextTokenizer tokenizer =
                     TextTokenizer.open(model.getModelPath(), model.getNDManager());
-            TextGenerationTranslator translator = new TextGenerationTranslator(tokenizer, defaults);
+            ChatPrompts chat = new ChatPrompts(model.getModelPath());
+            TextGenerationTranslator translator =
+                    new TextGenerationTranslator(tokenizer, defaults, chat);
+            if (input == ChatRequest.class) {
+                // a model that cannot chat is refused now, not at the first message
+                chat.template();
+                return (Translator<I, O>) new ChatTranslator(translator);
+            }
             if (input == TextRequest.class) {
                 return (Translator<I, O>) translator;
             }

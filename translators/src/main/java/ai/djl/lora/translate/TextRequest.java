@@ -12,7 +12,8 @@ import ai.djl.lora.generate.sampling.SamplingParameters;
  * @param adapter the name of the adapter; empty or null for the base model
  * @param sampling how tokens are chosen; null for the translator's own parameters
  */
-public record TextRequest(String prompt, String adapter, SamplingParameters sampling) {
+public record TextRequest(String prompt, String adapter, SamplingParameters sampling)
+        implements GenerationInput {
 
     /**
      * Constructs a new {@code TextRequest} instance.

@@ -24,9 +24,11 @@ public final class TextTokenizer implements AutoCloseable {
     private static final String FILE = "tokenizer.json";
 
     private final HuggingFaceTokenizer tokenizer;
+    private final TokenPieces pieces;
 
-    private TextTokenizer(HuggingFaceTokenizer tokenizer) {
+    private TextTokenizer(HuggingFaceTokenizer tokenizer, boolean byteFallback) {
         this.tokenizer = tokenizer;
+        this.pieces = new TokenPieces(tokenizer, byteFallback);
     }
 
     /**
@@ -48,6 +50,7 @@ public final class TextTokenizer implements AutoCloseable {
                             + FILE);
         }
         try {
+            boolean byteFallback = TokenPieces.fallsBackToBytes(file);
             return new TextTokenizer(
                     HuggingFaceTokenizer.builder()
                             .optTokenizerPath(file)
@@ -55,7 +58,8 @@ public final class TextTokenizer implements AutoCloseable {
                             .optAddSpecialTokens(true)
                             .optPadding(false)
                             .optTruncation(false)
-                            .build());
+                            .build(),
+                    byteFallback);
         } catch (EngineException e) {
             throw new LoraBackendException(
                     "the tokenizers' native library cannot be loaded: " + firstLine(e), e);
@@ -77,6 +81,20 @@ public final class TextTokenizer implements AutoCloseable {
      *     character
      */
     public int[] encode(String text) {
+        return encode(text, true);
+    }
+
+    /**
+     * Turns a text into tokens. Special tokens that stand in the text are those tokens.
+     *
+     * @param text the text
+     * @param addSpecialTokens whether to add the special tokens of the tokenizer's post-processor;
+     *     the text of a chat template has its own
+     * @return the token ids, as many as it takes
+     * @throws LoraConfigurationException if the text holds half a surrogate pair, which is no
+     *     character
+     */
+    public int[] encode(String text, boolean addSpecialTokens) {
         for (int i = 0; i < text.length(); ++i) {
             char c = text.charAt(i);
             boolean pair =
@@ -94,7 +112,7 @@ public final class TextTokenizer implements AutoCloseable {
                                 + "); text must be valid Unicode");
             }
         }
-        long[] ids = tokenizer.encode(text).getIds();
+        long[] ids = tokenizer.encode(text, addSpecialTokens, false).getIds();
         return Arrays.stream(ids).mapToInt(Math::toIntExact).toArray();
     }
 
@@ -112,18 +130,25 @@ public final class TextTokenizer implements AutoCloseable {
      * Turns the tokens that continue a prompt into the text that continues the prompt's.
      *
      * <p>Tokens alone do not say whether a space belongs before the first word: decoders of the
-     * SentencePiece kind drop the one at the start of a text. So the prompt is decoded along.
+     * SentencePiece kind drop the one at the start of a text. So the prompt's end is decoded along.
+     * {@link StreamingDecoder}, which returns the same text token by token, says what happens to
+     * characters that are not whole.
      *
      * @param prompt the prompt's token ids
      * @param tokens the token ids behind it
      * @return the text behind the prompt's text
      */
     public String decodeContinuation(int[] prompt, int[] tokens) {
-        int[] all = Arrays.copyOf(prompt, prompt.length + tokens.length);
-        System.arraycopy(tokens, 0, all, prompt.length, tokens.length);
-        String before = decode(prompt);
-        String whole = decode(all);
-        return whole.startsWith(before) ? whole.substring(before.length()) : decode(tokens);
+        StreamingDecoder decoder = new StreamingDecoder(this, prompt);
+        StringBuilder text = new StringBuilder();
+        for (int token : tokens) {
+            text.append(decoder.push(token));
+        }
+        return text.append(decoder.finish()).toString();
+    }
+
+    TokenPieces pieces() {
+        return pieces;
     }
 
     /** {@inheritDoc} */

@@ -8,6 +8,7 @@ import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.modality.Input;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -66,9 +67,38 @@ public class ServingRequestParserTest {
         Assert.assertEquals(request.list(), body.contains("[" + "'a'"));
     }
 
+    @Test
+    public void testAConversation() {
+        String body =
+                "{'messages': [{'role': 'user', 'content': null, 'n': [1, 2.5, true]},"
+                        + " {'role': 'assistant', 'tool_calls': [{'id': 'x', 'function': {'name':"
+                        + " 'f', 'arguments': '{\\'a\\': 1}'}}, {'function': {'name': 'g',"
+                        + " 'arguments': 'no JSON'}}]}], 'tools': [{'type': 'function'}],"
+                        + " 'chat_template_kwargs': {'enable_thinking': false}, 'adapter': 'x',"
+                        + " 'parameters': {'seed': 5}}";
+        ServingRequest request = parser.parse(json(body, "x"));
+        Assert.assertFalse(request.list());
+        Assert.assertEquals(request.requests().size(), 1);
+        ChatRequest chat = (ChatRequest) request.requests().get(0);
+        Assert.assertEquals(chat.adapter(), "x");
+        Assert.assertEquals(chat.sampling(), SamplingParameters.of(0.5, 7, 0.75, 5, 13));
+        Assert.assertEquals(chat.tools(), List.of(Map.of("type", "function")));
+        Assert.assertEquals(chat.variables(), Map.of("enable_thinking", false));
+        Assert.assertEquals(
+                chat.messages().toString(),
+                "[ChatMessage[role=user, fields={content=null, n=[1, 2.5, true]}],"
+                        + " ChatMessage[role=assistant, fields={tool_calls=[{id=x,"
+                        + " function={name=f, arguments={a=1}}}, {function={name=g,"
+                        + " arguments=no JSON}}]}]]");
+        Assert.assertTrue(chat.messages().get(0).fields().containsKey("content"));
+        Assert.assertFalse(chat.messages().get(1).fields().containsKey("content"));
+    }
+
     @DataProvider
     public Object[][] badBodies() {
-        String known = "; known are [adapter, adapters, inputs, parameters, prompt]";
+        String known =
+                "; known are [adapter, adapters, chat_template_kwargs, inputs, messages,"
+                        + " parameters, prompt, tools]";
         return new Object[][] {
             {"", null, "the body is not a JSON object; one is needed"},
             {"[]", null, "the body is not a JSON object; one is needed"},
@@ -89,6 +119,39 @@ public class ServingRequestParserTest {
                 "inputs is neither a text nor a list of texts; one of them is needed"
             },
             {"{'inputs': ['a', 1]}", null, "inputs[1] is not a text; a list of texts is needed"},
+            {
+                "{'inputs': 'a', 'messages': []}",
+                null,
+                "inputs and messages are both given; give one"
+            },
+            {
+                "{'inputs': 'a', 'tools': []}",
+                null,
+                "tools is given without messages; it belongs to a conversation"
+            },
+            {"{'messages': {}}", null, "messages is not a list; one is needed"},
+            {"{'messages': []}", null, "messages is empty; one is needed"},
+            {"{'messages': ['a']}", null, "messages[0] is not a JSON object; one is needed"},
+            {
+                "{'messages': [{'role': 1}]}",
+                null,
+                "messages[0].role is not a text; one is needed"
+            },
+            {
+                "{'messages': [{'role': 'user'}], 'tools': [1]}",
+                null,
+                "tools[0] is not a JSON object; one is needed"
+            },
+            {
+                "{'messages': [{'role': 'user'}], 'chat_template_kwargs': 1}",
+                null,
+                "chat_template_kwargs is not a JSON object; one is needed"
+            },
+            {
+                "{'messages': [{'role': 'user'}], 'adapters': ['a', 'b']}",
+                null,
+                "adapters has 2 names for 1 inputs; one for each is needed, or one name for all"
+            },
             {"{'inputs': 'a', 'stream': true}", null, "the field stream is not known" + known},
             {
                 "{'inputs': 'a', 'adapter': 'x'}",
