@@ -29,7 +29,7 @@ public class PackagedJarsTest {
             {"native-op", "ai/djl/lora/jni/LoraNative"},
             {"djl-lora-op", "ai/djl/lora/op/LoraBackends"},
             {"model-zoo", "ai/djl/lora/zoo/LoraModelZoo"},
-            {"generation", "ai/djl/lora/generate/BatchGenerator"},
+            {"generation", "ai/djl/lora/generate/engine/GenerationEngine"},
             {"translators", "ai/djl/lora/translate/TextRequest"},
             {"cli", "ai/djl/lora/cli/DjlLora"},
             {"examples", "ai/djl/lora/examples/MixedBatch"},

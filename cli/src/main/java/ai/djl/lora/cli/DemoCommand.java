@@ -3,7 +3,6 @@
  */
 package ai.djl.lora.cli;
 
-import ai.djl.lora.generate.GenerationStatistics;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.translate.TextTokenizer;
@@ -64,7 +63,7 @@ final class DemoCommand implements Callable<Integer> {
                 List<TextBatch.Answer> answers = batch.run(block, progress);
                 progress.clear();
                 boolean right = print(lines, answers, out);
-                printSpeed(batch.statistics(), block, out);
+                printSpeed(batch, block, out);
                 return right ? 0 : DjlLora.EXIT_DIFFERS;
             }
         }
@@ -97,17 +96,16 @@ final class DemoCommand implements Callable<Integer> {
         return right;
     }
 
-    private static void printSpeed(
-            GenerationStatistics statistics, CausalLanguageModel model, PrintWriter out) {
-        double seconds = (statistics.prefillNanos() + statistics.decodeNanos()) / 1e9;
+    private static void printSpeed(TextBatch batch, CausalLanguageModel model, PrintWriter out) {
+        long tokens = batch.statistics().newTokens();
         out.printf(
                 Locale.ROOT,
                 "%n%d prompts, %d adapters and the base in one batch: %d tokens in %.2f s, %.0f tokens/s%n",
-                statistics.rows(),
+                batch.size(),
                 model.getAdapters().names().size(),
-                statistics.generatedTokens(),
-                seconds,
-                statistics.generatedTokens() / seconds);
+                tokens,
+                batch.seconds(),
+                tokens / batch.seconds());
         out.printf(
                 "backend %s, %s%n",
                 model.getLoraContext().getBackend().getName(), model.getLoraContext().getType());

@@ -5,12 +5,14 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.Substitution;
-import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
-import ai.djl.lora.generate.GenerationStatistics;
+import ai.djl.lora.generate.engine.EngineOptions;
+import ai.djl.lora.generate.engine.EngineRecorder;
+import ai.djl.lora.generate.engine.EngineStatistics;
+import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.translate.TextTokenizer;
@@ -25,7 +27,8 @@ final class TextBatch {
     private final TextTokenizer tokenizer;
     private final List<String> places = new ArrayList<>();
     private final List<GenerationRequest> requests = new ArrayList<>();
-    private GenerationStatistics statistics;
+    private EngineStatistics statistics;
+    private double seconds;
 
     /**
      * Constructs a new {@code TextBatch} instance.
@@ -69,7 +72,7 @@ final class TextBatch {
     List<Answer> run(CausalLanguageModel model, Progress progress) {
         List<GenerationResult> results;
         try {
-            results = new BatchGenerator(model).generate(requests, step -> tell(step, progress));
+            results = generate(model, progress);
         } catch (GenerationRequestException e) {
             throw new LoraConfigurationException(
                     places.get(e.getIndex()) + ": " + e.getReason(), e);
@@ -92,20 +95,73 @@ final class TextBatch {
         return answers;
     }
 
+    private List<GenerationResult> generate(CausalLanguageModel model, Progress progress) {
+        long start = System.nanoTime();
+        EngineOptions options =
+                EngineOptions.builder()
+                        .optMaxQueue(Math.max(1, requests.size()))
+                        .optRecorder(new Teller(requests.size(), progress))
+                        .build();
+        try (GenerationEngine engine = new GenerationEngine(model, options)) {
+            List<GenerationResult> results = engine.generate(requests);
+            statistics = engine.statistics();
+            return results;
+        } finally {
+            seconds = (System.nanoTime() - start) * 1e-9;
+        }
+    }
+
     /**
-     * Returns how long the batch took.
+     * Returns what was done.
      *
-     * @return the numbers after the last step; null before {@link #run}, and of an empty batch
+     * @return the numbers of the engine; null before {@link #run}
      */
-    GenerationStatistics statistics() {
+    EngineStatistics statistics() {
         return statistics;
     }
 
-    private void tell(GenerationStatistics step, Progress progress) {
-        statistics = step;
-        progress.update(
-                "%d of %d answers, %d tokens",
-                step.finishedRows(), step.rows(), step.generatedTokens());
+    /**
+     * Returns the number of prompts.
+     *
+     * @return the number of prompts
+     */
+    int size() {
+        return requests.size();
+    }
+
+    /**
+     * Returns how long the batch took.
+     *
+     * @return the time in seconds
+     */
+    double seconds() {
+        return seconds;
+    }
+
+    /** Shows how far the batch is. */
+    private static final class Teller implements EngineRecorder {
+
+        private final int rows;
+        private final Progress progress;
+        private int finished;
+
+        Teller(int rows, Progress progress) {
+            this.rows = rows;
+            this.progress = progress;
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public void finished(
+                String adapter, int promptTokens, int cachedTokens, int newTokens, long nanos) {
+            ++finished;
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public void step(EngineStatistics step, long nanos) {
+            progress.update("%d of %d answers, %d tokens", finished, rows, step.newTokens());
+        }
     }
 
     /**

@@ -23,6 +23,8 @@ import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What the adapted layers of one model share: the backend, the element type, the list of modules
@@ -33,6 +35,8 @@ import java.util.function.Supplier;
  */
 public final class LoraContext implements AutoCloseable {
 
+    private static final Logger logger = LoggerFactory.getLogger(LoraContext.class);
+
     private final BackendManager backends;
     private final ElementType type;
     private final NDManager manager;
@@ -42,6 +46,7 @@ public final class LoraContext implements AutoCloseable {
     private final Map<String, Integer> norms = new LinkedHashMap<>();
     private final Map<Integer, AdapterExtras> extras = new ConcurrentHashMap<>();
     private final ReadWriteLock steps = new ReentrantReadWriteLock();
+    private final Map<Class<?>, AutoCloseable> shared = new HashMap<>();
     private final List<Runnable> endings = new CopyOnWriteArrayList<>();
     private Consumer<AdapterTable> residents = table -> {};
     private volatile AdapterType adapterType = AdapterType.MODEL;
@@ -533,6 +538,40 @@ public final class LoraContext implements AutoCloseable {
      */
     public void addEnding(Runnable ending) {
         endings.add(ending);
+    }
+
+    /**
+     * Returns what all users of the model share, such as an engine. It ends with the model, after
+     * what was added later and before what was added earlier.
+     *
+     * @param type what it is; there is one of each type
+     * @param maker makes it where there is none yet
+     * @param <T> what it is
+     * @return the one of this model, owned by it
+     * @throws IllegalStateException if this context is closed
+     */
+    public <T extends AutoCloseable> T shared(Class<T> type, Supplier<T> maker) {
+        synchronized (shared) {
+            if (isClosed()) {
+                throw new IllegalStateException("The model is closed");
+            }
+            AutoCloseable known = shared.get(type);
+            if (known == null) {
+                T made = maker.get();
+                shared.put(type, made);
+                addEnding(() -> end(made));
+                known = made;
+            }
+            return type.cast(known);
+        }
+    }
+
+    private static void end(AutoCloseable resource) {
+        try {
+            resource.close();
+        } catch (Exception e) {
+            logger.warn("{} could not be closed", resource, e);
+        }
     }
 
     /** Ends what uses the table, and frees it. */

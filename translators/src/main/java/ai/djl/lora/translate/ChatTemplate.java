@@ -46,7 +46,12 @@ public final class ChatTemplate {
 
     private static final List<String> SPECIAL_TOKENS =
             List.of(
-                    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
+                    "bos_token",
+                    "eos_token",
+                    "unk_token",
+                    "sep_token",
+                    "pad_token",
+                    "cls_token",
                     "mask_token");
 
     private final Map<String, Source> templates;
@@ -163,9 +168,7 @@ public final class ChatTemplate {
                 }
             } catch (IOException e) {
                 throw new LoraConfigurationException(
-                        Message.oneLine(more.toString())
-                                + " cannot be read: "
-                                + Message.brief(e),
+                        Message.oneLine(more.toString()) + " cannot be read: " + Message.brief(e),
                         e);
             }
         }

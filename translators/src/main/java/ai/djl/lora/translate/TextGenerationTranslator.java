@@ -5,11 +5,11 @@ package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
-import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.ndarray.NDList;
@@ -28,10 +28,11 @@ import java.util.List;
  * <p>DJL's {@code Predictor} runs a block once between a translator's two halves, and generation
  * runs it many times. So the first half tokenises the requests, keeps them in the context and
  * returns an empty list, for which the predictor leaves out its own forward; the second half runs
- * {@link BatchGenerator} on the context's block. Input is still processed before anything is
- * computed, each predict is still one call of each half, and the block keeps its meaning: one
- * forward is one step. (DJL's metrics count the generation as post-processing.) The batchifier is
- * never used, but must not be null: with none, a predictor would take requests one by one.
+ * the block's {@link GenerationEngine}, which all predictors share. Input is still processed before
+ * anything is computed, each predict is still one call of each half, and the block keeps its
+ * meaning: one forward is one step. (DJL's metrics count the generation as post-processing.) The
+ * batchifier is never used, but must not be null: with none, a predictor would take requests one by
+ * one.
  */
 public final class TextGenerationTranslator implements Translator<TextRequest, TextResult> {
 
@@ -156,7 +157,7 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
                             + CausalLanguageModel.class.getName());
         }
         List<GenerationResult> results =
-                new BatchGenerator((CausalLanguageModel) block).generate(requests);
+                GenerationEngine.of((CausalLanguageModel) block).generate(requests);
         List<TextResult> texts = new ArrayList<>(results.size());
         for (GenerationResult result : results) {
             texts.add(decode(requests.get(texts.size()), result));

@@ -155,8 +155,7 @@ public class StreamingDecoderTest {
     @Test
     public void testATokenCostsTheSameEverywhere() throws IOException {
         // 2,000 tokens of half characters never leave the decoder at a boundary
-        try (TextTokenizer tokenizer =
-                TextTokenizer.open(TOKENIZERS.resolve("byte-level"), null)) {
+        try (TextTokenizer tokenizer = TextTokenizer.open(TOKENIZERS.resolve("byte-level"), null)) {
             int[] bytes = tokenizer.encode("\ud83c\udf0b");
             int[] tokens = new int[40_000];
             for (int i = 0; i < tokens.length; ++i) {
@@ -170,8 +169,7 @@ public class StreamingDecoderTest {
                 nanoseconds[i / 10_000] += System.nanoTime() - start;
             }
             // With a window that grows, the last quarter would take more than twice the second.
-            Assert.assertTrue(
-                    nanoseconds[3] < 2 * nanoseconds[1], Arrays.toString(nanoseconds));
+            Assert.assertTrue(nanoseconds[3] < 2 * nanoseconds[1], Arrays.toString(nanoseconds));
         }
     }
 
@@ -180,8 +178,7 @@ public class StreamingDecoderTest {
         try (TextTokenizer tokenizer = TextTokenizer.open(DEMO, null)) {
             StreamingDecoder decoder = new StreamingDecoder(tokenizer);
             IllegalArgumentException e =
-                    Assert.expectThrows(
-                            IllegalArgumentException.class, () -> decoder.push(-1));
+                    Assert.expectThrows(IllegalArgumentException.class, () -> decoder.push(-1));
             Assert.assertEquals(e.getMessage(), "the token id is -1; it must be 0 or more");
         }
     }

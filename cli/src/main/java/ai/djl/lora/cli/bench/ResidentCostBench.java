@@ -4,8 +4,9 @@
 package ai.djl.lora.cli.bench;
 
 import ai.djl.Model;
-import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.engine.EngineOptions;
+import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.LlamaBlock;
 import ai.djl.lora.model.LlamaBlockFactory;
@@ -61,12 +62,15 @@ final class ResidentCostBench {
             model.setBlock(block);
             block.getAdapters().register("small", small);
             block.getAdapters().register("large", large);
-            BatchGenerator generator = new BatchGenerator(block);
             Interleaved times = new Interleaved();
-            for (String adapter : List.of("", "small", "large")) {
-                times.add(adapter, () -> generator.generate(List.of(request(adapter))));
+            EngineOptions options =
+                    EngineOptions.builder().optPrefixCaching(false).optSpeculation(false).build();
+            try (GenerationEngine engine = new GenerationEngine(block, options)) {
+                for (String adapter : List.of("", "small", "large")) {
+                    times.add(adapter, () -> engine.generate(List.of(request(adapter))));
+                }
+                times.run(quick ? 3 : 21);
             }
-            times.run(quick ? 3 : 21);
             results.put("resident_over_base_latency_qv", times.ratio("small", ""));
             results.put("resident_over_base_latency_all", times.ratio("large", ""));
         }

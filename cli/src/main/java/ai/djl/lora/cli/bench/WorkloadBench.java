@@ -9,8 +9,9 @@ import ai.djl.lora.cache.StoreOptions;
 import ai.djl.lora.cache.TierOptions;
 import ai.djl.lora.cache.policy.Trace;
 import ai.djl.lora.cache.policy.Traces;
-import ai.djl.lora.generate.BatchGenerator;
 import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.engine.EngineOptions;
+import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.LlamaBlock;
 import ai.djl.lora.model.LlamaConfig;
@@ -89,11 +90,14 @@ final class WorkloadBench implements AutoCloseable {
         }
 
         void run(Trace trace) {
-            BatchGenerator generator = new BatchGenerator(block);
-            for (int i = 0; i < trace.length(); ++i) {
-                generator.generate(List.of(request("a" + trace.request(i))));
-                if (reloading) {
-                    block.getAdapters().cleanupUnused(Duration.ZERO);
+            EngineOptions options =
+                    EngineOptions.builder().optPrefixCaching(false).optSpeculation(false).build();
+            try (GenerationEngine engine = new GenerationEngine(block, options)) {
+                for (int i = 0; i < trace.length(); ++i) {
+                    engine.generate(List.of(request("a" + trace.request(i))));
+                    if (reloading) {
+                        block.getAdapters().cleanupUnused(Duration.ZERO);
+                    }
                 }
             }
         }

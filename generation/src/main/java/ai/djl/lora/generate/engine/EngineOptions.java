@@ -171,7 +171,7 @@ public final class EngineOptions {
         private boolean speculation = true;
         private int speculationSequences = 2;
         private Duration maxWait = Duration.ofSeconds(60);
-        private Duration adapterTimeout = Duration.ofSeconds(30);
+        private Duration adapterTimeout = Duration.ofMinutes(5);
         private Map<String, Double> tenantWeights = Map.of();
         private Map<String, Double> adapterWeights = Map.of();
         private EngineRecorder recorder = new EngineRecorder() {};
@@ -295,9 +295,10 @@ public final class EngineOptions {
         }
 
         /**
-         * Sets how long a request waits for its adapter.
+         * Sets how long a request waits for its adapter, for room on the device too. A load that
+         * takes too long fails by itself, see {@code StoreOptions}.
          *
-         * @param value the time, above 0; 30 seconds by default
+         * @param value the time, above 0; five minutes by default
          * @return this builder
          */
         public Builder optAdapterTimeout(Duration value) {

@@ -15,6 +15,7 @@ import ai.djl.lora.cache.UnavailablePolicy;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.RequestValidator;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.Sampler;
@@ -135,6 +136,18 @@ public final class GenerationEngine implements AutoCloseable {
         thread.start();
     }
 
+    /**
+     * Returns the engine that all users of a model share, which starts when it is first asked for
+     * and is closed with the model.
+     *
+     * @param model the model
+     * @return the engine, owned by the model
+     */
+    public static GenerationEngine of(CausalLanguageModel model) {
+        return model.getLoraContext()
+                .shared(GenerationEngine.class, () -> new GenerationEngine(model));
+    }
+
     private int kvBlocks() {
         long block = KvPool.bytesPerBlock(model);
         long most =
@@ -186,55 +199,90 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws IllegalStateException if the engine is closed
      */
     public GenerationHandle submit(Submission submission) {
-        GenerationRequest request = submission.request();
-        validator.validate(List.of(request));
-        SequenceStart start = SequenceStart.ANY;
-        if (!request.adapter().isEmpty()) {
-            start = store.sequenceStart(request.adapter());
-            validator.validateAdapter(0, request, start);
+        return submit(List.of(submission)).get(0);
+    }
+
+    /**
+     * Takes requests, all or none.
+     *
+     * @param submissions the requests, and what is said of them
+     * @return the tokens and the end of each
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     its place is in the message
+     * @throws LoraMemoryException if one could need more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public List<GenerationHandle> submit(List<Submission> submissions) {
+        validator.validate(submissions.stream().map(Submission::request).toList());
+        List<SequenceStart> starts = new ArrayList<>();
+        for (Submission submission : submissions) {
+            starts.add(check(starts.size(), submission.request()));
         }
-        if (request.sampling().constraint().isPresent()) {
-            throw new GenerationRequestException(
-                    0, "sampling.constraint needs the model's vocabulary, which nobody has given");
-        }
-        checkBlocks(request, start);
-        GenerationHandle handle = new GenerationHandle(this::wake);
-        Sampler sampler =
-                new Sampler(request.sampling(), model.getConfig().eosTokenIds(), null, workspace);
+        List<GenerationHandle> handles = new ArrayList<>();
         synchronized (lock) {
             if (draining) {
                 throw new IllegalStateException("The engine is closed");
             }
             int waiting = statistics.waiting() + arrived.size();
-            if (waiting >= options.maxQueue()) {
+            if (waiting + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
                         waiting
-                                + " requests are waiting, which is the most that may (maxQueue);"
-                                + " try again later");
+                                + " requests are waiting and "
+                                + options.maxQueue()
+                                + " may (maxQueue); try again later");
             }
-            arrived.add(
-                    new Sequence(
-                            ++lastId,
-                            submission,
-                            handle,
-                            sampler,
-                            start,
-                            model.getConfig().maxPositionEmbeddings(),
-                            options.ticker().getAsLong()));
-            ++taken;
+            long now = options.ticker().getAsLong();
+            for (int i = 0; i < submissions.size(); ++i) {
+                GenerationHandle handle = new GenerationHandle(this::wake);
+                handles.add(handle);
+                arrived.add(newSequence(submissions.get(i), handle, starts.get(i), now));
+            }
+            taken += submissions.size();
             wakeLocked();
         }
-        return handle;
+        return handles;
+    }
+
+    private SequenceStart check(int index, GenerationRequest request) {
+        SequenceStart start = SequenceStart.ANY;
+        if (!request.adapter().isEmpty()) {
+            try {
+                start = store.sequenceStart(request.adapter());
+            } catch (LoraConfigurationException e) {
+                throw new GenerationRequestException(index, e.getMessage(), e);
+            }
+            validator.validateAdapter(index, request, start);
+        }
+        if (request.sampling().constraint().isPresent()) {
+            throw new GenerationRequestException(
+                    index,
+                    "sampling.constraint needs the model's vocabulary, which nobody has given");
+        }
+        checkBlocks(request, start);
+        return start;
+    }
+
+    private Sequence newSequence(
+            Submission submission, GenerationHandle handle, SequenceStart start, long now) {
+        Sampler sampler =
+                new Sampler(
+                        submission.request().sampling(),
+                        model.getConfig().eosTokenIds(),
+                        null,
+                        workspace);
+        int positions = model.getConfig().maxPositionEmbeddings();
+        return new Sequence(++lastId, submission, handle, sampler, start, positions, now);
     }
 
     private void checkBlocks(GenerationRequest request, SequenceStart start) {
-        int positions =
+        long positions =
                 Math.min(
                         model.getConfig().maxPositionEmbeddings(),
-                        start.virtualTokens()
+                        (long) start.virtualTokens()
                                 + request.promptTokens().length
                                 + request.sampling().maxNewTokens());
-        int needed = KvPool.blocksFor(positions);
+        int needed = KvPool.blocksFor((int) positions);
         if (needed > pool.blocks()) {
             throw new LoraMemoryException(
                     "The request may take "
@@ -244,6 +292,31 @@ public final class GenerationEngine implements AutoCloseable {
                             + " KV blocks; the engine has "
                             + pool.blocks()
                             + " (kvBytes)");
+        }
+    }
+
+    /**
+     * Takes requests, all or none, and waits for their answers. When one fails the others are
+     * cancelled.
+     *
+     * @param requests the requests
+     * @return the answers, in the order of the requests
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public List<GenerationResult> generate(List<GenerationRequest> requests) {
+        List<GenerationHandle> handles = submit(requests.stream().map(Submission::of).toList());
+        List<GenerationResult> results = new ArrayList<>();
+        try {
+            for (GenerationHandle handle : handles) {
+                results.add(handle.join());
+            }
+            return results;
+        } catch (LoraBackendException e) {
+            throw new LoraBackendException(
+                    "requests[" + results.size() + "], " + e.getMessage(), e);
+        } finally {
+            handles.forEach(GenerationHandle::cancel);
         }
     }
 
@@ -594,7 +667,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private void finish(Sequence sequence, FinishReason reason) {
-        var result = sequence.result(reason);
+        GenerationResult result = sequence.result(reason);
         end(sequence);
         long nanos = options.ticker().getAsLong() - sequence.arrival();
         record(

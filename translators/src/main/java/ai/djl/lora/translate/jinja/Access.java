@@ -119,7 +119,8 @@ final class Access {
         if (value instanceof Long number && number.intValue() == number) {
             return number;
         }
-        throw new TemplateException("slice indices must be whole numbers, not " + Values.type(value));
+        throw new TemplateException(
+                "slice indices must be whole numbers, not " + Values.type(value));
     }
 
     /** Returns the items that a loop goes through; those of a text are its characters. */
@@ -147,8 +148,7 @@ final class Access {
             return Strings.length(text);
         }
         if (value == null || value instanceof Boolean || value instanceof Number) {
-            throw new TemplateException(
-                    "object of type '" + Values.type(value) + "' has no len()");
+            throw new TemplateException("object of type '" + Values.type(value) + "' has no len()");
         }
         return value instanceof Map<?, ?> map ? map.size() : iterate(value).size();
     }

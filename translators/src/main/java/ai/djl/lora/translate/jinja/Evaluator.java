@@ -141,9 +141,7 @@ final class Evaluator {
         }
         Expression.Binary binary = (Expression.Binary) expression;
         return operate(
-                binary.operator(),
-                evaluate(binary.left(), scope),
-                evaluate(binary.right(), scope));
+                binary.operator(), evaluate(binary.left(), scope), evaluate(binary.right(), scope));
     }
 
     private Object orNull(Expression expression, Scope scope) {

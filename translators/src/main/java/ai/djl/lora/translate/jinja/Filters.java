@@ -20,7 +20,8 @@ final class Filters {
 
     private static final Pattern WORD = Pattern.compile("\\w+", Pattern.UNICODE_CHARACTER_CLASS);
     private static final Pattern TITLE_PART = Pattern.compile("[-\\s({\\[<]+|[^-\\s({\\[<]+");
-    private static final Pattern FORMAT = Pattern.compile("%(?:(%)|([-0]?)(\\d*)(\\.\\d+)?([sdifr]))");
+    private static final Pattern FORMAT =
+            Pattern.compile("%(?:(%)|([-0]?)(\\d*)(\\.\\d+)?([sdifr]))");
 
     private final Budget budget;
     private final Access access;
@@ -45,7 +46,8 @@ final class Filters {
     Object apply(String name, Object value, Arguments args) {
         return switch (name) {
             case "tojson" -> PythonJson.write(value, args, budget);
-            case "trim" -> Methods.strip(text(value), "strip", args.bind(name, "chars").get(0, null));
+            case "trim" ->
+                    Methods.strip(text(value), "strip", args.bind(name, "chars").get(0, null));
             case "length", "count" -> access.length(value);
             case "default", "d" -> defaultValue(value, args.bind(name, "default_value", "boolean"));
             case "first", "last" -> end(access.iterate(value), "first".equals(name));
@@ -66,20 +68,22 @@ final class Filters {
             case "sort" -> sort(value, args.bind(name, "reverse", "case_sensitive", "attribute"));
             case "dictsort" -> dictSort(value, args.bind(name, "case_sensitive", "by", "reverse"));
             case "unique" -> unique(value, args.bind(name, "case_sensitive", "attribute"));
-            case "min", "max" -> extreme(value, args.bind(name, "case_sensitive", "attribute"), name);
+            case "min", "max" ->
+                    extreme(value, args.bind(name, "case_sensitive", "attribute"), name);
             case "sum" -> sum(value, args.bind(name, "attribute", "start"));
             case "batch" -> batch(value, args.bind(name, "linecount", "fill_with"));
             case "int" -> toInteger(value, args.bind(name, "default"));
             case "float" -> toFloat(value, args.bind(name, "default").get(0, 0.0));
-            case "abs" -> Numbers.compare(number(value), 0L) < 0
-                    ? Numbers.calculate("-", 0L, value)
-                    : value;
+            case "abs" ->
+                    Numbers.compare(number(value), 0L) < 0
+                            ? Numbers.calculate("-", 0L, value)
+                            : value;
             case "round" -> round(value, args.bind(name, "precision", "method"));
             case "wordcount" -> WORD.matcher(text(value)).results().count();
             case "escape", "e", "forceescape" -> escape(text(value));
             case "format" -> format(text(value), args.positional());
-            case "truncate" -> truncate(
-                    text(value), args.bind(name, "length", "killwords", "end", "leeway"));
+            case "truncate" ->
+                    truncate(text(value), args.bind(name, "length", "killwords", "end", "leeway"));
             case "attr" -> access.attribute(value, args.bind(name, "name").text(0));
             default -> throw new TemplateException("No filter named '" + name + "'.");
         };
@@ -148,7 +152,10 @@ final class Filters {
         Object value = item;
         for (String name : names.split("\\.", -1)) {
             boolean number = !name.isEmpty() && name.chars().allMatch(c -> c >= '0' && c <= '9');
-            value = access.item(value, number && name.length() < 10 ? (Object) Long.valueOf(name) : name);
+            value =
+                    access.item(
+                            value,
+                            number && name.length() < 10 ? (Object) Long.valueOf(name) : name);
         }
         return value;
     }
@@ -159,8 +166,7 @@ final class Filters {
             Bound bound = args.bind("map", "attribute", "default");
             for (Object item : items) {
                 Object value = attribute(item, bound.get(0));
-                mapped.add(
-                        value instanceof Undefined && bound.has(1) ? bound.get(1) : value);
+                mapped.add(value instanceof Undefined && bound.has(1) ? bound.get(1) : value);
             }
         } else {
             String filter = Values.text(args.positional().get(0));
@@ -297,7 +303,8 @@ final class Filters {
         List<Object> batches = new ArrayList<>();
         List<?> items = access.iterate(value);
         for (int i = 0; i < items.size(); i += size) {
-            List<Object> batch = new ArrayList<>(items.subList(i, Math.min(items.size(), i + size)));
+            List<Object> batch =
+                    new ArrayList<>(items.subList(i, Math.min(items.size(), i + size)));
             while (bound.get(1, null) != null && batch.size() < size) {
                 budget.step();
                 batch.add(bound.get(1));

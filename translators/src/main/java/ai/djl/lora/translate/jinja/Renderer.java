@@ -212,9 +212,7 @@ final class Renderer {
 
     private String call(Statement.Macro macro, Arguments arguments, Scope scope) {
         String[] names =
-                macro.parameters().stream()
-                        .map(Statement.Parameter::name)
-                        .toArray(String[]::new);
+                macro.parameters().stream().map(Statement.Parameter::name).toArray(String[]::new);
         Arguments.Bound bound = arguments.bind(macro.name(), names);
         Scope inner = new Scope(scope);
         for (int i = 0; i < names.length; ++i) {

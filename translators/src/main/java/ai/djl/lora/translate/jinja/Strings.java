@@ -85,12 +85,13 @@ final class Strings {
             }
             char escape = literal.charAt(i++);
             int simple = "\\'\"abfnrtv\n".indexOf(escape);
-            int digits = switch (escape) {
-                case 'x' -> 2;
-                case 'u' -> 4;
-                case 'U' -> 8;
-                default -> 0;
-            };
+            int digits =
+                    switch (escape) {
+                        case 'x' -> 2;
+                        case 'u' -> 4;
+                        case 'U' -> 8;
+                        default -> 0;
+                    };
             if (simple >= 0) {
                 // a backslash at the end of a line joins it with the next
                 text.append(escape == '\n' ? "" : "\\'\"\u0007\b\f\n\r\t\u000b".charAt(simple));

@@ -34,12 +34,10 @@ final class Tests {
                     Map.entry("iterable", Tests::isIterable),
                     Map.entry(
                             "lower",
-                            value ->
-                                    Strings.lower(Values.text(value)).equals(Values.text(value))),
+                            value -> Strings.lower(Values.text(value)).equals(Values.text(value))),
                     Map.entry(
                             "upper",
-                            value ->
-                                    Strings.upper(Values.text(value)).equals(Values.text(value))));
+                            value -> Strings.upper(Values.text(value)).equals(Values.text(value))));
 
     private static final Set<String> EQUAL = Set.of("eq", "equalto", "==", "sameas");
 

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.generate;
+package ai.djl.lora.generate.engine;
 
 import ai.djl.Model;
 import ai.djl.lora.LoraException;
@@ -10,6 +10,8 @@ import ai.djl.lora.cache.EvictionCause;
 import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.cache.TierStatistics;
 import ai.djl.lora.cache.UnavailablePolicy;
+import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.LlamaBlockFactory;
@@ -115,12 +117,12 @@ public class ResidencyTest {
         List<String> expected;
         try (Model model = load("preset: development")) {
             registered(model);
-            expected = texts(new BatchGenerator(block(model)).generate(requests()));
+            expected = texts(new BatchRunner(block(model)).generate(requests()));
         }
         try (Model model =
                 load("preset: development\ndevice: {adapters: 2}\nhost: {adapters: 3}")) {
             AdapterStore store = registered(model);
-            List<GenerationResult> results = new BatchGenerator(block(model)).generate(requests());
+            List<GenerationResult> results = new BatchRunner(block(model)).generate(requests());
             Assert.assertEquals(texts(results), expected);
             for (GenerationResult result : results) {
                 Assert.assertEquals(result.substitution(), Optional.empty());
@@ -143,7 +145,7 @@ public class ResidencyTest {
             AdapterStore store = registered(model);
             int[] prompt = {10, 20, 12};
             SamplingParameters greedy = SamplingParameters.greedy(6);
-            BatchGenerator generator = new BatchGenerator(block(model));
+            BatchRunner generator = new BatchRunner(block(model));
             store.acquire("mask").close();
             delete(work.resolve("upper"));
             Assert.assertThrows(
@@ -188,7 +190,7 @@ public class ResidencyTest {
             AdapterStore store = block(model).getAdapters();
             Assert.assertEquals(store.names(), Set.of("named", "rot13"));
             List<GenerationResult> results =
-                    new BatchGenerator(block(model))
+                    new BatchRunner(block(model))
                             .generate(
                                     List.of(
                                             new GenerationRequest(

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.generate;
+package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.op.LoraModule;
 import com.google.gson.JsonArray;

@@ -1,9 +1,12 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.generate;
+package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.safetensors.SafetensorsFile;
 import java.io.IOException;
@@ -58,7 +61,7 @@ public class VariantsTest {
     public void testAMixedBatchGivesWhatEachRowGivesAlone(String backend, String name)
             throws IOException {
         try (TestModel model = load(name, backend)) {
-            BatchGenerator generator = new BatchGenerator(model.block());
+            BatchRunner generator = new BatchRunner(model.block());
             List<GenerationRequest> requests = new ArrayList<>();
             for (String variant : VARIANTS) {
                 for (int row = 0; row < 2; ++row) {
@@ -75,20 +78,19 @@ public class VariantsTest {
                     List.of(
                             generator.generate(requests),
                             // prompts in many steps, and rows that wait for a place
-                            new BatchGenerator(model.block(), 40, 7).generate(requests));
+                            new BatchRunner(model.block(), 40, 7).generate(requests));
             int parted = 0;
             for (int i = 0; i < requests.size(); ++i) {
                 GenerationRequest request = requests.get(i);
                 int[] alone = generator.generate(List.of(request)).get(0).tokens();
                 for (List<GenerationResult> results : batches) {
                     int[] mixed = results.get(i).tokens();
-                    parted +=
-                            BatchGeneratorTest.partAtANearTie(model, request, mixed, alone) ? 1 : 0;
+                    parted += MixedBatchTest.partAtANearTie(model, request, mixed, alone) ? 1 : 0;
                 }
                 if (request.sampling().temperature() == 0) {
                     // whole forwards, in which nothing comes out of a cache
-                    int[] whole = BatchGeneratorTest.oracle(model, request);
-                    BatchGeneratorTest.partAtANearTie(model, request, alone, whole);
+                    int[] whole = MixedBatchTest.oracle(model, request);
+                    MixedBatchTest.partAtANearTie(model, request, alone, whole);
                 }
             }
             Assert.assertTrue(parted <= 2, parted + " rows parted at near ties");
@@ -99,7 +101,7 @@ public class VariantsTest {
     public void testAPromptWithoutTheInvocationIsRefused(String backend, String name)
             throws IOException {
         try (TestModel model = load(name, backend)) {
-            BatchGenerator generator = new BatchGenerator(model.block());
+            BatchRunner generator = new BatchRunner(model.block());
             int[] prompt = prompt(name, "alora", 0);
             int[] without = Arrays.stream(prompt).filter(token -> token != 11).toArray();
             List<GenerationRequest> requests = new ArrayList<>();
@@ -130,7 +132,7 @@ public class VariantsTest {
     @Test(dataProvider = "models")
     public void testVirtualTokensTakePositions(String backend, String name) throws IOException {
         try (TestModel model = load(name, backend)) {
-            BatchGenerator generator = new BatchGenerator(model.block());
+            BatchRunner generator = new BatchRunner(model.block());
             int positions = model.positions();
             // a seed whose draws do not meet an end-of-text token before the limits
             SamplingParameters sampling = SamplingParameters.of(3, 0, 1, 5, Integer.MAX_VALUE);
@@ -165,7 +167,7 @@ public class VariantsTest {
     @Test(dataProvider = "models")
     public void testNothingLeaks(String backend, String name) throws IOException {
         try (TestModel model = load(name, backend)) {
-            BatchGenerator generator = new BatchGenerator(model.block());
+            BatchRunner generator = new BatchRunner(model.block());
             List<GenerationRequest> requests =
                     VARIANTS.stream()
                             .map(v -> new GenerationRequest(prompt(name, v, 0), v, GREEDY))

@@ -1,9 +1,10 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.generate;
+package ai.djl.lora.generate.engine;
 
 import ai.djl.Model;
+import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
 import ai.djl.lora.model.KvCache;
@@ -103,17 +104,14 @@ final class TestModel implements AutoCloseable {
 
     /** Computes the logits behind all the given tokens from nothing, with no cache and no batch. */
     float[] nextLogits(int[] tokens, String adapter) {
-        try (AdapterLeases leases = new AdapterLeases(block.getAdapters());
+        AdapterLease lease = adapter.isEmpty() ? null : block.getAdapters().acquire(adapter);
+        try (lease;
                 NDManager manager = block.getLoraContext().getManager().newSubManager();
                 KvCache cache = block.newKvCache(manager)) {
             ForwardStep step =
                     ForwardStep.builder()
                             .addSequence(
-                                    cache,
-                                    adapter.isEmpty()
-                                            ? AdapterMix.BASE
-                                            : leases.lease(adapter, null).getMix(),
-                                    tokens)
+                                    cache, lease == null ? AdapterMix.BASE : lease.getMix(), tokens)
                             .optAllPositions(true)
                             .build();
             try (NDArray logits = block.forward(manager, step)) {
