@@ -268,7 +268,7 @@ final class JsonAutomata {
             kinds.add(loop('[', ']', inner));
             kinds.add(map(inner));
         }
-        return TextAutomata.minimize(TextAutomata.either(kinds));
+        return TextAutomata.either(kinds);
     }
 
     /**
