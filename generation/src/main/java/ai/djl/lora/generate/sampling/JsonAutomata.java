@@ -38,7 +38,7 @@ final class JsonAutomata {
 
     private JsonAutomata() {}
 
-    static Automaton integer() {
+    private static Automaton integer() {
         return TextAutomata.sequence(TextAutomata.optional(TextAutomata.text("-")), natural());
     }
 
