@@ -205,6 +205,7 @@ public class SamplerTest {
                         SamplingParameters.builder().frequencyPenalty(0.1),
                         SamplingParameters.builder().logitBias(Map.of(1, 1f)),
                         SamplingParameters.builder().minNewTokens(1),
+                        SamplingParameters.builder().bestOf(2),
                         SamplingParameters.builder().logProbs(0))) {
             Assert.assertTrue(sampler(builder.build()).needsLogits());
         }
@@ -239,10 +240,15 @@ public class SamplerTest {
                 sampler(SamplingParameters.greedy(1)).sample(logits, 0, 2, new History(new int[0]));
         Assert.assertTrue(Float.isNaN(none.logProb()));
         Assert.assertEquals(none.top(), List.of());
-        SamplingParameters own = SamplingParameters.builder().logProbs(0).build();
-        Sample chosen = sampler(own).sample(logits, 0, 2, new History(new int[0]));
-        Assert.assertEquals(chosen.logProb(), -Math.log1p(Math.exp(-1)), 1e-6);
-        Assert.assertEquals(chosen.top(), List.of());
+        for (SamplingParameters.Builder builder :
+                List.of(
+                        SamplingParameters.builder().logProbs(0),
+                        // the answers are told apart by them
+                        SamplingParameters.builder().bestOf(2))) {
+            Sample chosen = sampler(builder.build()).sample(logits, 0, 2, new History(new int[0]));
+            Assert.assertEquals(chosen.logProb(), -Math.log1p(Math.exp(-1)), 1e-6);
+            Assert.assertEquals(chosen.top(), List.of());
+        }
     }
 
     @Test
