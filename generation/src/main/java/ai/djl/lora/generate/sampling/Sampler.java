@@ -143,8 +143,10 @@ public final class Sampler {
             }
         } else if (parameters.topP() < 1) {
             candidates.takeNucleus(parameters.topP());
-        } else {
+        } else if (parameters.minP() > 0) {
             candidates.takeLikely(parameters.minP());
+        } else {
+            candidates.takeAll();
         }
         if (parameters.minP() > 0) {
             candidates.keepLikely(parameters.minP());

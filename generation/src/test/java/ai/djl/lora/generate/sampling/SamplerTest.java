@@ -288,6 +288,17 @@ public class SamplerTest {
     }
 
     @Test
+    public void testTheLastNumberDrawsATokenThatCanBe() {
+        float[] logits = {1, 0.3f, 2, Float.NEGATIVE_INFINITY, -Float.MAX_VALUE};
+        SamplingWorkspace workspace = new SamplingWorkspace();
+        new Sampler(SamplingParameters.of(0.7, 1, 1), Set.of(), null, workspace)
+                .sample(logits, 0, logits.length, new History(new int[0]));
+        // 1 itself is never drawn: it stands for what rounding may leave
+        Assert.assertEquals(workspace.candidates().draw(1), 2);
+        Assert.assertEquals(workspace.candidates().draw(0), 0);
+    }
+
+    @Test
     public void testNothingEndsBeforeTheLeastLength() {
         float[] logits = {5, 4, 3, 2};
         SamplingParameters.Builder builder =
