@@ -50,11 +50,25 @@ final class Candidates {
         size = 0;
     }
 
-    /** Takes the tokens that are at least so likely against the most likely one, by their ids. */
+    /** Takes all tokens, in the order of their ids; one that is ruled out weighs 0. */
+    void takeAll() {
+        ensure(vocabSize);
+        // leaving out those that weigh 0 would cost more than twice the time
+        for (int i = 0; i < vocabSize; ++i) {
+            ids[i] = i;
+            weights[i] = weight(i);
+        }
+        size = vocabSize;
+    }
+
+    /**
+     * Takes the tokens that are at least so likely against the most likely one, in the order of
+     * their ids.
+     */
     void takeLikely(double share) {
         ensure(vocabSize);
         // spares most tokens the exponential; the weight decides about those at the edge
-        double least = share > 0 ? Math.log(share) - 1e-6 : Double.NEGATIVE_INFINITY;
+        double least = Math.log(share) - 1e-6;
         for (int i = 0; i < vocabSize; ++i) {
             double exponent = exponent(i);
             if (exponent >= least) {
@@ -131,7 +145,8 @@ final class Candidates {
         double sum = sum();
         double mean = 0;
         for (int i = 0; i < size; ++i) {
-            mean += weights[i] * exponent(ids[i]);
+            // a logit of negative infinity would make this 0 times infinity
+            mean += weights[i] > 0 ? weights[i] * exponent(ids[i]) : 0;
         }
         mean /= sum;
         // The surprise of a token is log(sum) - exponent, and the entropy log(sum) - mean.
@@ -183,8 +198,12 @@ final class Candidates {
                 return ids[i];
             }
         }
-        // rounding left a rest behind the last one
-        return ids[size - 1];
+        // rounding left a rest behind the last one that can be drawn
+        int last = size - 1;
+        while (weights[last] == 0) {
+            --last;
+        }
+        return ids[last];
     }
 
     private double sum() {

@@ -24,9 +24,10 @@ import org.apache.lucene.util.automaton.Automaton;
  *
  * <p>JSON schemas have {@code type} (one or a list), {@code enum}, {@code const}, {@code
  * properties}, {@code required}, {@code additionalProperties} (false or absent beside properties; a
- * schema without), {@code items}, {@code minItems}, {@code maxItems}, {@code pattern} (as above,
- * but matching anywhere), {@code minLength}, {@code maxLength}, {@code anyOf}, {@code oneOf} of
- * schemas that rule each other out, {@code $ref} to {@code $defs} or {@code definitions} without
+ * schema without), {@code items}, {@code minItems}, {@code maxItems}, {@code minimum}, {@code
+ * maximum}, {@code exclusiveMinimum} and {@code exclusiveMaximum} of integers, {@code pattern} (as
+ * above, but matching anywhere), {@code minLength}, {@code maxLength}, {@code anyOf}, {@code oneOf}
+ * of schemas that rule each other out, {@code $ref} to {@code $defs} or {@code definitions} without
  * recursion, and annotations. Every other keyword is refused.
  *
  * <p>Safe for use by several threads: what is compiled is kept for later requests, the descriptions

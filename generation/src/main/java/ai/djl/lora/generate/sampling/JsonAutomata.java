@@ -38,7 +38,7 @@ final class JsonAutomata {
 
     private JsonAutomata() {}
 
-    static Automaton integer() {
+    private static Automaton integer() {
         return TextAutomata.sequence(TextAutomata.optional(TextAutomata.text("-")), natural());
     }
 
@@ -268,7 +268,7 @@ final class JsonAutomata {
             kinds.add(loop('[', ']', inner));
             kinds.add(map(inner));
         }
-        return TextAutomata.minimize(TextAutomata.either(kinds));
+        return TextAutomata.either(kinds);
     }
 
     /**

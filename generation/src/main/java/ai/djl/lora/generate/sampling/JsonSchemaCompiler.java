@@ -10,6 +10,8 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -30,6 +32,8 @@ final class JsonSchemaCompiler {
 
     /** How deep a value of any form may nest. */
     static final int FREE_DEPTH = 4;
+
+    private static final int MAX_SCALE = 1000;
 
     private static final String REF = "$ref";
     private static final String TYPE = "type";
@@ -55,6 +59,9 @@ final class JsonSchemaCompiler {
                     "readOnly",
                     "writeOnly");
 
+    private static final Set<String> BOUNDS =
+            Set.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum");
+
     private static final Map<String, Set<String>> KEYWORDS_OF_TYPES =
             Map.of(
                     "object",
@@ -64,7 +71,7 @@ final class JsonSchemaCompiler {
                     "string",
                     Set.of(PATTERN, "minLength", "maxLength"),
                     "integer",
-                    Set.of(),
+                    BOUNDS,
                     "number",
                     Set.of(),
                     "boolean",
@@ -189,6 +196,10 @@ final class JsonSchemaCompiler {
         Set<String> types = types(schema, path);
         Set<String> known = new TreeSet<>(Set.of(TYPE));
         types.forEach(type -> known.addAll(KEYWORDS_OF_TYPES.get(type)));
+        if (types.contains("number")) {
+            // they would bound numbers with a fraction too, which no automaton here does
+            known.removeAll(BOUNDS);
+        }
         allow(schema, path, known);
         List<Automaton> automata = new ArrayList<>();
         for (String type : types) {
@@ -197,7 +208,7 @@ final class JsonSchemaCompiler {
                         case "object" -> object(schema, path);
                         case "array" -> array(schema, path);
                         case "string" -> string(schema, path);
-                        case "integer" -> JsonAutomata.integer();
+                        case "integer" -> integer(schema, path);
                         case "number" -> JsonAutomata.number();
                         case "boolean" -> JsonAutomata.bool();
                         default -> JsonAutomata.nothing();
@@ -310,6 +321,50 @@ final class JsonSchemaCompiler {
             throw refuse(path, "accepts no string");
         }
         return string;
+    }
+
+    private static Automaton integer(JsonObject schema, String path) {
+        BigDecimal min = BigDecimal.valueOf(-IntegerRange.LIMIT);
+        BigDecimal max = BigDecimal.valueOf(IntegerRange.LIMIT);
+        if (schema.has("minimum")) {
+            min = min.max(bound(schema, "minimum", path).setScale(0, RoundingMode.CEILING));
+        }
+        if (schema.has("exclusiveMinimum")) {
+            BigDecimal below = bound(schema, "exclusiveMinimum", path);
+            min = min.max(below.setScale(0, RoundingMode.FLOOR).add(BigDecimal.ONE));
+        }
+        if (schema.has("maximum")) {
+            max = max.min(bound(schema, "maximum", path).setScale(0, RoundingMode.FLOOR));
+        }
+        if (schema.has("exclusiveMaximum")) {
+            BigDecimal above = bound(schema, "exclusiveMaximum", path);
+            max = max.min(above.setScale(0, RoundingMode.CEILING).subtract(BigDecimal.ONE));
+        }
+        if (min.compareTo(max) > 0) {
+            throw refuse(path, "accepts no integer of at most 15 digits");
+        }
+        return IntegerRange.between(min.longValueExact(), max.longValueExact());
+    }
+
+    private static BigDecimal bound(JsonObject schema, String keyword, String path) {
+        JsonElement element = schema.get(keyword);
+        if (element instanceof JsonPrimitive primitive && primitive.isNumber()) {
+            try {
+                BigDecimal bound = primitive.getAsBigDecimal();
+                // an exponent in the thousands would be written out by what follows
+                if (Math.abs((long) bound.scale()) <= MAX_SCALE) {
+                    return bound;
+                }
+            } catch (NumberFormatException e) {
+                throw new LoraConfigurationException(
+                        message(path + '.' + keyword, boundNeeded(element)), e);
+            }
+        }
+        throw refuse(path + '.' + keyword, boundNeeded(element));
+    }
+
+    private static String boundNeeded(JsonElement element) {
+        return "is " + shown(element) + "; a number with an exponent of at most 1000 is needed";
     }
 
     private static int count(JsonObject schema, String keyword, String path, int absent) {

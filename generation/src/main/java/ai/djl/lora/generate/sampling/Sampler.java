@@ -71,7 +71,12 @@ public final class Sampler {
      * @return whether the logits are needed
      */
     public boolean needsLogits() {
-        return parameters.temperature() > 0 || parameters.logProbs() >= 0 || changesLogits();
+        return parameters.temperature() > 0 || reportsLogProbs() || changesLogits();
+    }
+
+    /** Returns whether they were asked for, or are needed to choose the best of several answers. */
+    private boolean reportsLogProbs() {
+        return parameters.logProbs() >= 0 || parameters.bestOf() > parameters.n();
     }
 
     private boolean changesLogits() {
@@ -119,7 +124,7 @@ public final class Sampler {
         if (constraint != null && !contains(endOfText, token)) {
             constraint.accept(token);
         }
-        if (parameters.logProbs() < 0) {
+        if (!reportsLogProbs()) {
             return new Sample(token, Float.NaN, List.of());
         }
         return withLogProbs(token, logits, offset, vocabSize, logits[offset + greatest]);
@@ -138,8 +143,10 @@ public final class Sampler {
             }
         } else if (parameters.topP() < 1) {
             candidates.takeNucleus(parameters.topP());
-        } else {
+        } else if (parameters.minP() > 0) {
             candidates.takeLikely(parameters.minP());
+        } else {
+            candidates.takeAll();
         }
         if (parameters.minP() > 0) {
             candidates.keepLikely(parameters.minP());
@@ -233,7 +240,7 @@ public final class Sampler {
             sum += Math.exp((double) logits[offset + i] - greatest);
         }
         double normalizer = greatest + Math.log(sum);
-        List<TokenLogProb> top = new ArrayList<>(parameters.logProbs());
+        List<TokenLogProb> top = new ArrayList<>();
         if (parameters.logProbs() > 0) {
             TopSelector selector = workspace.selector();
             int selected = selector.select(logits, offset, vocabSize, parameters.logProbs());

@@ -27,26 +27,24 @@ final class TextAutomata {
     static final int MAX_STATES = 60_000;
 
     /** Lucene's measure of the work of one determinization. */
-    private static final int WORK_LIMIT = 500_000;
+    private static final int WORK_LIMIT = 200_000;
 
-    /** States times symbols up to which minimizing is worth its memory. */
-    private static final long MINIMIZE_LIMIT = 1_000_000;
+    /** States times symbols up to which minimizing is worth its time. */
+    private static final long MINIMIZE_LIMIT = 200_000;
 
     private TextAutomata() {}
 
-    /** Returns the automaton of one code point of a set; halves of surrogate pairs are none. */
+    /** Returns the automaton of one code point of a set. */
     static Automaton oneOf(BitSet codePoints) {
         Automaton automaton = new Automaton();
         int start = automaton.createState();
         int end = automaton.createState();
         automaton.setAccept(end, true);
-        BitSet valid = (BitSet) codePoints.clone();
-        valid.clear(Character.MIN_SURROGATE, Character.MAX_SURROGATE + 1);
-        int from = valid.nextSetBit(0);
+        int from = codePoints.nextSetBit(0);
         while (from >= 0) {
-            int behind = valid.nextClearBit(from);
+            int behind = codePoints.nextClearBit(from);
             automaton.addTransition(start, end, from, behind - 1);
-            from = valid.nextSetBit(behind);
+            from = codePoints.nextSetBit(behind);
         }
         automaton.finishState();
         return automaton;
@@ -120,9 +118,10 @@ final class TextAutomata {
         Automaton minimal = minimize(codePoints);
         // the longest characters take three states between their bytes
         checkStates(minimal.getNumStates() + 3L * multibyteTransitions(minimal));
-        // Lucene reads well-formed text alone, so it also takes sequences that encode nothing.
+        // Lucene reads well-formed text alone, so it also takes sequences that encode nothing, and
+        // halves of surrogate pairs.
         Automaton lenient = new UTF32ToUTF8().convert(minimal);
-        return minimize(checked(Operations.intersection(lenient, wellFormed())));
+        return minimize(Operations.intersection(lenient, wellFormed()));
     }
 
     private static int multibyteTransitions(Automaton codePoints) {

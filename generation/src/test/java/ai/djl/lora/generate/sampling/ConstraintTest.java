@@ -94,6 +94,8 @@ public class ConstraintTest {
             {"{'type': 'string', 'pattern': 'ab|^x|y$', 'maxLength': 6}"},
             {"{'type': 'string', 'pattern': '^[\\\\\\\\\\\"\\\\n/]{1,3}$'}"},
             {"{'type': 'integer'}"},
+            {"{'type': 'integer', 'minimum': -12, 'maximum': 345}"},
+            {"{'type': 'integer', 'exclusiveMinimum': 9.5, 'exclusiveMaximum': 1e3}"},
             {"{'type': 'number', 'description': 'how much', 'default': 1}"},
             {"{'type': ['boolean', 'null', 'integer']}"},
             {"{'enum': ['a', 1, 1.5, null, true, {'k': ['é', '\\u0001']}, []]}"},
@@ -144,7 +146,7 @@ public class ConstraintTest {
 
     @Test
     public void testOptionalMembersComeInEveryCombination() throws CharacterCodingException {
-        String json = ((String) schemas()[20][0]).replace('\'', '"');
+        String json = ((String) schemas()[22][0]).replace('\'', '"');
         Random random = new Random(5);
         Set<Set<String>> seen = new HashSet<>();
         for (int i = 0; i < 300; ++i) {
@@ -161,7 +163,7 @@ public class ConstraintTest {
                 new CompiledConstraint(
                         TextAutomata.toUtf8(
                                 JsonSchemaCompiler.compile(
-                                        ((String) schemas()[19][0]).replace('\'', '"'))),
+                                        ((String) schemas()[21][0]).replace('\'', '"'))),
                         trie,
                         vocabulary.size(),
                         new MaskCache());

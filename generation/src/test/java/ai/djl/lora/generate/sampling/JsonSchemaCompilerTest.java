@@ -15,9 +15,26 @@ public class JsonSchemaCompilerTest {
         String count = "; a whole number of 0 or more is needed";
         return new Object[][] {
             {
-                "{'type': 'integer', 'minimum': 3}",
+                "{'type': ['integer', 'number'], 'minimum': 3}",
                 "\"$\" has the keyword \"minimum\", which is not supported here; supported are"
                         + " [type]"
+            },
+            {
+                "{'type': 'integer', 'minimum': 2.1, 'exclusiveMaximum': 3}",
+                "\"$\" accepts no integer of at most 15 digits"
+            },
+            {
+                "{'type': 'integer', 'minimum': 1e99999}",
+                "\"$.minimum\" is \"1e99999\"; a number with an exponent of at most 1000 is needed"
+            },
+            {
+                "{'type': 'integer', 'maximum': '3'}",
+                "\"$.maximum\" is \"\"3\"\"; a number with an exponent of at most 1000 is needed"
+            },
+            {
+                "{'type': 'integer', 'multipleOf': 3}",
+                "\"$\" has the keyword \"multipleOf\", which is not supported here; supported are"
+                        + " [exclusiveMaximum, exclusiveMinimum, maximum, minimum, type]"
             },
             {
                 "{'type': 'object', 'properties': {'a': {'type': 'string', 'format': 'date'}}}",

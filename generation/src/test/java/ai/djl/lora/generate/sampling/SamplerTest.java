@@ -205,6 +205,7 @@ public class SamplerTest {
                         SamplingParameters.builder().frequencyPenalty(0.1),
                         SamplingParameters.builder().logitBias(Map.of(1, 1f)),
                         SamplingParameters.builder().minNewTokens(1),
+                        SamplingParameters.builder().bestOf(2),
                         SamplingParameters.builder().logProbs(0))) {
             Assert.assertTrue(sampler(builder.build()).needsLogits());
         }
@@ -239,10 +240,15 @@ public class SamplerTest {
                 sampler(SamplingParameters.greedy(1)).sample(logits, 0, 2, new History(new int[0]));
         Assert.assertTrue(Float.isNaN(none.logProb()));
         Assert.assertEquals(none.top(), List.of());
-        SamplingParameters own = SamplingParameters.builder().logProbs(0).build();
-        Sample chosen = sampler(own).sample(logits, 0, 2, new History(new int[0]));
-        Assert.assertEquals(chosen.logProb(), -Math.log1p(Math.exp(-1)), 1e-6);
-        Assert.assertEquals(chosen.top(), List.of());
+        for (SamplingParameters.Builder builder :
+                List.of(
+                        SamplingParameters.builder().logProbs(0),
+                        // the answers are told apart by them
+                        SamplingParameters.builder().bestOf(2))) {
+            Sample chosen = sampler(builder.build()).sample(logits, 0, 2, new History(new int[0]));
+            Assert.assertEquals(chosen.logProb(), -Math.log1p(Math.exp(-1)), 1e-6);
+            Assert.assertEquals(chosen.top(), List.of());
+        }
     }
 
     @Test
@@ -279,6 +285,17 @@ public class SamplerTest {
                 Assert.assertNotEquals(sampler.sample(logits, 0, 4, history).token(), 0);
             }
         }
+    }
+
+    @Test
+    public void testTheLastNumberDrawsATokenThatCanBe() {
+        float[] logits = {1, 0.3f, 2, Float.NEGATIVE_INFINITY, -Float.MAX_VALUE};
+        SamplingWorkspace workspace = new SamplingWorkspace();
+        new Sampler(SamplingParameters.of(0.7, 1, 1), Set.of(), null, workspace)
+                .sample(logits, 0, logits.length, new History(new int[0]));
+        // 1 itself is never drawn: it stands for what rounding may leave
+        Assert.assertEquals(workspace.candidates().draw(1), 2);
+        Assert.assertEquals(workspace.candidates().draw(0), 0);
     }
 
     @Test
