@@ -79,6 +79,10 @@ public final class GenerationEngine implements AutoCloseable {
     private final List<Runnable> ends = new ArrayList<>();
 
     private int taken;
+
+    /** Requests that no step has had yet. */
+    private int notBegun;
+
     private long lastId;
     private boolean awake;
     private boolean draining;
@@ -224,10 +228,9 @@ public final class GenerationEngine implements AutoCloseable {
             if (draining) {
                 throw new IllegalStateException("The engine is closed");
             }
-            int waiting = statistics.waiting() + arrived.size();
-            if (waiting + submissions.size() > options.maxQueue()) {
+            if (notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
-                        waiting
+                        notBegun
                                 + " requests are waiting and "
                                 + options.maxQueue()
                                 + " may (maxQueue); try again later");
@@ -239,6 +242,7 @@ public final class GenerationEngine implements AutoCloseable {
                 arrived.add(newSequence(submissions.get(i), handle, starts.get(i), now));
             }
             taken += submissions.size();
+            notBegun += submissions.size();
             wakeLocked();
         }
         return handles;
@@ -565,6 +569,7 @@ public final class GenerationEngine implements AutoCloseable {
             if (work.sequence().firstScheduled() < 0) {
                 Sequence sequence = work.sequence();
                 sequence.setFirstScheduled(now);
+                begun();
                 record(
                         recorder ->
                                 recorder.scheduled(
@@ -681,7 +686,16 @@ public final class GenerationEngine implements AutoCloseable {
         ends.add(() -> sequence.handle().complete(result));
     }
 
+    private void begun() {
+        synchronized (lock) {
+            --notBegun;
+        }
+    }
+
     private void fail(Sequence sequence, RuntimeException reason) {
+        if (sequence.firstScheduled() < 0) {
+            begun();
+        }
         end(sequence);
         record(recorder -> recorder.failed(sequence.request().adapter(), reason));
         ends.add(() -> sequence.handle().fail(reason));

@@ -247,8 +247,14 @@ final class Sequence {
         ++preemptions;
         computed = 0;
         setKept(0, BlockManager.ROOT);
-        cache.close();
-        cache = null;
+        closeCache();
+    }
+
+    private void closeCache() {
+        if (cache != null) {
+            cache.close();
+            cache = null;
+        }
     }
 
     /**
@@ -288,10 +294,7 @@ final class Sequence {
 
     /** Gives back what the sequence holds. */
     void release() {
-        if (cache != null) {
-            cache.close();
-            cache = null;
-        }
+        closeCache();
         if (lease != null) {
             lease.close();
         } else if (loading != null) {
