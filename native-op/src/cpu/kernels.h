@@ -119,6 +119,29 @@ struct NormTask {
 };
 using NormFn = void (*)(const NormTask& task);
 
+// A linear layer for up to kMostTokens rows of x that were packed for it; as LinearProblem in linear_cpu.h.
+struct PackedLinearTask {
+  const void* x;  // packed
+  int64_t tokens;
+  int64_t in;
+  const void* weight;  // [out, in], row-major
+  int64_t weight_stride;
+  int64_t first;  // outputs from first to before end
+  int64_t end;
+  int64_t out;
+  const void* bias;  // [out] or null
+  void* result;      // [tokens, out]
+  int64_t result_stride;
+};
+using PackedLinearFn = void (*)(const PackedLinearTask& task);
+
+// Packs rows of x [tokens, in] for PackedLinearFn, into PackedRowsElements(tokens, in) elements aligned to 64 bytes.
+using PackRowsFn = void (*)(const void* x, int64_t x_stride, int64_t tokens, int64_t in, void* packed);
+
+constexpr int64_t PackedRowsElements(int64_t tokens, int64_t in) {
+  return (tokens + 15) / 16 * 16 * ((in + 31) / 32 * 32);
+}
+
 // The kernels for one type of activations.
 struct KernelSet {
   DotFn dot;                  // weights of the activations' type
@@ -133,6 +156,8 @@ struct KernelSet {
   int64_t attend_rows;  // rows of queries that one call takes, at most kMostAttendRows
   NormFn norm;
   SiluMulFn silu_mul;
+  PackRowsFn pack_rows;  // null, with packed_linear, where nothing is better than dot
+  PackedLinearFn packed_linear;
 };
 
 // type: float32, float16 or bfloat16.

@@ -144,6 +144,114 @@ void TileDot(const DotTask& task) {
   _tile_release();
 }
 
+// Rows of x turned over, 16 rows and 16 pairs at a time, as the second operand of a tile product: [tokens / 16]
+// [in / 32][16 pairs][16 tokens][2], filled up with zeros.
+void PackRows(const void* x, int64_t x_stride, int64_t tokens, int64_t in, void* packed) {
+  const BFloat16* from = static_cast<const BFloat16*>(x);
+  BFloat16* to = static_cast<BFloat16*>(packed);
+  for (int64_t t = 0; t < tokens; t += kTileRows) {
+    for (int64_t i = 0; i < in; i += kTileElements) {
+      const int64_t left = in - i;
+      const __mmask32 mask = left >= kTileElements ? ~__mmask32{0} : static_cast<__mmask32>((1u << left) - 1);
+      __m512i rows[16];
+      for (int64_t r = 0; r < kTileRows; ++r) {
+        rows[r] = t + r < tokens ? _mm512_maskz_loadu_epi16(mask, from + (t + r) * x_stride + i) : _mm512_setzero_si512();
+      }
+      Transpose(rows, to);
+      to += kTilePairs * kTileElements;
+    }
+  }
+}
+
+// Rows of the weight as they lie in memory are the first operand, so that they stream through once. Tiles 0 to 3 hold
+// the sums of 16 outputs by 16 rows of x each; with 16 rows or fewer, tiles 0 and 1 take turns, since a product waits
+// for the one before it in the same tile.
+void TileLinear(const PackedLinearTask& task) {
+  const BFloat16* weight = static_cast<const BFloat16*>(task.weight);
+  const BFloat16* x = static_cast<const BFloat16*>(task.x);
+  const int64_t steps = (task.in + kTileElements - 1) / kTileElements;
+  const int64_t x_tile = kTilePairs * kTileElements;
+  const int64_t x_block = steps * x_tile;
+  const int64_t blocks = (task.tokens + kTileRows - 1) / kTileRows;
+  TileConfig config;
+  for (const int tile : {0, 1, 2, 3, 4, 5}) {
+    config.Set(tile, kTileRows, 64);
+  }
+  Load(&config);
+  alignas(64) BFloat16 tail[kTileRows * kTileElements];
+  alignas(64) float sums[4 * kTileRows * kTileRows];
+  alignas(64) float dots[kMostTokens * kChunkRows];
+  for (int64_t o = task.first; o < task.end; o += kTileRows) {
+    const int64_t rows = task.end - o < kTileRows ? task.end - o : kTileRows;
+    const BFloat16* w = weight + o * task.weight_stride;
+    const int64_t behind = task.out - o - rows;
+    const int64_t ahead = behind < kTileRows ? behind : kTileRows;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t step = 0; step < steps; ++step) {
+      const int64_t i = step * kTileElements;
+      const int64_t left = task.in - i;
+      for (int64_t r = 0; r < ahead; ++r) {
+        __builtin_prefetch(w + (kTileRows + r) * task.weight_stride + i, 0, 2);
+      }
+      if (rows == kTileRows && left >= kTileElements) {
+        _tile_loadd(4, w + i, task.weight_stride * 2);
+      } else {  // a tile must not read behind the weight
+        const __mmask32 mask = left >= kTileElements ? ~__mmask32{0} : static_cast<__mmask32>((1u << left) - 1);
+        for (int64_t r = 0; r < kTileRows; ++r) {
+          _mm512_store_si512(tail + r * kTileElements, r < rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i)
+                                                                : _mm512_setzero_si512());
+        }
+        StoresAreDone();
+        _tile_loadd(4, tail, 64);
+      }
+      const BFloat16* packed = x + step * x_tile;
+      _tile_loadd(5, packed, 64);
+      if (blocks == 1) {
+        if (step % 2 == 0) {
+          _tile_dpbf16ps(0, 4, 5);
+        } else {
+          _tile_dpbf16ps(1, 4, 5);
+        }
+        continue;
+      }
+      _tile_dpbf16ps(0, 4, 5);
+      _tile_loadd(5, packed + x_block, 64);
+      _tile_dpbf16ps(1, 4, 5);
+      if (blocks > 2) {
+        _tile_loadd(5, packed + 2 * x_block, 64);
+        _tile_dpbf16ps(2, 4, 5);
+      }
+      if (blocks > 3) {
+        _tile_loadd(5, packed + 3 * x_block, 64);
+        _tile_dpbf16ps(3, 4, 5);
+      }
+    }
+    _tile_stored(0, sums, 64);
+    _tile_stored(1, sums + kTileRows * kTileRows, 64);
+    _tile_stored(2, sums + 2 * kTileRows * kTileRows, 64);
+    _tile_stored(3, sums + 3 * kTileRows * kTileRows, 64);
+    StoresAreDone();
+    for (int64_t b = 0; b < blocks; ++b) {  // [outputs, tokens] to [tokens, outputs]
+      __m512i outputs[16];
+      for (int64_t r = 0; r < kTileRows; ++r) {
+        __m512 sum = _mm512_load_ps(sums + (b * kTileRows + r) * kTileRows);
+        if (blocks == 1) {
+          sum = _mm512_add_ps(sum, _mm512_load_ps(sums + (kTileRows + r) * kTileRows));
+        }
+        outputs[r] = _mm512_castps_si512(sum);
+      }
+      Transpose(outputs, dots + b * kTileRows * kChunkRows);
+    }
+    StoreRows<Avx512, BFloat16>({dots, task.tokens, rows, nullptr,
+                                 task.bias == nullptr ? nullptr : static_cast<const BFloat16*>(task.bias) + o,
+                                 static_cast<BFloat16*>(task.result) + o, task.result_stride});
+  }
+  _tile_release();
+}
+
 // Tiles 0 and 1 hold twice 16 outputs. 2 and 3 hold the halves of the intermediate and 4 the part of B for 32 rank
 // components, 5 to 7 the same for what is left of the rank. `sums` [tokens, 32] is added to unless this part is the
 // first.
@@ -297,7 +405,7 @@ const KernelSet* AmxKernels() {
   static constexpr KernelSet kSet = {
       TileDot,    Dot<Avx512, BFloat16, int8_t>, Intermediate::kSplit, FinishSplit, FinishFloat<Avx512>,
       TileExpand, StoreRows<Avx512, BFloat16>, kMostTokens, Attend<Avx512, BFloat16>, Avx512::kAttendRows,
-      RmsNormRow<Avx512, BFloat16>, SiluMul<Avx512, BFloat16>};
+      RmsNormRow<Avx512, BFloat16>, SiluMul<Avx512, BFloat16>,  PackRows, TileLinear};
   return &kSet;
 }
 

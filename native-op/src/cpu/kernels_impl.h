@@ -337,7 +337,8 @@ template <typename V, typename T>
 constexpr KernelSet MakeKernels() {
   return {Dot<V, T, T>,   Dot<V, T, int8_t>, Intermediate::kFloat, FinishFloat<V>,
           FinishFloat<V>, Expand<V, T>,      StoreRows<V, T>,      16,
-          Attend<V, T>,   V::kAttendRows,    RmsNormRow<V, T>,     SiluMul<V, T>};
+          Attend<V, T>,   V::kAttendRows,    RmsNormRow<V, T>,     SiluMul<V, T>,
+          nullptr,        nullptr};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "cpu/aligned_buffer.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 
@@ -42,13 +43,12 @@ void Rows(const LinearProblem& problem, const KernelSet& kernels, int64_t begin,
   }
 }
 
-}  // namespace
-
-void LinearCpu(const LinearProblem& problem, int threads) {
-  const KernelSet& kernels = Kernels(ActiveIsa(), problem.type);
+// Runs body(begin, end) over all outputs, on as many threads as are worth it.
+template <typename Body>
+void OverOutputs(const LinearProblem& problem, int threads, const Body& body) {
   const int team = UsefulThreads(problem.rows * problem.in * problem.out, threads);
   if (team == 1) {
-    Rows(problem, kernels, 0, problem.out);
+    body(0, problem.out);
     return;
   }
   std::atomic<int64_t> next{0};
@@ -58,14 +58,47 @@ void LinearCpu(const LinearProblem& problem, int threads) {
     while (begin < problem.out) {
       const int64_t end = std::min(begin + NextRows(problem, problem.out - begin, team), problem.out);
       if (next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) {
-        Rows(problem, kernels, begin, end);
+        body(begin, end);
         begin = next.load(std::memory_order_relaxed);
       }
     }
   }
 }
 
-int64_t LinearCrossover(int64_t in) {
+// Up to this many rows one by one are as fast as packed ones, which take some preparation.
+constexpr int64_t kFewRows = 4;
+
+void PackedLinear(const LinearProblem& problem, const KernelSet& kernels, int threads) {
+  const int64_t size = ElementSize(problem.type);
+  AlignedBuffer packed(PackedRowsElements(std::min(problem.rows, kMostTokens), problem.in) * size);
+  for (int64_t row = 0; row < problem.rows; row += kMostTokens) {
+    const int64_t tokens = std::min(kMostTokens, problem.rows - row);
+    kernels.pack_rows(static_cast<const char*>(problem.x) + row * problem.x_stride * size, problem.x_stride, tokens,
+                      problem.in, packed.data());
+    char* result = static_cast<char*>(problem.result) + row * problem.result_stride * size;
+    OverOutputs(problem, threads, [&](int64_t begin, int64_t end) {
+      kernels.packed_linear({packed.data(), tokens, problem.in, problem.weight, problem.weight_stride, begin, end,
+                             problem.out, problem.bias, result, problem.result_stride});
+    });
+  }
+}
+
+}  // namespace
+
+void LinearCpu(const LinearProblem& problem, int threads) {
+  const KernelSet& packed = LongKernels(ActiveIsa(), problem.type);
+  if (packed.packed_linear != nullptr && !problem.int8 && problem.rows > kFewRows) {
+    PackedLinear(problem, packed, threads);
+    return;
+  }
+  const KernelSet& kernels = Kernels(ActiveIsa(), problem.type);
+  OverOutputs(problem, threads, [&](int64_t begin, int64_t end) { Rows(problem, kernels, begin, end); });
+}
+
+int64_t LinearCrossover(ElementType type, int64_t in) {
+  if (LongKernels(ActiveIsa(), type).packed_linear != nullptr) {
+    return kMostTokens;
+  }
   if (in <= 1024) {
     return 8;
   }

@@ -28,12 +28,13 @@ struct LinearProblem {
   int64_t result_stride;
 };
 
-// The bits of a row depend on that row, the weight and the kernels in use (isa.h) alone.
+// The bits of a row depend on that row, the weight and the kernels in use (isa.h) alone; in bfloat16 with tiles also on
+// whether there are more than four rows, and more than 16.
 void LinearCpu(const LinearProblem& problem, int threads);
 
 // The most rows for which LinearCpu is the faster way for a weight of this many inputs; libtorch's matmul takes what is
 // more. Measured, see docs/results: short rows of x stay in the nearest cache while the weight streams by.
-int64_t LinearCrossover(int64_t in);
+int64_t LinearCrossover(ElementType type, int64_t in);
 
 }  // namespace djl_lora
 

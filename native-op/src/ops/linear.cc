@@ -79,7 +79,7 @@ Tensor LinearRows(const char* operation, const LinearArguments& arguments, int t
 
 bool FewRows(const TensorInfo& x, const TensorInfo& weight) {
   const int64_t in = weight.sizes[1];
-  return in > 0 && x.numel > 0 && x.numel / in <= LinearCrossover(in) && x.Contiguous() &&
+  return in > 0 && x.numel > 0 && x.numel / in <= LinearCrossover(x.type, in) && x.Contiguous() &&
          (in == 1 || weight.strides[1] == 1) && weight.strides[0] >= 0;
 }
 
