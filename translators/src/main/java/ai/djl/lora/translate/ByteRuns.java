@@ -12,9 +12,9 @@ import java.util.Arrays;
  *
  * <p>The tokenizers library decodes a run of byte tokens as a whole: a single byte that belongs to
  * no character turns all characters of the run into replacement characters, however long they have
- * been known. Here a character is certain once its last byte is there, and each byte that belongs to
- * none is one replacement character. The two agree wherever a run of bytes is valid, or has no valid
- * character.
+ * been known. Here a character is certain once its last byte is there, and each byte that belongs
+ * to none is one replacement character. The two agree wherever a run of bytes is valid, or has no
+ * valid character.
  */
 final class ByteRuns implements TokenStream {
 

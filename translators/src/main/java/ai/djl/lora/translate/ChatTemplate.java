@@ -46,7 +46,12 @@ public final class ChatTemplate {
 
     private static final List<String> SPECIAL_TOKENS =
             List.of(
-                    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
+                    "bos_token",
+                    "eos_token",
+                    "unk_token",
+                    "sep_token",
+                    "pad_token",
+                    "cls_token",
                     "mask_token");
 
     private final Map<String, Source> templates;
@@ -158,14 +163,12 @@ public final class ChatTemplate {
         if (Files.isDirectory(more)) {
             try (DirectoryStream<Path> files = Files.newDirectoryStream(more, "*.jinja")) {
                 for (Path file : files) {
-                    String name = file.getFileName().toString().replaceFirst("\\.jinja$", "");
+                    String name = more.relativize(file).toString().replaceFirst("\\.jinja$", "");
                     templates.put(name, parse(file.toString(), readText(file)));
                 }
             } catch (IOException e) {
                 throw new LoraConfigurationException(
-                        Message.oneLine(more.toString())
-                                + " cannot be read: "
-                                + Message.brief(e),
+                        Message.oneLine(more.toString()) + " cannot be read: " + Message.brief(e),
                         e);
             }
         }

@@ -34,9 +34,9 @@ import java.util.TreeSet;
  * texts; {@code adapter} or {@code adapters}, a name or a list with one for each text, "" for the
  * base model; and {@code parameters}. Instead of {@code inputs} it may have {@code messages}, a
  * conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs}, further
- * variables of the template. The Input's property {@code adapter} names an adapter too.
- * Where two places name adapters they must agree, and a field that is not known is refused: neither
- * is guessed at.
+ * variables of the template. The Input's property {@code adapter} names an adapter too. Where two
+ * places name adapters they must agree, and a field that is not known is refused: neither is
+ * guessed at.
  */
 final class ServingRequestParser {
 

@@ -23,10 +23,11 @@ import java.util.concurrent.ConcurrentHashMap;
 /**
  * Reads tokens a few at a time, as if other text stood before them.
  *
- * <p>Decoders treat the first token of a text in a way of their own: most drop its leading space. So
- * a plain token, the anchor, is decoded in front and its text cut off again. Which tokens are silent
- * and which stand for themselves is found by decoding them between anchors, and remembered: at most
- * one entry for each token of the vocabulary. Instances are safe for use by several threads.
+ * <p>Decoders treat the first token of a text in a way of their own: most drop its leading space.
+ * So a plain token, the anchor, is decoded in front and its text cut off again. Which tokens are
+ * silent and which stand for themselves is found by decoding them between anchors, and remembered:
+ * at most one entry for each token of the vocabulary. Instances are safe for use by several
+ * threads.
  */
 final class TokenPieces {
 
@@ -188,8 +189,7 @@ final class TokenPieces {
 
     private Anchor newAnchor(long id) {
         int length = decode(new long[] {id}).length();
-        return new Anchor(
-                new long[] {id}, length, decode(new long[] {id, id}).substring(length));
+        return new Anchor(new long[] {id}, length, decode(new long[] {id, id}).substring(length));
     }
 
     /** Tells whether a token begins with a visible character and is not changed by what follows. */

@@ -12,8 +12,8 @@ import java.util.Arrays;
  * <p>A byte-level decoder reads all bytes as UTF-8. An incomplete character at the end is one
  * replacement character, which the next token may complete; so one at the end waits. What state the
  * bytes are in is decided by the last three of them, since a byte that begins a character never
- * continues one: four tokens of context are enough whatever stands before them, and the text is that
- * of all tokens decoded at once, for invalid bytes too.
+ * continues one: four tokens of context are enough whatever stands before them, and the text is
+ * that of all tokens decoded at once, for invalid bytes too.
  */
 final class TokenWindow implements TokenStream {
 

@@ -42,8 +42,7 @@ public class ChatTemplateTest {
                 String cases = Files.readString(folder.resolve("rendered.json"));
                 for (JsonElement each : JsonParser.parseString(cases).getAsJsonArray()) {
                     String name = each.getAsJsonObject().get("name").getAsString();
-                    goldens.add(
-                            new Object[] {folder.getFileName() + " " + name, folder, each});
+                    goldens.add(new Object[] {folder.getFileName() + " " + name, folder, each});
                 }
             }
         }
@@ -120,9 +119,7 @@ public class ChatTemplateTest {
     }
 
     private static String render(TemporaryFolder folder, List<Map<String, Object>> tools) {
-        return ChatTemplate.find(folder.path())
-                .orElseThrow()
-                .render(HELLO, tools, true, Map.of());
+        return ChatTemplate.find(folder.path()).orElseThrow().render(HELLO, tools, true, Map.of());
     }
 
     @DataProvider

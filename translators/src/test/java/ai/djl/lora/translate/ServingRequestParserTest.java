@@ -134,11 +134,7 @@ public class ServingRequestParserTest {
             {"{'messages': {}}", null, "messages is not a list; one is needed"},
             {"{'messages': []}", null, "messages is empty; one is needed"},
             {"{'messages': ['a']}", null, "messages[0] is not a JSON object; one is needed"},
-            {
-                "{'messages': [{'role': 1}]}",
-                null,
-                "messages[0].role is not a text; one is needed"
-            },
+            {"{'messages': [{'role': 1}]}", null, "messages[0].role is not a text; one is needed"},
             {
                 "{'messages': [{'role': 'user'}], 'tools': [1]}",
                 null,

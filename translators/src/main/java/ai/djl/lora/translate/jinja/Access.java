@@ -85,6 +85,9 @@ final class Access {
     /** Returns {@code of[from:to:step]} with null for what is left out. */
     Object slice(Object of, Object from, Object to, Object step) {
         List<?> items = of instanceof String text ? characters(text) : sequence(of);
+        if (of instanceof Undefined undefined) {
+            throw undefined.failure();
+        }
         if (items == null) {
             throw new TemplateException("a " + Values.type(of) + " cannot be sliced");
         }
@@ -119,7 +122,8 @@ final class Access {
         if (value instanceof Long number && number.intValue() == number) {
             return number;
         }
-        throw new TemplateException("slice indices must be whole numbers, not " + Values.type(value));
+        throw new TemplateException(
+                "slice indices must be whole numbers, not " + Values.type(value));
     }
 
     /** Returns the items that a loop goes through; those of a text are its characters. */
@@ -147,8 +151,7 @@ final class Access {
             return Strings.length(text);
         }
         if (value == null || value instanceof Boolean || value instanceof Number) {
-            throw new TemplateException(
-                    "object of type '" + Values.type(value) + "' has no len()");
+            throw new TemplateException("object of type '" + Values.type(value) + "' has no len()");
         }
         return value instanceof Map<?, ?> map ? map.size() : iterate(value).size();
     }

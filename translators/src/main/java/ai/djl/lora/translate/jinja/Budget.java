@@ -4,8 +4,8 @@
 package ai.djl.lora.translate.jinja;
 
 /**
- * What rendering may still cost. A template may come from anybody, and a few nested loops or doubled
- * texts would keep a server busy for ever.
+ * What rendering may still cost. A template may come from anybody, and a few nested loops or
+ * doubled texts would keep a server busy for ever.
  */
 final class Budget {
 

@@ -156,7 +156,8 @@ final class Lexer {
                                 statement ? Token.Type.BLOCK_END : Token.Type.VARIABLE_END,
                                 "",
                                 line));
-                int behind = afterEnd(signed ? position + 1 : position, signed ? c : ' ', statement);
+                int behind =
+                        afterEnd(signed ? position + 1 : position, signed ? c : ' ', statement);
                 count(position, behind);
                 position = behind;
                 return;

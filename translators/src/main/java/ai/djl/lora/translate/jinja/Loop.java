@@ -13,8 +13,19 @@ final class Loop {
 
     private static final List<String> NAMES =
             List.of(
-                    "index", "index0", "revindex", "revindex0", "first", "last", "length",
-                    "previtem", "nextitem", "depth", "depth0", "cycle", "changed");
+                    "index",
+                    "index0",
+                    "revindex",
+                    "revindex0",
+                    "first",
+                    "last",
+                    "length",
+                    "previtem",
+                    "nextitem",
+                    "depth",
+                    "depth0",
+                    "cycle",
+                    "changed");
 
     private final List<?> items;
     private final int depth;

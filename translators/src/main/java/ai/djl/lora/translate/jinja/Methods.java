@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.function.IntPredicate;
 
 /**
- * The methods of Python's texts, lists and dictionaries that change nothing. transformers renders in
- * a sandbox that refuses the others.
+ * The methods of Python's texts, lists and dictionaries that change nothing. transformers renders
+ * in a sandbox that refuses the others.
  */
 final class Methods {
 
@@ -78,6 +78,8 @@ final class Methods {
 
     private Callable ofList(Object list, String name) {
         return switch (name) {
+            case "copy" ->
+                    list instanceof Tuple ? null : args -> made(new ArrayList<>((List<?>) list));
             case "index", "count" ->
                     args -> {
                         Object wanted = args.bind(name, "value").get(0);
@@ -123,7 +125,8 @@ final class Methods {
                 return args -> remove(text, name, args.bind(name, "affix").text(0));
             case "split":
             case "rsplit":
-                return args -> split(text, args.bind(name, "sep", "maxsplit"), "rsplit".equals(name));
+                return args ->
+                        split(text, args.bind(name, "sep", "maxsplit"), "rsplit".equals(name));
             case "splitlines":
                 return args -> splitLines(text);
             case "partition":
@@ -151,9 +154,9 @@ final class Methods {
             case "isspace":
                 return args -> all(text, Strings::isSpace);
             case "isupper":
-                return args -> Strings.upper(text).equals(text) && !Strings.lower(text).equals(text);
+                return args -> Strings.isUpper(text);
             case "islower":
-                return args -> Strings.lower(text).equals(text) && !Strings.upper(text).equals(text);
+                return args -> Strings.isLower(text);
             case "ljust":
             case "rjust":
             case "zfill":
@@ -232,7 +235,9 @@ final class Methods {
             if (found < 0) {
                 break;
             }
-            parts.add(text.substring(fromRight ? found + at.length() : start, fromRight ? end : found));
+            parts.add(
+                    text.substring(
+                            fromRight ? found + at.length() : start, fromRight ? end : found));
             start = fromRight ? start : found + at.length();
             end = fromRight ? found : end;
         }
@@ -247,8 +252,7 @@ final class Methods {
         return end < part.length() ? -1 : text.lastIndexOf(part, end - part.length());
     }
 
-    private static void splitAtSpace(
-            String text, int most, boolean fromRight, List<Object> parts) {
+    private static void splitAtSpace(String text, int most, boolean fromRight, List<Object> parts) {
         int start = 0;
         int end = text.length();
         while (true) {
@@ -360,7 +364,9 @@ final class Methods {
                 if (found >= text.length()) {
                     break;
                 }
-                replaced.append(text.charAt(position++));
+                int character = text.codePointAt(position);
+                replaced.appendCodePoint(character);
+                position += Character.charCount(character);
             }
         }
         return replaced.append(text, position, text.length()).toString();

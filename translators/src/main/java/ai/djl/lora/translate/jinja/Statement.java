@@ -34,7 +34,8 @@ sealed interface Statement {
     record Set(int line, Target target, Expression value) implements Statement {}
 
     /** {@code {% set name %}...{% endset %}} with the filters of the text, the text itself null. */
-    record SetBlock(int line, Target target, List<Expression.Filtered> filters, List<Statement> body)
+    record SetBlock(
+            int line, Target target, List<Expression.Filtered> filters, List<Statement> body)
             implements Statement {}
 
     /** {@code {% macro name(parameters) %}} */

@@ -120,8 +120,7 @@ final class StatementParser {
         while ("elif".equals(tag)) {
             Expression condition = expressions.tupleWithoutCondition();
             cursor.expect(Token.Type.BLOCK_END);
-            branches.add(
-                    new Statement.Branch(condition, body(Set.of("elif", "else", "endif"))));
+            branches.add(new Statement.Branch(condition, body(Set.of("elif", "else", "endif"))));
             tag = cursor.next().text();
         }
         if ("else".equals(tag)) {

@@ -70,6 +70,20 @@ final class Strings {
         return text.toLowerCase(java.util.Locale.ROOT);
     }
 
+    /** Tells whether a text has letters with case and all are in upper case. */
+    static boolean isUpper(String text) {
+        return text.codePoints().anyMatch(Character::isUpperCase)
+                && text.codePoints()
+                        .noneMatch(c -> Character.isLowerCase(c) || Character.isTitleCase(c));
+    }
+
+    /** Tells whether a text has letters with case and all are in lower case. */
+    static boolean isLower(String text) {
+        return text.codePoints().anyMatch(Character::isLowerCase)
+                && text.codePoints()
+                        .noneMatch(c -> Character.isUpperCase(c) || Character.isTitleCase(c));
+    }
+
     /** Returns what a string literal stands for; escapes that Python does not know stay. */
     static String unescape(String literal) {
         if (literal.indexOf('\\') < 0) {
@@ -85,12 +99,13 @@ final class Strings {
             }
             char escape = literal.charAt(i++);
             int simple = "\\'\"abfnrtv\n".indexOf(escape);
-            int digits = switch (escape) {
-                case 'x' -> 2;
-                case 'u' -> 4;
-                case 'U' -> 8;
-                default -> 0;
-            };
+            int digits =
+                    switch (escape) {
+                        case 'x' -> 2;
+                        case 'u' -> 4;
+                        case 'U' -> 8;
+                        default -> 0;
+                    };
             if (simple >= 0) {
                 // a backslash at the end of a line joins it with the next
                 text.append(escape == '\n' ? "" : "\\'\"\u0007\b\f\n\r\t\u000b".charAt(simple));

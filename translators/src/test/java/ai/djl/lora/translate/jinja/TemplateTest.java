@@ -3,7 +3,13 @@
  */
 package ai.djl.lora.translate.jinja;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -12,6 +18,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -24,6 +31,8 @@ import org.testng.annotations.Test;
 public class TemplateTest {
 
     private static final Path TEMPLATES = Path.of("../tools/fixtures/chat");
+    private static final Path RANDOM =
+            Path.of("../src/test/resources/goldens/templates/random.json");
     private static final Clock CLOCK =
             Clock.fixed(Instant.parse("2026-03-04T05:06:07Z"), ZoneOffset.UTC);
     private static final Map<String, Object> VARIABLES =
@@ -38,59 +47,132 @@ public class TemplateTest {
         return new Object[][] {
             // checked against Jinja 3.1.6 and Python 3
             {"{{ text | length }} {{ text[1] }} {{ text[::-1] }}", "3 \ud83d\ude00 b\ud83d\ude00a"},
-            {"{{ 1e22 }} {{ 1e16 }} {{ 1e15 }} {{ 0.0001 }} {{ 0.00001 }}",
-                "1e+22 1e+16 1000000000000000.0 0.0001 1e-05"},
-            {"{{ 0.1 + 0.2 }} {{ 2.0 }} {{ -0.0 }} {{ 100.0 * 3 }}",
-                "0.30000000000000004 2.0 -0.0 300.0"},
-            {"{{ 2 ** 100 }} {{ -7 // 2 }} {{ 7 % -3 }} {{ -7.5 % 2 }}",
-                "1267650600228229401496703205376 -4 -2 0.5"},
+            {
+                "{{ 1e22 }} {{ 1e16 }} {{ 1e15 }} {{ 0.0001 }} {{ 0.00001 }}",
+                "1e+22 1e+16 1000000000000000.0 0.0001 1e-05"
+            },
+            {
+                "{{ 0.1 + 0.2 }} {{ 2.0 }} {{ -0.0 }} {{ 100.0 * 3 }}",
+                "0.30000000000000004 2.0 -0.0 300.0"
+            },
+            {
+                "{{ 2 ** 100 }} {{ -7 // 2 }} {{ 7 % -3 }} {{ -7.5 % 2 }}",
+                "1267650600228229401496703205376 -4 -2 0.5"
+            },
             {"{{ 1 + 2 * 3 ** 2 }} {{ -2 ** 2 }} {{ 'a' ~ 1 ~ 2 }}", "19 4 a12"},
             {"{{ 'a' if false }}|{{ nope }}", "|"},
             {"{{ [1, 'a', (2,), {'b': none}] }}", "[1, 'a', (2,), {'b': None}]"},
-            {"{{ \"it's\" }} {{ [\"it's\", 'q\"', '\\n\\x01\u00e9\u200b'] }}",
-                "it's [\"it's\", 'q\"', '\\n\\x01\u00e9\\u200b']"},
-            {"{{ 'a b c'.rsplit(' ', 1) }} {{ ' a  b'.rsplit(none, 1) }} {{ 'a-b-c'.split('-', 1) }}",
-                "['a b', 'c'] [' a', 'b'] ['a', 'b-c']"},
+            {
+                "{{ \"it's\" }} {{ [\"it's\", 'q\"', '\\n\\x01\u00e9\u200b'] }}",
+                "it's [\"it's\", 'q\"', '\\n\\x01\u00e9\\u200b']"
+            },
+            {
+                "{{ 'a b c'.rsplit(' ', 1) }} {{ ' a  b'.rsplit(none, 1) }} {{ 'a-b-c'.split('-', 1) }}",
+                "['a b', 'c'] [' a', 'b'] ['a', 'b-c']"
+            },
             {"{{ 'aXbX'.replace('X', '-', 1) }} {{ 'abc'.replace('', '.') }}", "a-bX .a.b.c."},
-            {"{{ 'abab'.partition('b') }} {{ 'abab'.rpartition('b') }}",
-                "('a', 'b', 'ab') ('aba', 'b', '')"},
-            {"{{ 'a\\nb\\n'.splitlines() }} {{ '7'.zfill(3) }} {{ '-7'.zfill(3) }}",
-                "['a', 'b'] 007 -07"},
-            {"{{ list | sort }} {{ list | sort(reverse=true) }} {{ list | max }} {{ list | sum }}",
-                "[1, 2, 3] [3, 2, 1] 3 6"},
-            {"{{ [1, 2, 3, 4, 5] | batch(2) | list }} {{ range(5, 0, -2) | list }}",
-                "[[1, 2], [3, 4], [5]] [5, 3, 1]"},
-            {"{{ {'b': 1, 'a': {'c': [1]}} | tojson(indent=1, sort_keys=true) }}",
-                "{\n \"a\": {\n  \"c\": [\n   1\n  ]\n },\n \"b\": 1\n}"},
-            {"{{ '\u00e9\ud83d\ude00' | tojson(ensure_ascii=true) }} {{ [1, 2] | tojson(separators=(',', ':')) }}",
-                "\"\\u00e9\\ud83d\\ude00\" [1,2]"},
-            {"{{ '%05.1f|%-4s|%%' | format(2.25, 'x') }} {{ 2.5 | round }} {{ 2.675 | round(2) }}",
-                "002.2|x   |% 2.0 2.67"},
-            {"{{ strftime_now('%Y-%m-%d %-d %B %H:%M %p %j%%') }}",
-                "2026-03-04 4 March 05:06 AM 063%"},
+            {
+                "{{ 'abab'.partition('b') }} {{ 'abab'.rpartition('b') }}",
+                "('a', 'b', 'ab') ('aba', 'b', '')"
+            },
+            {
+                "{{ 'a\\nb\\n'.splitlines() }} {{ '7'.zfill(3) }} {{ '-7'.zfill(3) }}",
+                "['a', 'b'] 007 -07"
+            },
+            {
+                "{{ list | sort }} {{ list | sort(reverse=true) }} {{ list | max }} {{ list | sum }}",
+                "[1, 2, 3] [3, 2, 1] 3 6"
+            },
+            {
+                "{{ [1, 2, 3, 4, 5] | batch(2) | list }} {{ range(5, 0, -2) | list }}",
+                "[[1, 2], [3, 4], [5]] [5, 3, 1]"
+            },
+            {
+                "{{ {'b': 1, 'a': {'c': [1]}} | tojson(indent=1, sort_keys=true) }}",
+                "{\n \"a\": {\n  \"c\": [\n   1\n  ]\n },\n \"b\": 1\n}"
+            },
+            {
+                "{{ '\u00e9\ud83d\ude00' | tojson(ensure_ascii=true) }}"
+                        + " {{ [1, 2] | tojson(separators=(',', ':')) }}",
+                "\"\\u00e9\\ud83d\\ude00\" [1,2]"
+            },
+            {
+                "{{ '%05.1f|%-4s|%%' | format(2.25, 'x') }} {{ 2.5 | round }} {{ 2.675 | round(2) }}",
+                "002.2|x   |% 2.0 2.67"
+            },
+            {
+                "{{ strftime_now('%Y-%m-%d %-d %B %H:%M %p %j%%') }}",
+                "2026-03-04 4 March 05:06 AM 063%"
+            },
             {"{% set x = 1 %}{% if true %}{% set x = 2 %}{% endif %}{{ x }}", "2"},
-            {"{% for i in list if i > 1 %}{{ loop.length }}{{ i }}{% else %}none{% endfor %}",
-                "2322"},
+            {
+                "{% for i in list if i > 1 %}{{ loop.length }}{{ i }}{% else %}none{% endfor %}",
+                "2322"
+            },
             {"{% for i in [] %}{% else %}none{% endfor %}", "none"},
-            {"{% macro m(a, b=a ~ '!') %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(b=2, a=3) }}",
-                "11!32"},
-            {"  {% if true %}\n  x\n  {%+ if true %}y{% endif +%}\n{% endif %}\n\n",
-                "  x\n  y\n"},
+            {
+                "{% macro m(a, b=a ~ '!') %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(b=2, a=3) }}",
+                "11!32"
+            },
+            {"  {% if true %}\n  x\n  {%+ if true %}y{% endif +%}\n{% endif %}\n\n", "  x\n  y\n"},
             {"a {#- c -#} b{# c #}\nc {{- 'd' -}} \n e", "ab" + "cd" + "e"},
             {"{% raw -%}  {{ x }} {%- endraw %}", "{{ x }}"},
             {"{{ '\\u00e9\\x41\\101\\q\\\\' }} {{ 'a' 'b' }}", "\u00e9AA\\q\\ ab"},
             {"{{ not true == false }} {{ not 1 in [2] }} {{ 1 not in [2] }}", "True True True"},
-            {"{{ map.a }} {{ map['a'] }} {{ map.get('z', 5) }} {{ map.items() | list }}",
-                "1.5 1.5 5 [('a', 1.5)]"},
+            {
+                "{{ map.a }} {{ map['a'] }} {{ map.get('z', 5) }} {{ map.items() | list }}",
+                "1.5 1.5 5 [('a', 1.5)]"
+            },
             {"{{ 'abc' is string and 'abc' is not mapping }} {{ 2 is in [1, 2] }}", "True True"},
-            {"{{ none is none }} {{ 1 is none or 2 is odd }} {{ 4 is divisibleby(2) }}",
-                "True False True"},
+            {
+                "{{ none is none }} {{ 1 is none or 2 is odd }} {{ 4 is divisibleby(2) }}",
+                "True False True"
+            },
         };
     }
 
     @Test(dataProvider = "expressions")
     public void testExpression(String template, String expected) {
         Assert.assertEquals(render(template), expected);
+    }
+
+    /** Random templates that Jinja renders, with its texts. */
+    @Test
+    public void testRandomTemplatesAreRenderedAsJinjaDoes() throws IOException {
+        JsonObject golden = JsonParser.parseString(Files.readString(RANDOM)).getAsJsonObject();
+        @SuppressWarnings("unchecked")
+        Map<String, Object> variables = (Map<String, Object>) value(golden.get("variables"));
+        JsonArray cases = golden.getAsJsonArray("cases");
+        Assert.assertEquals(cases.size(), 1500);
+        for (JsonElement each : cases) {
+            String source = each.getAsJsonArray().get(0).getAsString();
+            String rendered =
+                    Template.parse(source).render(variables, Template.Limits.STANDARD, CLOCK);
+            Assert.assertEquals(rendered, each.getAsJsonArray().get(1).getAsString(), source);
+        }
+    }
+
+    private static Object value(JsonElement element) {
+        if (element.isJsonObject()) {
+            Map<String, Object> map = new LinkedHashMap<>();
+            element.getAsJsonObject().asMap().forEach((name, item) -> map.put(name, value(item)));
+            return map;
+        }
+        if (element.isJsonArray()) {
+            return element.getAsJsonArray().asList().stream().map(TemplateTest::value).toList();
+        }
+        if (element.isJsonNull()) {
+            return null;
+        }
+        JsonPrimitive primitive = element.getAsJsonPrimitive();
+        if (primitive.isString()) {
+            return primitive.getAsString();
+        }
+        if (primitive.isBoolean()) {
+            return primitive.getAsBoolean();
+        }
+        String number = primitive.getAsString();
+        return number.contains(".") ? (Object) Double.valueOf(number) : new BigInteger(number);
     }
 
     @DataProvider
@@ -167,8 +249,7 @@ public class TemplateTest {
 
     @Test(dataProvider = "expensive", timeOut = 60_000)
     public void testWhatATemplateCostsIsLimited(String template, String message) {
-        TemplateException e =
-                Assert.expectThrows(TemplateException.class, () -> render(template));
+        TemplateException e = Assert.expectThrows(TemplateException.class, () -> render(template));
         Assert.assertTrue(e.getMessage().contains(message), e.getMessage());
         Assert.assertFalse(e.isRefusal());
     }
@@ -201,8 +282,7 @@ public class TemplateTest {
 
     @Test(dataProvider = "mistakes")
     public void testAMistakeIsNamedWithItsLine(String template, String message) {
-        TemplateException e =
-                Assert.expectThrows(TemplateException.class, () -> render(template));
+        TemplateException e = Assert.expectThrows(TemplateException.class, () -> render(template));
         Assert.assertTrue(e.getMessage().startsWith(message), e.getMessage());
     }
 
@@ -254,9 +334,7 @@ public class TemplateTest {
         Template template = Template.parse("{{ x }}");
         Assert.assertThrows(
                 IllegalArgumentException.class,
-                () ->
-                        template.render(
-                                Map.of("x", new Object()), Template.Limits.STANDARD, CLOCK));
+                () -> template.render(Map.of("x", new Object()), Template.Limits.STANDARD, CLOCK));
         Assert.assertThrows(IllegalArgumentException.class, () -> new Template.Limits(0, 1));
     }
 
