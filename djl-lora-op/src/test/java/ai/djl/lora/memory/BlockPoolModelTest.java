@@ -23,8 +23,8 @@ public class BlockPoolModelTest {
 
     @Test
     public void doesWhatTheModelDoes() {
-        int moved = 0;
-        int refused = 0;
+        long moved = 0;
+        long refused = 0;
         for (int seed = 0; seed < SEQUENCES; ++seed) {
             try (BlockPool<ByteBuffer> pool = new BlockPool<>(new HostArena(UNITS * UNIT))) {
                 Run run = new Run(pool, seed);
