@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.e2e;
 
+import ai.djl.lora.examples.Chat;
 import ai.djl.lora.examples.MixedBatch;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,21 +14,29 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.testng.Assert;
+import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
 /** What the documents show is what there is. */
 public class DocumentationTest {
 
-    private static final Path README = Repository.ROOT.resolve("README.md");
-    private static final Path EXAMPLE =
-            Repository.ROOT.resolve("examples/src/main/java/ai/djl/lora/examples/MixedBatch.java");
+    private static final Path EXAMPLES =
+            Repository.ROOT.resolve("examples/src/main/java/ai/djl/lora/examples");
     private static final Pattern LINK = Pattern.compile("\\]\\(([^)#:]+)\\)");
 
-    @Test
-    public void testReadmeShowsTheExample() throws IOException {
-        String shown = block("java");
+    @DataProvider
+    public Object[][] examples() {
+        return new Object[][] {
+            {"README.md", MixedBatch.class},
+            {"docs/chat.md", Chat.class},
+        };
+    }
+
+    @Test(dataProvider = "examples")
+    public void testADocumentShowsTheExample(String document, Class<?> example) throws IOException {
+        String shown = block(document, "java");
         Assert.assertTrue(shown.lines().count() <= 30, "at most 30 lines");
-        String source = Files.readString(EXAMPLE);
+        String source = Files.readString(EXAMPLES.resolve(example.getSimpleName() + ".java"));
         StringBuilder expected = new StringBuilder();
         source.lines()
                 .filter(line -> line.startsWith("import "))
@@ -39,10 +48,11 @@ public class DocumentationTest {
         Assert.assertEquals(shown, expected.toString());
     }
 
-    @Test
-    public void testExamplePrintsWhatTheReadmeSays() throws Exception {
-        Execution run = Execution.java(MixedBatch.class, List.of(), Map.of()).assertExitCode(0);
-        Assert.assertEquals(run.out(), block("text"));
+    @Test(dataProvider = "examples")
+    public void testAnExamplePrintsWhatTheDocumentSays(String document, Class<?> example)
+            throws Exception {
+        Execution run = Execution.java(example, List.of(), Map.of()).assertExitCode(0);
+        Assert.assertEquals(run.out(), block(document, "text"));
     }
 
     @Test
@@ -60,11 +70,11 @@ public class DocumentationTest {
         }
     }
 
-    /** Returns the README's first block of code in a language. */
-    private static String block(String language) throws IOException {
+    /** Returns a document's first block of code in a language. */
+    private static String block(String document, String language) throws IOException {
         Matcher block =
                 Pattern.compile("```" + language + "\n(.*?)```", Pattern.DOTALL)
-                        .matcher(Files.readString(README));
+                        .matcher(Files.readString(Repository.ROOT.resolve(document)));
         Assert.assertTrue(block.find(), language);
         return block.group(1);
     }

@@ -21,6 +21,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -269,6 +271,8 @@ public class AdapterMemoryTest {
         int served = 6;
         AtomicIntegerArray leases = new AtomicIntegerArray(served);
         AtomicBoolean done = new AtomicBoolean();
+        // the common pool may have one thread alone, and both of these run until the end
+        ExecutorService threads = Executors.newFixedThreadPool(2);
         try (NDManager manager = NDManager.newBaseManager("PyTorch");
                 AdapterTable table = backend.newTable(manager, MODULES, type, 300_000)) {
             Map<Integer, Adapter> resident = new TreeMap<>();
@@ -289,9 +293,10 @@ public class AdapterMemoryTest {
                                 while (!done.get()) {
                                     moves.addAndGet(table.defragment(guard).blocks());
                                 }
-                            });
+                            },
+                            threads);
             CompletableFuture<Void> churn =
-                    CompletableFuture.runAsync(() -> churn(table, type, done));
+                    CompletableFuture.runAsync(() -> churn(table, type, done), threads);
             try {
                 // a loaded machine may let the movers run late
                 long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
@@ -314,6 +319,8 @@ public class AdapterMemoryTest {
             mover.join();
             Assert.assertTrue(moves.get() > 100, moves + " moves");
             check(manager, backend, type, table, resident);
+        } finally {
+            threads.shutdown();
         }
     }
 

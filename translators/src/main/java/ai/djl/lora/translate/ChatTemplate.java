@@ -163,7 +163,7 @@ public final class ChatTemplate {
         if (Files.isDirectory(more)) {
             try (DirectoryStream<Path> files = Files.newDirectoryStream(more, "*.jinja")) {
                 for (Path file : files) {
-                    String name = file.getFileName().toString().replaceFirst("\\.jinja$", "");
+                    String name = more.relativize(file).toString().replaceFirst("\\.jinja$", "");
                     templates.put(name, parse(file.toString(), readText(file)));
                 }
             } catch (IOException e) {

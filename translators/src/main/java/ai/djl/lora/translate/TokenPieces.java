@@ -3,7 +3,6 @@
  */
 package ai.djl.lora.translate;
 
-import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.Message;
@@ -16,7 +15,6 @@ import java.io.Reader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -201,15 +199,13 @@ final class TokenPieces {
             return false;
         }
         // a byte token becomes part of what the bytes behind it are
-        long[] followed = new long[rare.length == 0 ? 2 : rare.length];
-        System.arraycopy(rare, Math.min(1, rare.length), followed, 1, Math.max(0, rare.length - 1));
+        long[] followed = rare.length == 0 ? new long[] {id} : rare.clone();
         followed[0] = id;
         return decode(followed).startsWith(text) && decode(new long[] {id, id}).startsWith(text);
     }
 
     private long[] encode(String text) {
-        Encoding encoding = tokenizer.encode(text, false, false);
-        return Arrays.copyOf(encoding.getIds(), encoding.getIds().length);
+        return tokenizer.encode(text, false, false).getIds();
     }
 
     private String decode(long... ids) {

@@ -85,6 +85,9 @@ final class Access {
     /** Returns {@code of[from:to:step]} with null for what is left out. */
     Object slice(Object of, Object from, Object to, Object step) {
         List<?> items = of instanceof String text ? characters(text) : sequence(of);
+        if (of instanceof Undefined undefined) {
+            throw undefined.failure();
+        }
         if (items == null) {
             throw new TemplateException("a " + Values.type(of) + " cannot be sliced");
         }

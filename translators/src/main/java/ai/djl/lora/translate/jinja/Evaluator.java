@@ -215,6 +215,9 @@ final class Evaluator {
         if ("~".equals(operator)) {
             return join(Values.text(left), Values.text(right));
         }
+        if ("%".equals(operator) && left instanceof String text) {
+            return format(text, right);
+        }
         for (Object value : new Object[] {left, right}) {
             if (value instanceof Undefined undefined) {
                 throw undefined.failure();
@@ -228,14 +231,6 @@ final class Evaluator {
             result = add(left, right);
         } else if ("*".equals(operator)) {
             result = Numbers.isInteger(right) ? repeat(left, right) : repeat(right, left);
-        } else if ("%".equals(operator) && left instanceof String text) {
-            List<Object> values = new ArrayList<>();
-            if (right instanceof Tuple tuple) {
-                values.addAll(tuple.items());
-            } else {
-                values.add(right);
-            }
-            result = filters.format(text, values);
         }
         if (result == null) {
             throw new TemplateException(
@@ -248,6 +243,18 @@ final class Evaluator {
                             + "'");
         }
         return result;
+    }
+
+    private String format(String text, Object value) {
+        List<Object> values = new ArrayList<>();
+        if (value instanceof Tuple tuple) {
+            values.addAll(tuple.items());
+        } else {
+            values.add(value);
+        }
+        // what could be asked by names is not missed where no place asks
+        boolean spare = value instanceof List || value instanceof Map || value instanceof Undefined;
+        return filters.format(text, values, spare);
     }
 
     private Object add(Object left, Object right) {

@@ -55,7 +55,7 @@ final class Filters {
             case "string", "safe" -> text(value);
             case "list" -> made(new ArrayList<>(access.iterate(value)));
             case "join" -> join(access.iterate(value), args.bind(name, "d", "attribute"));
-            case "map" -> map(access.iterate(value), args);
+            case "map" -> map(itemsOrNone(value), args);
             case "select", "reject" -> select(value, args, "select".equals(name), false);
             case "selectattr", "rejectattr" -> select(value, args, "selectattr".equals(name), true);
             case "upper" -> Strings.upper(text(value));
@@ -63,27 +63,30 @@ final class Filters {
             case "capitalize" -> Strings.capitalize(text(value));
             case "title" -> title(text(value));
             case "replace" -> methods.replace(text(value), args.bind(name, "old", "new", "count"));
-            case "indent" -> indent(text(value), args.bind(name, "width", "first", "blank"));
+            case "indent" ->
+                    indent(text(requireDefined(value)), args.bind(name, "width", "first", "blank"));
             case "reverse" -> reverse(value);
             case "sort" -> sort(value, args.bind(name, "reverse", "case_sensitive", "attribute"));
-            case "dictsort" -> dictSort(value, args.bind(name, "case_sensitive", "by", "reverse"));
+            case "dictsort" ->
+                    dictSort(
+                            requireDefined(value),
+                            args.bind(name, "case_sensitive", "by", "reverse"));
             case "unique" -> unique(value, args.bind(name, "case_sensitive", "attribute"));
             case "min", "max" ->
                     extreme(value, args.bind(name, "case_sensitive", "attribute"), name);
             case "sum" -> sum(value, args.bind(name, "attribute", "start"));
             case "batch" -> batch(value, args.bind(name, "linecount", "fill_with"));
-            case "int" -> toInteger(value, args.bind(name, "default"));
-            case "float" -> toFloat(value, args.bind(name, "default").get(0, 0.0));
+            case "int" -> toInteger(requireDefined(value), args.bind(name, "default"));
+            case "float" -> toFloat(requireDefined(value), args.bind(name, "default").get(0, 0.0));
             case "abs" ->
-                    Numbers.compare(number(value), 0L) < 0
-                            ? Numbers.calculate("-", 0L, value)
-                            : value;
+                    Numbers.calculate(
+                            "*", value, Numbers.compare(number(value), 0L) < 0 ? -1L : 1L);
             case "round" -> round(value, args.bind(name, "precision", "method"));
             case "wordcount" -> WORD.matcher(text(value)).results().count();
             case "escape", "e", "forceescape" -> escape(text(value));
-            case "format" -> format(text(value), args.positional());
+            case "format" -> format(text(value), args.positional(), false);
             case "truncate" ->
-                    truncate(text(value), args.bind(name, "length", "killwords", "end", "leeway"));
+                    truncate(value, args.bind(name, "length", "killwords", "end", "leeway"));
             case "attr" -> access.attribute(value, args.bind(name, "name").text(0));
             default -> throw new TemplateException("No filter named '" + name + "'.");
         };
@@ -101,10 +104,23 @@ final class Filters {
     }
 
     private static Object number(Object value) {
+        requireDefined(value);
         if (!Numbers.isNumber(value)) {
             throw new TemplateException("a number is needed, found a " + Values.type(value));
         }
         return value;
+    }
+
+    private static Object requireDefined(Object value) {
+        if (value instanceof Undefined undefined) {
+            throw undefined.failure();
+        }
+        return value;
+    }
+
+    /** Returns what map and select go through: nothing in what is empty, none or false. */
+    private List<?> itemsOrNone(Object value) {
+        return Values.isTrue(value) ? access.iterate(value) : List.of();
     }
 
     private static Object defaultValue(Object value, Bound bound) {
@@ -188,7 +204,7 @@ final class Filters {
             rest = args.rest();
         }
         List<Object> selected = new ArrayList<>();
-        for (Object item : access.iterate(value)) {
+        for (Object item : itemsOrNone(value)) {
             Object tested = attribute(item, path);
             boolean passes =
                     rest.positional().isEmpty()
@@ -247,9 +263,10 @@ final class Filters {
         Comparator<Object> order =
                 (a, b) -> {
                     budget.step();
-                    return Values.compare(
-                            withoutCase(attribute(a, path), caseSensitive),
-                            withoutCase(attribute(b, path), caseSensitive));
+                    Object left = withoutCase(attribute(a, path), caseSensitive);
+                    Object right = withoutCase(attribute(b, path), caseSensitive);
+                    // some values may be equal but have no order, none for instance
+                    return Values.equal(left, right) ? 0 : Values.compare(left, right);
                 };
         return reversed ? order.reversed() : order;
     }
@@ -347,6 +364,9 @@ final class Filters {
     private static Object round(Object value, Bound bound) {
         double number = Numbers.toDouble(number(value));
         int digits = Math.max(-300, Math.min(300, bound.integer(0, 0)));
+        if (Numbers.isInteger(value) && digits >= 0 && "common".equals(bound.get(1, "common"))) {
+            return Numbers.integer(Numbers.toInteger(value));
+        }
         double scale = Math.pow(10, digits);
         return switch (bound.text(1, "common")) {
             case "ceil" -> Math.ceil(number * scale) / scale;
@@ -366,8 +386,15 @@ final class Filters {
         return escaped;
     }
 
-    /** Puts values into a text in the places that {@code %s}, {@code %d} and their like mark. */
-    String format(String text, List<Object> values) {
+    /**
+     * Puts values into a text in the places that {@code %s}, {@code %d} and their like mark.
+     *
+     * @param text the text with the places
+     * @param values the values in order
+     * @param spare whether there may be more values than places
+     * @return the text
+     */
+    String format(String text, List<Object> values, boolean spare) {
         Matcher places = FORMAT.matcher(text);
         StringBuilder formatted = new StringBuilder();
         int next = 0;
@@ -382,7 +409,7 @@ final class Filters {
             places.appendReplacement(formatted, Matcher.quoteReplacement(shown));
             budget.append(shown.length(), formatted.length());
         }
-        if (next < values.size()) {
+        if (next < values.size() && !spare) {
             throw new TemplateException("not all arguments converted during string formatting");
         }
         places.appendTail(formatted);
@@ -422,12 +449,13 @@ final class Filters {
         };
     }
 
-    private static String truncate(String text, Bound bound) {
+    private Object truncate(Object value, Bound bound) {
         int length = bound.integer(0, 255);
         String end = bound.text(2, "...");
-        if (Strings.length(text) <= length + bound.integer(3, 5)) {
-            return text;
+        if (access.length(value) <= (long) length + bound.integer(3, 5)) {
+            return value;
         }
+        String text = text(value);
         int kept = Math.max(0, length - Strings.length(end));
         String cut = text.substring(0, text.offsetByCodePoints(0, kept));
         int space = cut.lastIndexOf(' ');

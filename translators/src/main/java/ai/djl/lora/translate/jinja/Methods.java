@@ -78,6 +78,8 @@ final class Methods {
 
     private Callable ofList(Object list, String name) {
         return switch (name) {
+            case "copy" ->
+                    list instanceof Tuple ? null : args -> made(new ArrayList<>((List<?>) list));
             case "index", "count" ->
                     args -> {
                         Object wanted = args.bind(name, "value").get(0);
@@ -152,11 +154,9 @@ final class Methods {
             case "isspace":
                 return args -> all(text, Strings::isSpace);
             case "isupper":
-                return args ->
-                        Strings.upper(text).equals(text) && !Strings.lower(text).equals(text);
+                return args -> Strings.isUpper(text);
             case "islower":
-                return args ->
-                        Strings.lower(text).equals(text) && !Strings.upper(text).equals(text);
+                return args -> Strings.isLower(text);
             case "ljust":
             case "rjust":
             case "zfill":
@@ -364,7 +364,9 @@ final class Methods {
                 if (found >= text.length()) {
                     break;
                 }
-                replaced.append(text.charAt(position++));
+                int character = text.codePointAt(position);
+                replaced.appendCodePoint(character);
+                position += Character.charCount(character);
             }
         }
         return replaced.append(text, position, text.length()).toString();

@@ -84,13 +84,15 @@ final class Numbers {
                 if (right.signum() < 0) {
                     return Math.pow(left.doubleValue(), right.doubleValue());
                 }
-                boolean small = left.abs().compareTo(BigInteger.ONE) <= 0;
-                if (!small && right.bitLength() > 12) {
+                // 0, 1 and -1 may have any exponent, of which it only matters what is odd
+                boolean small = left.bitLength() <= 1 && left.abs().bitLength() <= 1;
+                if (small && right.bitLength() > 1) {
+                    return integer(left.pow(right.testBit(0) ? 1 : 2));
+                }
+                if (right.bitLength() > 12) {
                     throw new TemplateException("a power is too large");
                 }
-                return small
-                        ? integer(left.pow(right.testBit(0) || right.signum() == 0 ? 1 : 2))
-                        : integer(left.pow(right.intValue()));
+                return integer(left.pow(right.intValue()));
         }
     }
 
@@ -107,14 +109,22 @@ final class Numbers {
                 return left / right;
             case "//":
                 requireDivisor(right != 0);
-                return Math.floor(left / right);
+                // the quotient of what the remainder leaves: 1 // 0.1 is 9
+                double quotient = (left - remainder(left, right)) / right;
+                double whole = Math.floor(quotient);
+                return quotient - whole > 0.5 ? whole + 1 : whole;
             case "%":
                 requireDivisor(right != 0);
-                double rest = left % right;
-                return rest != 0 && rest < 0 != right < 0 ? rest + right : rest;
+                return remainder(left, right);
             default:
                 return Math.pow(left, right);
         }
+    }
+
+    /** Returns the remainder, which has the divisor's sign. */
+    private static double remainder(double left, double right) {
+        double rest = left % right;
+        return rest != 0 && rest < 0 != right < 0 ? rest + right : rest;
     }
 
     private static void requireDivisor(boolean there) {

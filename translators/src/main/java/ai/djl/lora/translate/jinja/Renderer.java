@@ -171,22 +171,23 @@ final class Renderer {
             }
             items = chosen;
         }
-        if (items.isEmpty()) {
-            return run(statement.otherwise(), scope);
-        }
         Loop loop = new Loop(items, loops++);
+        boolean completed = false;
         for (int i = 0; i < items.size(); ++i) {
             budget.spend(ROUND);
             loop.moveTo(i);
             Scope inner = new Scope(scope);
             inner.set("loop", loop);
             assign(statement.targets(), items.get(i), inner);
-            if (run(statement.body(), inner) == End.LOOP) {
+            End end = run(statement.body(), inner);
+            completed |= end == End.BODY;
+            if (end == End.LOOP) {
                 break;
             }
         }
         --loops;
-        return End.BODY;
+        // Jinja takes else also where every round was left by continue or break
+        return completed ? End.BODY : run(statement.otherwise(), scope);
     }
 
     private void assign(Statement.Target target, Object value, Scope scope) {

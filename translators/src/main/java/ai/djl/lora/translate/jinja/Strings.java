@@ -70,6 +70,20 @@ final class Strings {
         return text.toLowerCase(java.util.Locale.ROOT);
     }
 
+    /** Tells whether a text has letters with case and all are in upper case. */
+    static boolean isUpper(String text) {
+        return text.codePoints().anyMatch(Character::isUpperCase)
+                && text.codePoints()
+                        .noneMatch(c -> Character.isLowerCase(c) || Character.isTitleCase(c));
+    }
+
+    /** Tells whether a text has letters with case and all are in lower case. */
+    static boolean isLower(String text) {
+        return text.codePoints().anyMatch(Character::isLowerCase)
+                && text.codePoints()
+                        .noneMatch(c -> Character.isUpperCase(c) || Character.isTitleCase(c));
+    }
+
     /** Returns what a string literal stands for; escapes that Python does not know stay. */
     static String unescape(String literal) {
         if (literal.indexOf('\\') < 0) {

@@ -74,7 +74,9 @@ public final class Template {
      */
     public record Limits(int maxOutput, long maxWork) {
 
-        /** Enough for conversations of a million characters, and a second of work at most. */
+        /**
+         * Enough for conversations of a million characters, and a second or two of work at most.
+         */
         public static final Limits STANDARD = new Limits(1 << 24, 50_000_000L);
 
         /**

@@ -8,7 +8,10 @@ public final class TemplateException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
 
+    /** Whether the template itself refused what it was given. */
     private final boolean refusal;
+
+    /** Whether the message names the line. */
     private boolean placed;
 
     /**

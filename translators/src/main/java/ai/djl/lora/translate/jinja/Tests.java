@@ -15,11 +15,15 @@ final class Tests {
     private static final Map<String, Predicate<Object>> OF_ONE =
             Map.ofEntries(
                     Map.entry("boolean", value -> value instanceof Boolean),
-                    Map.entry("callable", value -> value instanceof Values.Callable),
+                    Map.entry(
+                            "callable",
+                            value ->
+                                    value instanceof Values.Callable
+                                            || value instanceof Values.Undefined),
                     Map.entry("defined", value -> !(value instanceof Values.Undefined)),
                     Map.entry("undefined", value -> value instanceof Values.Undefined),
                     Map.entry("even", value -> remainder(value, 2L) == 0),
-                    Map.entry("odd", value -> remainder(value, 2L) != 0),
+                    Map.entry("odd", value -> remainder(value, 2L) == 1),
                     Map.entry("true", value -> Boolean.TRUE.equals(value)),
                     Map.entry("false", value -> Boolean.FALSE.equals(value)),
                     Map.entry("none", value -> value == null),
@@ -32,14 +36,10 @@ final class Tests {
                     Map.entry("mapping", value -> value instanceof Map),
                     Map.entry("sequence", Tests::isIterable),
                     Map.entry("iterable", Tests::isIterable),
-                    Map.entry(
-                            "lower",
-                            value -> Strings.lower(Values.text(value)).equals(Values.text(value))),
-                    Map.entry(
-                            "upper",
-                            value -> Strings.upper(Values.text(value)).equals(Values.text(value))));
+                    Map.entry("lower", value -> Strings.isLower(Values.text(value))),
+                    Map.entry("upper", value -> Strings.isUpper(Values.text(value))));
 
-    private static final Set<String> EQUAL = Set.of("eq", "equalto", "==", "sameas");
+    private static final Set<String> EQUAL = Set.of("eq", "equalto", "==");
 
     private static final Map<String, Predicate<Integer>> ORDERS =
             Map.of(
@@ -83,6 +83,10 @@ final class Tests {
             return other -> ORDERS.get(name).test(Values.compare(value, other));
         }
         return switch (name) {
+            case "sameas" ->
+                    other ->
+                            value instanceof Boolean == other instanceof Boolean
+                                    && Values.equal(value, other);
             case "ne" -> other -> !Values.equal(value, other);
             case "in" -> other -> access.contains(other, value);
             case "divisibleby" -> other -> remainder(value, other) == 0;

@@ -89,7 +89,7 @@ final class Values {
         if (value instanceof Map) {
             return "dict";
         }
-        return value.getClass().getSimpleName();
+        return value instanceof Callable ? "function" : value.getClass().getSimpleName();
     }
 
     static boolean equal(Object left, Object right) {

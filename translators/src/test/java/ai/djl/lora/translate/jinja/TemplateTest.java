@@ -3,7 +3,13 @@
  */
 package ai.djl.lora.translate.jinja;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
 import java.io.IOException;
+import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -12,6 +18,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -24,6 +31,8 @@ import org.testng.annotations.Test;
 public class TemplateTest {
 
     private static final Path TEMPLATES = Path.of("../tools/fixtures/chat");
+    private static final Path RANDOM =
+            Path.of("../src/test/resources/goldens/templates/random.json");
     private static final Clock CLOCK =
             Clock.fixed(Instant.parse("2026-03-04T05:06:07Z"), ZoneOffset.UTC);
     private static final Map<String, Object> VARIABLES =
@@ -83,7 +92,8 @@ public class TemplateTest {
                 "{\n \"a\": {\n  \"c\": [\n   1\n  ]\n },\n \"b\": 1\n}"
             },
             {
-                "{{ '\u00e9\ud83d\ude00' | tojson(ensure_ascii=true) }} {{ [1, 2] | tojson(separators=(',', ':')) }}",
+                "{{ '\u00e9\ud83d\ude00' | tojson(ensure_ascii=true) }}"
+                        + " {{ [1, 2] | tojson(separators=(',', ':')) }}",
                 "\"\\u00e9\\ud83d\\ude00\" [1,2]"
             },
             {
@@ -124,6 +134,45 @@ public class TemplateTest {
     @Test(dataProvider = "expressions")
     public void testExpression(String template, String expected) {
         Assert.assertEquals(render(template), expected);
+    }
+
+    /** Random templates that Jinja renders, with its texts. */
+    @Test
+    public void testRandomTemplatesAreRenderedAsJinjaDoes() throws IOException {
+        JsonObject golden = JsonParser.parseString(Files.readString(RANDOM)).getAsJsonObject();
+        @SuppressWarnings("unchecked")
+        Map<String, Object> variables = (Map<String, Object>) value(golden.get("variables"));
+        JsonArray cases = golden.getAsJsonArray("cases");
+        Assert.assertEquals(cases.size(), 1500);
+        for (JsonElement each : cases) {
+            String source = each.getAsJsonArray().get(0).getAsString();
+            String rendered =
+                    Template.parse(source).render(variables, Template.Limits.STANDARD, CLOCK);
+            Assert.assertEquals(rendered, each.getAsJsonArray().get(1).getAsString(), source);
+        }
+    }
+
+    private static Object value(JsonElement element) {
+        if (element.isJsonObject()) {
+            Map<String, Object> map = new LinkedHashMap<>();
+            element.getAsJsonObject().asMap().forEach((name, item) -> map.put(name, value(item)));
+            return map;
+        }
+        if (element.isJsonArray()) {
+            return element.getAsJsonArray().asList().stream().map(TemplateTest::value).toList();
+        }
+        if (element.isJsonNull()) {
+            return null;
+        }
+        JsonPrimitive primitive = element.getAsJsonPrimitive();
+        if (primitive.isString()) {
+            return primitive.getAsString();
+        }
+        if (primitive.isBoolean()) {
+            return primitive.getAsBoolean();
+        }
+        String number = primitive.getAsString();
+        return number.contains(".") ? (Object) Double.valueOf(number) : new BigInteger(number);
     }
 
     @DataProvider
