@@ -128,7 +128,6 @@ struct PackedLinearTask {
   int64_t weight_stride;
   int64_t first;  // outputs from first to before end
   int64_t end;
-  int64_t out;
   const void* bias;  // [out] or null
   void* result;      // [tokens, out]
   int64_t result_stride;

@@ -184,8 +184,6 @@ void TileLinear(const PackedLinearTask& task) {
   for (int64_t o = task.first; o < task.end; o += kTileRows) {
     const int64_t rows = task.end - o < kTileRows ? task.end - o : kTileRows;
     const BFloat16* w = weight + o * task.weight_stride;
-    const int64_t behind = task.out - o - rows;
-    const int64_t ahead = behind < kTileRows ? behind : kTileRows;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -193,9 +191,6 @@ void TileLinear(const PackedLinearTask& task) {
     for (int64_t step = 0; step < steps; ++step) {
       const int64_t i = step * kTileElements;
       const int64_t left = task.in - i;
-      for (int64_t r = 0; r < ahead; ++r) {
-        __builtin_prefetch(w + (kTileRows + r) * task.weight_stride + i, 0, 2);
-      }
       if (rows == kTileRows && left >= kTileElements) {
         _tile_loadd(4, w + i, task.weight_stride * 2);
       } else {  // a tile must not read behind the weight

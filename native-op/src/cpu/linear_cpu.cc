@@ -78,7 +78,7 @@ void PackedLinear(const LinearProblem& problem, const KernelSet& kernels, int th
     char* result = static_cast<char*>(problem.result) + row * problem.result_stride * size;
     OverOutputs(problem, threads, [&](int64_t begin, int64_t end) {
       kernels.packed_linear({packed.data(), tokens, problem.in, problem.weight, problem.weight_stride, begin, end,
-                             problem.out, problem.bias, result, problem.result_stride});
+                             problem.bias, result, problem.result_stride});
     });
   }
 }
