@@ -67,17 +67,15 @@ struct AttentionCase {
     }
   }
 
-  Pages Described() {
-    return {ElementTraits<T>::kType, pages, kv_heads, dim, positions, keys.data(), values.data()};
-  }
+  Pages Described() { return {ElementTraits<T>::kType, pages, kv_heads, dim, positions, keys.data(), values.data()}; }
 
   std::vector<T> Run(int64_t window, int threads) {
     std::vector<T> result(q.size());
     const int64_t heads = kv_heads * group;
-    AttentionCpu({Described(), heads, q.data(), heads * dim, dim, static_cast<int64_t>(lengths.size()),
-                  row_starts.data(), lengths.data(), page_starts.data(), page_table.data(), window, Scale(),
-                  result.data()},
-                 threads);
+    AttentionCpu(
+        {Described(), heads, q.data(), heads * dim, dim, static_cast<int64_t>(lengths.size()), row_starts.data(),
+         lengths.data(), page_starts.data(), page_table.data(), window, Scale(), result.data()},
+        threads);
     return result;
   }
 
@@ -137,7 +135,8 @@ TYPED_TEST(AttentionTest, AgreesWithDoublePrecision) {
             for (int64_t d = 0; d < batch.dim; ++d) {
               // Scores of about 1 with errors of dim roundings at most, weights and sums likewise; the values are
               // about 1 and their weights sum to 1. Then one rounding to the type.
-              ASSERT_NEAR(expected[d], ToFloat(found[d]), 2e-5 + std::abs(expected[d]) * ElementTraits<TypeParam>::kHalfUlp)
+              ASSERT_NEAR(expected[d], ToFloat(found[d]),
+                          2e-5 + std::abs(expected[d]) * ElementTraits<TypeParam>::kHalfUlp)
                   << IsaName(isa) << ", sequence " << s << " row " << row << " head " << head << " component " << d;
             }
           }
@@ -207,9 +206,8 @@ TYPED_TEST(AttentionTest, KvWriteTurnsAsRotaryDoes) {
   RotaryCpu({type, kTokens, kQueryHeads, kHalf, q.data(), kQueryHeads * 2 * kHalf, 2 * kHalf, cos.data(), kHalf,
              sin.data(), kHalf},
             1);
-  RotaryCpu({type, kTokens, kHeads, kHalf, k.data(), kHeads * 2 * kHalf, 2 * kHalf, cos.data(), kHalf, sin.data(),
-             kHalf},
-            1);
+  RotaryCpu(
+      {type, kTokens, kHeads, kHalf, k.data(), kHeads * 2 * kHalf, 2 * kHalf, cos.data(), kHalf, sin.data(), kHalf}, 1);
   EXPECT_EQ(0, std::memcmp(q.data(), turned_q.data(), q.size() * sizeof(TypeParam)));
   for (int64_t t = 0; t < kTokens; ++t) {
     for (int64_t head = 0; head < kHeads; ++head) {

@@ -32,8 +32,10 @@ float Greatest(const float* x, int64_t count) {
   for (; i < count; ++i) {
     take(x[i], 0);
   }
-  const bool any_bad = std::any_of(bad, bad + kLanes, [](int32_t value) { return value != 0; });
-  return any_bad ? kInfinity : *std::max_element(lanes, lanes + kLanes);
+  if (std::any_of(bad, bad + kLanes, [](int32_t value) { return value != 0; })) {
+    return kInfinity;
+  }
+  return *std::max_element(lanes, lanes + kLanes);
 }
 
 int64_t Argmax(const float* x, int64_t columns) {

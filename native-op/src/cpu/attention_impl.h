@@ -14,8 +14,8 @@
 namespace djl_lora {
 namespace {  // NOLINT(google-build-namespaces): each instruction set's file has a copy of its own
 
-constexpr int64_t kSpan = 128;  // positions whose scores are kept; a multiple of kPageUnit
-constexpr float kNothing = -__builtin_inff();
+inline constexpr int64_t kSpan = 128;  // positions whose scores are kept; a multiple of kPageUnit
+inline constexpr float kNothing = -__builtin_inff();
 
 // The scores of one span: scores[r][i] for the position `from` + i, of whole units.
 template <typename V, typename T, int kRows>

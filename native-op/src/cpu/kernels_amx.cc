@@ -155,7 +155,8 @@ void PackRows(const void* x, int64_t x_stride, int64_t tokens, int64_t in, void*
       const __mmask32 mask = left >= kTileElements ? ~__mmask32{0} : static_cast<__mmask32>((1u << left) - 1);
       __m512i rows[16];
       for (int64_t r = 0; r < kTileRows; ++r) {
-        rows[r] = t + r < tokens ? _mm512_maskz_loadu_epi16(mask, from + (t + r) * x_stride + i) : _mm512_setzero_si512();
+        rows[r] =
+            t + r < tokens ? _mm512_maskz_loadu_epi16(mask, from + (t + r) * x_stride + i) : _mm512_setzero_si512();
       }
       Transpose(rows, to);
       to += kTilePairs * kTileElements;
@@ -196,8 +197,9 @@ void TileLinear(const PackedLinearTask& task) {
       } else {  // a tile must not read behind the weight
         const __mmask32 mask = left >= kTileElements ? ~__mmask32{0} : static_cast<__mmask32>((1u << left) - 1);
         for (int64_t r = 0; r < kTileRows; ++r) {
-          _mm512_store_si512(tail + r * kTileElements, r < rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i)
-                                                                : _mm512_setzero_si512());
+          _mm512_store_si512(
+              tail + r * kTileElements,
+              r < rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i) : _mm512_setzero_si512());
         }
         StoresAreDone();
         _tile_loadd(4, tail, 64);
@@ -397,10 +399,20 @@ void TileExpand(const ExpandTask& task) {
 }  // namespace
 
 const KernelSet* AmxKernels() {
-  static constexpr KernelSet kSet = {
-      TileDot,    Dot<Avx512, BFloat16, int8_t>, Intermediate::kSplit, FinishSplit, FinishFloat<Avx512>,
-      TileExpand, StoreRows<Avx512, BFloat16>, kMostTokens, Attend<Avx512, BFloat16>, Avx512::kAttendRows,
-      RmsNormRow<Avx512, BFloat16>, SiluMul<Avx512, BFloat16>,  PackRows, TileLinear};
+  static constexpr KernelSet kSet = {TileDot,
+                                     Dot<Avx512, BFloat16, int8_t>,
+                                     Intermediate::kSplit,
+                                     FinishSplit,
+                                     FinishFloat<Avx512>,
+                                     TileExpand,
+                                     StoreRows<Avx512, BFloat16>,
+                                     kMostTokens,
+                                     Attend<Avx512, BFloat16>,
+                                     Avx512::kAttendRows,
+                                     RmsNormRow<Avx512, BFloat16>,
+                                     SiluMul<Avx512, BFloat16>,
+                                     PackRows,
+                                     TileLinear};
   return &kSet;
 }
 

@@ -335,10 +335,20 @@ void StoreRows(const StoreTask& task) {
 // Intermediate::kFloat with nothing that is special to one instruction set.
 template <typename V, typename T>
 constexpr KernelSet MakeKernels() {
-  return {Dot<V, T, T>,   Dot<V, T, int8_t>, Intermediate::kFloat, FinishFloat<V>,
-          FinishFloat<V>, Expand<V, T>,      StoreRows<V, T>,      16,
-          Attend<V, T>,   V::kAttendRows,    RmsNormRow<V, T>,     SiluMul<V, T>,
-          nullptr,        nullptr};
+  return {Dot<V, T, T>,
+          Dot<V, T, int8_t>,
+          Intermediate::kFloat,
+          FinishFloat<V>,
+          FinishFloat<V>,
+          Expand<V, T>,
+          StoreRows<V, T>,
+          16,
+          Attend<V, T>,
+          V::kAttendRows,
+          RmsNormRow<V, T>,
+          SiluMul<V, T>,
+          nullptr,
+          nullptr};
 }
 
 }  // namespace

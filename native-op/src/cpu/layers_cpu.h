@@ -12,8 +12,8 @@
 namespace djl_lora {
 
 // result[t, :] = weight ⊙ round(x[t, :] / sqrt(mean(x[t, :]²) + epsilon)), the rounding being to the element type
-// before the weight is applied, as in Hugging Face's LlamaRMSNorm. x, delta and result [rows, size] without gaps, weight
-// [size], all of one type.
+// before the weight is applied, as in Hugging Face's LlamaRMSNorm. x, delta and result [rows, size] without gaps,
+// weight [size], all of one type.
 struct RmsNormProblem {
   ElementType type;
   int64_t rows;

@@ -531,8 +531,7 @@ LORA_NATIVE(jlong, siluMul)(JNIEnv* env, jclass, jlong gate, jlong up) {
 
 LORA_NATIVE(jlong, rmsNorm)(JNIEnv* env, jclass, jlong x, jlong delta, jlong weight, jdouble eps) {
   return Guard(env, [&] {
-    return ToJava(
-        djl_lora::RmsNorm(ToHandle(x), ToHandle(delta), ToHandle(weight), eps, omp_get_max_threads()));
+    return ToJava(djl_lora::RmsNorm(ToHandle(x), ToHandle(delta), ToHandle(weight), eps, omp_get_max_threads()));
   });
 }
 

@@ -25,9 +25,10 @@ Pages DescribePages(const char* operation, const PagesArgument& argument) {
   const int64_t positions = keys.sizes[3];
   if (values.sizes[0] != keys.sizes[0] || values.sizes[1] != keys.sizes[1] || values.sizes[2] != positions ||
       values.sizes[3] != dim) {
-    Refuse("%s: keys is %s and values is %s, but they must be [pages, heads, dim, positions] and [pages, heads, "
-           "positions, dim]",
-           operation, keys.Text().c_str(), values.Text().c_str());
+    Refuse(
+        "%s: keys is %s and values is %s, but they must be [pages, heads, dim, positions] and [pages, heads, "
+        "positions, dim]",
+        operation, keys.Text().c_str(), values.Text().c_str());
   }
   if (keys.sizes[1] < 1 || dim < 1 || dim > kMostHeadDim || positions < 1 || positions % kPageUnit != 0) {
     Refuse("%s: keys is %s, but it needs a head, 1 to %lld components and a multiple of %lld positions", operation,
@@ -73,8 +74,8 @@ void RequireStarts(const char* operation, const TensorInfo& starts, int64_t part
   }
   const auto* values = starts.As<int64_t>();
   for (int64_t i = 0; i <= parts; ++i) {
-    const bool right = (i > 0 || values[0] == 0) && (i == 0 || values[i] >= values[i - 1]) &&
-                       (i < parts || values[parts] == total);
+    const bool right =
+        (i > 0 || values[0] == 0) && (i == 0 || values[i] >= values[i - 1]) && (i < parts || values[parts] == total);
     if (!right) {
       Refuse("%s: %s[%lld] is %lld, but starts must rise from 0 to %lld", operation, starts.name, Long(i),
              Long(values[i]), Long(total));

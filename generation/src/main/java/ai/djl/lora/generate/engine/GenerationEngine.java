@@ -440,12 +440,15 @@ public final class GenerationEngine implements AutoCloseable {
                 wait = Math.min(wait, sequence.arrival() + deadline.toNanos() - now);
             }
         }
+        // 0 for any time
+        long millis =
+                wait == Long.MAX_VALUE ? 0 : Math.max(1, TimeUnit.NANOSECONDS.toMillis(wait) + 1);
         synchronized (lock) {
             try {
-                if (!awake && wait == Long.MAX_VALUE) {
-                    lock.wait();
-                } else if (!awake) {
-                    lock.wait(Math.max(1, TimeUnit.NANOSECONDS.toMillis(wait) + 1));
+                boolean again = true;
+                while (!awake && again) {
+                    lock.wait(millis);
+                    again = millis == 0;
                 }
             } catch (InterruptedException e) {
                 // nobody interrupts this thread to stop it: close() does that
