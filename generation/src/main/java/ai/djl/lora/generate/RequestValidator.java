@@ -123,10 +123,10 @@ public final class RequestValidator {
         }
     }
 
-    /** Refuses what a batch of token ids has no answer to, rather than leaving it out. */
+    /** Refuses what an engine of token ids has no answer to, rather than leaving it out. */
     private static void refuseUnserved(SamplingParameters sampling) {
+        refuse(sampling.n() > 1, "n", "1");
         refuse(sampling.bestOf() > 1, "bestOf", "1");
-        refuse(sampling.logProbs() >= 0, "logProbs", "-1 (none)");
         refuse(!sampling.stopStrings().isEmpty(), "stopStrings", "empty");
         refuse(sampling.constraint().isPresent(), "constraint", "absent");
     }
@@ -134,7 +134,7 @@ public final class RequestValidator {
     private static void refuse(boolean given, String field, String allowed) {
         if (given) {
             throw new LoraConfigurationException(
-                    field + " is not served by a batch generator; it must be " + allowed);
+                    field + " is not served for token ids; it must be " + allowed);
         }
     }
 }

@@ -56,19 +56,19 @@ public class RequestValidatorTest {
             },
             {
                 request(sampling().bestOf(2).build(), 1),
-                "bestOf is not served by a batch generator; it must be 1"
+                "bestOf is not served for token ids; it must be 1"
             },
             {
-                request(sampling().logProbs(0).build(), 1),
-                "logProbs is not served by a batch generator; it must be -1 (none)"
+                request(sampling().n(2).bestOf(2).build(), 1),
+                "n is not served for token ids; it must be 1"
             },
             {
                 request(sampling().stopStrings(List.of("x")).build(), 1),
-                "stopStrings is not served by a batch generator; it must be empty"
+                "stopStrings is not served for token ids; it must be empty"
             },
             {
                 request(sampling().constraint(new OutputConstraint.JsonObject()).build(), 1),
-                "constraint is not served by a batch generator; it must be absent"
+                "constraint is not served for token ids; it must be absent"
             },
         };
     }

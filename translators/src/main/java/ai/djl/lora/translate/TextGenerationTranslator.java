@@ -5,11 +5,11 @@ package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
-import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.engine.GenerationEngine;
+import ai.djl.lora.generate.engine.Submission;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.ndarray.NDList;
@@ -18,7 +18,6 @@ import ai.djl.translate.TranslateException;
 import ai.djl.translate.Translator;
 import ai.djl.translate.TranslatorContext;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -156,27 +155,26 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
                             + "; text generation needs a "
                             + CausalLanguageModel.class.getName());
         }
-        List<GenerationResult> results =
-                GenerationEngine.of((CausalLanguageModel) block).generate(requests);
-        List<TextResult> texts = new ArrayList<>(results.size());
-        for (GenerationResult result : results) {
-            texts.add(decode(requests.get(texts.size()), result));
+        CausalLanguageModel model = (CausalLanguageModel) block;
+        List<AnswerText> texts = new ArrayList<>(requests.size());
+        List<Submission> submissions = new ArrayList<>(requests.size());
+        for (GenerationRequest request : requests) {
+            AnswerText text = new AnswerText(tokenizer, request);
+            texts.add(text);
+            submissions.add(Submission.builder(text.request()).optStop(() -> text::add).build());
         }
-        return texts;
-    }
-
-    private TextResult decode(GenerationRequest request, GenerationResult result) {
-        int[] tokens = result.tokens();
-        // An end-of-text token is no text, also where the tokenizer does not count it as special.
-        int end = result.finishReason() == FinishReason.STOP ? tokens.length - 1 : tokens.length;
-        String text =
-                tokenizer.decodeContinuation(request.promptTokens(), Arrays.copyOf(tokens, end));
-        return new TextResult(
-                text,
-                tokens,
-                result.adapter(),
-                result.finishReason(),
-                result.revision(),
-                result.substitution());
+        List<GenerationResult> results = GenerationEngine.of(model).answer(submissions);
+        List<TextResult> answers = new ArrayList<>(results.size());
+        for (GenerationResult result : results) {
+            answers.add(
+                    new TextResult(
+                            texts.get(answers.size()).finish(),
+                            result.tokens(),
+                            result.adapter(),
+                            result.finishReason(),
+                            result.revision(),
+                            result.substitution()));
+        }
+        return answers;
     }
 }

@@ -115,6 +115,34 @@ public class DemoTest {
         }
     }
 
+    @Test
+    public void testAStopStringEndsTheText()
+            throws IOException, ModelException, TranslateException {
+        Criteria<TextRequest, TextResult> criteria =
+                Criteria.builder()
+                        .setTypes(TextRequest.class, TextResult.class)
+                        .optModelPath(DEMO.resolve("base"))
+                        .optTranslatorFactory(new TextGenerationTranslatorFactory())
+                        .build();
+        SamplingParameters stopped = GREEDY.toBuilder().stopStrings(List.of("LL", "Q")).build();
+        try (ZooModel<TextRequest, TextResult> model = criteria.loadModel();
+                Predictor<TextRequest, TextResult> predictor = model.newPredictor()) {
+            ((AdaptedBlock) model.getBlock())
+                    .getAdapters()
+                    .register("capitals", DEMO.resolve("upper"));
+            List<TextResult> results =
+                    predictor.batchPredict(
+                            List.of(
+                                    new TextRequest("hello=", "capitals", stopped),
+                                    new TextRequest("water=", "capitals", stopped),
+                                    new TextRequest("hello=", "capitals", GREEDY)));
+            Assert.assertEquals(
+                    results.stream().map(TextResult::text).toList(),
+                    List.of("HE", "WATER", "HELLO"));
+            Assert.assertEquals(results.get(0).finishReason(), FinishReason.STOP);
+        }
+    }
+
     private static void requireAvailable(String backend) {
         if (!Files.exists(HELD_OUT)) {
             throw new SkipException(HELD_OUT + " is not there");

@@ -218,34 +218,61 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws IllegalStateException if the engine is closed
      */
     public List<GenerationHandle> submit(List<Submission> submissions) {
-        validator.validate(submissions.stream().map(Submission::request).toList());
-        List<SequenceStart> starts = new ArrayList<>();
-        for (Submission submission : submissions) {
-            starts.add(check(starts.size(), submission.request()));
-        }
-        List<GenerationHandle> handles = new ArrayList<>();
+        List<SequenceStart> starts = check(submissions);
         synchronized (lock) {
-            if (draining) {
-                throw new IllegalStateException("The engine is closed");
-            }
-            if (notBegun + submissions.size() > options.maxQueue()) {
+            if (!draining && notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
                         notBegun
                                 + " requests are waiting and "
                                 + options.maxQueue()
                                 + " may (maxQueue); try again later");
             }
-            long now = options.ticker().getAsLong();
-            for (int i = 0; i < submissions.size(); ++i) {
-                GenerationHandle handle = new GenerationHandle(this::wake);
-                handles.add(handle);
-                arrived.add(newSequence(submissions.get(i), handle, starts.get(i), now));
-            }
-            taken += submissions.size();
-            notBegun += submissions.size();
-            wakeLocked();
+            return enqueue(submissions, starts);
         }
+    }
+
+    private List<SequenceStart> check(List<Submission> submissions) {
+        validator.validate(submissions.stream().map(Submission::request).toList());
+        List<SequenceStart> starts = new ArrayList<>();
+        for (Submission submission : submissions) {
+            starts.add(check(starts.size(), submission.request()));
+        }
+        return starts;
+    }
+
+    /** Takes requests that there is room for; called with the lock held. */
+    private List<GenerationHandle> enqueue(
+            List<Submission> submissions, List<SequenceStart> starts) {
+        if (draining) {
+            throw new IllegalStateException("The engine is closed");
+        }
+        List<GenerationHandle> handles = new ArrayList<>();
+        long now = options.ticker().getAsLong();
+        for (int i = 0; i < submissions.size(); ++i) {
+            GenerationHandle handle = new GenerationHandle(this::wake);
+            handles.add(handle);
+            arrived.add(newSequence(submissions.get(i), handle, starts.get(i), now));
+        }
+        taken += submissions.size();
+        notBegun += submissions.size();
+        wakeLocked();
         return handles;
+    }
+
+    /** Waits for room in the queue, and takes a request. */
+    private GenerationHandle enqueueWhenRoom(Submission submission, SequenceStart start) {
+        synchronized (lock) {
+            while (!draining && notBegun >= options.maxQueue()) {
+                try {
+                    lock.wait();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                    throw new EngineBusyException(
+                            "The thread was interrupted while it waited for room in the queue");
+                }
+            }
+            return enqueue(List.of(submission), List.of(start)).get(0);
+        }
     }
 
     private SequenceStart check(int index, GenerationRequest request) {
@@ -257,11 +284,6 @@ public final class GenerationEngine implements AutoCloseable {
                 throw new GenerationRequestException(index, e.getMessage(), e);
             }
             validator.validateAdapter(index, request, start);
-        }
-        if (request.sampling().constraint().isPresent()) {
-            throw new GenerationRequestException(
-                    index,
-                    "sampling.constraint needs the model's vocabulary, which nobody has given");
         }
         checkBlocks(request, start);
         return start;
@@ -300,18 +322,38 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes requests, all or none, and waits for their answers. When one fails the others are
-     * cancelled.
+     * Answers requests, as many as there are: those that the queue has no room for wait here. When
+     * one fails the others are cancelled.
      *
      * @param requests the requests
      * @return the answers, in the order of the requests
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is generated then
      * @throws LoraException the reason of the first that failed
      * @throws java.util.concurrent.CancellationException if the engine was closed
      */
     public List<GenerationResult> generate(List<GenerationRequest> requests) {
-        List<GenerationHandle> handles = submit(requests.stream().map(Submission::of).toList());
+        return answer(requests.stream().map(Submission::of).toList());
+    }
+
+    /**
+     * Answers requests, as {@link #generate} does.
+     *
+     * @param submissions the requests, and what is said of them
+     * @return the answers, in the order of the requests
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is generated then
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public List<GenerationResult> answer(List<Submission> submissions) {
+        List<SequenceStart> starts = check(submissions);
+        List<GenerationHandle> handles = new ArrayList<>();
         List<GenerationResult> results = new ArrayList<>();
         try {
+            for (Submission submission : submissions) {
+                handles.add(enqueueWhenRoom(submission, starts.get(handles.size())));
+            }
             for (GenerationHandle handle : handles) {
                 results.add(handle.join());
             }
@@ -692,6 +734,7 @@ public final class GenerationEngine implements AutoCloseable {
     private void begun() {
         synchronized (lock) {
             --notBegun;
+            lock.notifyAll();
         }
     }
 

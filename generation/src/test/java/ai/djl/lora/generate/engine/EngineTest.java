@@ -200,6 +200,19 @@ public class EngineTest {
     }
 
     @Test
+    public void aBatchMayBeLongerThanTheQueue() {
+        List<GenerationRequest> requests =
+                IntStream.range(0, 50).mapToObj(i -> request("rank-1", 1 + i % 3)).toList();
+        EngineOptions.Builder options = EngineOptions.builder().optMaxQueue(3).optMaxSequences(4);
+        try (GenerationEngine engine = engine(options)) {
+            List<GenerationResult> results = engine.generate(requests);
+            for (int i = 0; i < requests.size(); ++i) {
+                Assert.assertEquals(results.get(i).tokens().length, 1 + i % 3);
+            }
+        }
+    }
+
+    @Test
     public void closingEndsWhatRunsWithItsReason() throws Exception {
         Gate gate = new Gate();
         GenerationEngine engine = engine(EngineOptions.builder().optRecorder(gate));

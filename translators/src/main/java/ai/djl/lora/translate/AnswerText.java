@@ -1,0 +1,68 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.lora.generate.GenerationRequest;
+import java.util.List;
+
+/**
+ * The text of one answer while its tokens come: up to the first of the request's stop strings, and
+ * without the token that ends it.
+ *
+ * <p>Filled by the engine's thread, read when the answer is there.
+ */
+final class AnswerText {
+
+    private final GenerationRequest request;
+    private final StreamingDecoder decoder;
+    private final StopStrings stops;
+    private final StringBuilder text = new StringBuilder();
+
+    /**
+     * Constructs a new {@code AnswerText} instance.
+     *
+     * @param tokenizer the model's tokenizer
+     * @param request the request
+     */
+    AnswerText(TextTokenizer tokenizer, GenerationRequest request) {
+        this.request = request;
+        this.decoder = new StreamingDecoder(tokenizer, request.promptTokens());
+        List<String> strings = request.sampling().stopStrings();
+        this.stops = strings.isEmpty() ? null : new StopStrings(strings);
+    }
+
+    /** Returns the request as an engine takes it, which knows nothing of text. */
+    GenerationRequest request() {
+        return stops == null
+                ? request
+                : new GenerationRequest(
+                        request.promptTokens(),
+                        request.adapter(),
+                        request.sampling().toBuilder().stopStrings(List.of()).build(),
+                        request.unavailable());
+    }
+
+    /**
+     * Takes a token that is text.
+     *
+     * @return whether the text ends with it
+     */
+    boolean add(int token) {
+        String more = decoder.push(token);
+        text.append(stops == null ? more : stops.push(more));
+        return stops != null && stops.match().isPresent();
+    }
+
+    /** Returns the whole text. */
+    String finish() {
+        String rest = decoder.finish();
+        if (stops == null) {
+            return text.append(rest).toString();
+        }
+        if (stops.match().isEmpty()) {
+            text.append(stops.push(rest)).append(stops.finish());
+        }
+        return text.toString();
+    }
+}
