@@ -10,6 +10,7 @@ import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.LoraOffloadException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.cache.AdapterState;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.cache.UnavailablePolicy;
 import ai.djl.lora.generate.FinishReason;
@@ -54,6 +55,9 @@ public final class GenerationEngine implements AutoCloseable {
 
     /** What keys and values may take of the process' memory where nothing is said. */
     private static final int MEMORY_SHARE = 8;
+
+    /** How many waiting requests are looked at in a step for adapters that are there already. */
+    private static final int MOST_LOOKED_AT = 64;
 
     private final CausalLanguageModel model;
     private final EngineOptions options;
@@ -532,22 +536,45 @@ public final class GenerationEngine implements AutoCloseable {
         List<Sequence> waiting = queue.waiting();
         int ahead = 0;
         for (Sequence sequence : waiting) {
-            if (sequence.loading() != null && sequence.lease() == null) {
-                if (sequence.loading().isDone()) {
+            if (sequence.loading() != null) {
+                ++ahead;
+                if (sequence.lease() == null && sequence.loading().isDone()) {
                     lease(sequence);
                 }
             }
-            if (sequence.loading() != null) {
-                ++ahead;
-            }
         }
-        while (ahead < options.adapterLookahead()) {
-            Sequence next = queue.next(now, s -> !s.isReady() && s.loading() == null);
-            if (next == null) {
-                return;
-            }
+        Sequence next;
+        while (ahead < options.adapterLookahead()
+                && (next = queue.next(now, GenerationEngine::lacksAdapter)) != null) {
             ++ahead;
             acquire(next);
+        }
+        takeResident();
+    }
+
+    private static boolean lacksAdapter(Sequence sequence) {
+        return !sequence.isReady() && sequence.loading() == null;
+    }
+
+    /* Those that wait for room on the device do not keep others from adapters that are there. */
+    private void takeResident() {
+        int looked = 0;
+        for (Sequence sequence : queue.waiting()) {
+            if (lacksAdapter(sequence) && ++looked <= MOST_LOOKED_AT) {
+                if (isResident(sequence.request().adapter())) {
+                    acquire(sequence);
+                }
+            }
+        }
+    }
+
+    private boolean isResident(String adapter) {
+        try {
+            return store.partsOf(adapter).stream()
+                    .allMatch(part -> store.state(part).place() == AdapterState.Place.DEVICE);
+        } catch (LoraConfigurationException e) {
+            // gone since the request came: the acquisition tells
+            return true;
         }
     }
 

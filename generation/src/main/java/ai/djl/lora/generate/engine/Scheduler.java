@@ -88,6 +88,7 @@ final class Scheduler {
      */
     List<Work> schedule(long now) {
         ++steps;
+        long before = preemptions;
         Step step = new Step();
         // those that were left out of the last steps come first, which matters where adapters are
         // too many for one
@@ -103,7 +104,9 @@ final class Scheduler {
                 continueWith(sequence, step);
             }
         }
-        while (running.size() < options.maxSequences() && step.budget > 0) {
+        // what was just given up would otherwise take back the blocks that it made room with
+        boolean room = preemptions == before || step.works.isEmpty();
+        while (room && running.size() < options.maxSequences() && step.budget > 0) {
             Sequence sequence = queue.next(now, s -> s.isReady() && step.hasRoomFor(s.mix()));
             if (sequence == null || !begin(sequence, step)) {
                 break;

@@ -139,6 +139,37 @@ public class ResidencyTest {
     }
 
     @Test
+    public void thoseThatWaitForRoomDoNotKeepOthersFromWhatIsThere() throws IOException {
+        EngineOptions options =
+                EngineOptions.builder().optAdapterLookahead(1).optSpeculation(false).build();
+        try (Model model = load("preset: development\ndevice: {adapters: 1}")) {
+            registered(model);
+            try (GenerationEngine engine = new GenerationEngine(block(model), options)) {
+                GenerationHandle first = engine.submit(endless("mask", 110));
+                first.iterator().next();
+                List<GenerationHandle> parked =
+                        List.of(
+                                engine.submit(endless("upper", 2)),
+                                engine.submit(endless("sort", 2)));
+                GenerationHandle resident = engine.submit(endless("mask", 2));
+                Assert.assertEquals(resident.join().tokens().length, 2);
+                Assert.assertFalse(parked.get(0).result().isDone());
+                Assert.assertFalse(parked.get(1).result().isDone());
+                Assert.assertEquals(first.join().tokens().length, 110);
+                for (GenerationHandle handle : parked) {
+                    Assert.assertEquals(handle.join().tokens().length, 2);
+                }
+            }
+        }
+    }
+
+    private static GenerationRequest endless(String adapter, int newTokens) {
+        SamplingParameters sampling =
+                SamplingParameters.greedy(newTokens).toBuilder().ignoreEos(true).build();
+        return new GenerationRequest(new int[] {10, 20, 12}, adapter, sampling);
+    }
+
+    @Test
     public void adapterThatIsGoneFailsUnlessAPolicyAllowsTheBase() throws IOException {
         try (Model model =
                 load("preset: development\ndevice: {adapters: 1}\nhost: {enabled: false}")) {
