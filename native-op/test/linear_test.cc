@@ -92,18 +92,48 @@ TYPED_TEST(LinearTest, AgreesWithTheFormulaOverRandomShapes) {
                             nullptr,
                             out};
       problem.result = result.data();
-      LinearCpu(problem, 1);
+      LinearCpu({problem}, 1);
       Check(x, weight, nullptr, added, rows, in, out, stride, result);
       problem.result = again.data();
-      LinearCpu(problem, 4);
+      LinearCpu({problem}, 4);
       ASSERT_EQ(0, std::memcmp(result.data(), again.data(), result.size() * sizeof(T))) << "4 threads";
       problem.weight = bytes.data();
       problem.int8 = true;
       problem.scale = scale.data();
-      LinearCpu(problem, 2);
+      LinearCpu({problem}, 2);
       Check(x, bytes, scale.data(), added, rows, in, out, stride, again);
       if (testing::Test::HasFatalFailure()) {
         FAIL() << "in round " << round;
+      }
+    }
+  }
+}
+
+TYPED_TEST(LinearTest, SeveralLayersInOneCallGiveWhatEachGivesAlone) {
+  using T = TypeParam;
+  for (const int64_t rows : {1, 3, 5, 16, 17, 70}) {
+    constexpr int64_t kIn = 100;
+    const std::vector<int64_t> outs = {48, 7, 200};
+    const auto x = Random<T>(&this->random_, rows * kIn);
+    for (const Isa isa : SupportedIsas()) {
+      const WithIsa with(isa);
+      std::vector<std::vector<T>> weights;
+      std::vector<std::vector<T>> alone;
+      std::vector<std::vector<T>> together;
+      std::vector<LinearProblem> problems;
+      for (const int64_t out : outs) {
+        weights.push_back(Random<T>(&this->random_, out * kIn));
+        alone.emplace_back(static_cast<size_t>(rows * out));
+        together.emplace_back(static_cast<size_t>(rows * out));
+        problems.push_back({ElementTraits<T>::kType, rows, kIn, out, x.data(), kIn, weights.back().data(), kIn, false,
+                            nullptr, nullptr, alone.back().data(), out});
+        LinearCpu({problems.back()}, 1);
+        problems.back().result = together.back().data();
+      }
+      LinearCpu(problems, 3);
+      for (size_t i = 0; i < outs.size(); ++i) {
+        ASSERT_EQ(0, std::memcmp(alone[i].data(), together[i].data(), alone[i].size() * sizeof(T)))
+            << IsaName(isa) << ", " << rows << " rows, layer " << i;
       }
     }
   }
@@ -120,8 +150,8 @@ TYPED_TEST(LinearTest, GivesTheSameBitsOnManyThreadsAndInAnyBatch) {
     const WithIsa with(isa);
     const auto run = [&](int64_t first, int64_t rows, int threads) {
       std::vector<T> result(static_cast<size_t>(rows * kOut));
-      LinearCpu({ElementTraits<T>::kType, rows, kIn, kOut, x.data() + first * kIn, kIn, weight.data(), kIn, false,
-                 nullptr, nullptr, result.data(), kOut},
+      LinearCpu({{ElementTraits<T>::kType, rows, kIn, kOut, x.data() + first * kIn, kIn, weight.data(), kIn, false,
+                  nullptr, nullptr, result.data(), kOut}},
                 threads);
       return result;
     };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "cpu/aligned_buffer.h"
 #include "cpu/kernels.h"
@@ -43,22 +44,38 @@ void Rows(const LinearProblem& problem, const KernelSet& kernels, int64_t begin,
   }
 }
 
-// Runs body(begin, end) over all outputs, on as many threads as are worth it.
+// Runs body(problem, begin, end) over the outputs of all problems, which have one x, on as many threads as are worth
+// it.
 template <typename Body>
-void OverOutputs(const LinearProblem& problem, int threads, const Body& body) {
-  const int team = UsefulThreads(problem.rows * problem.in * problem.out, threads);
+void OverOutputs(const std::vector<LinearProblem>& problems, int threads, const Body& body) {
+  const LinearProblem& first = problems[0];
+  std::vector<int64_t> starts = {0};
+  for (const LinearProblem& problem : problems) {
+    starts.push_back(starts.back() + problem.out);
+  }
+  const int64_t total = starts.back();
+  const auto run = [&](int64_t begin, int64_t end) {
+    for (size_t i = 0; i < problems.size(); ++i) {
+      const int64_t from = std::max(begin, starts[i]);
+      const int64_t to = std::min(end, starts[i + 1]);
+      if (from < to) {
+        body(problems[i], from - starts[i], to - starts[i]);
+      }
+    }
+  };
+  const int team = UsefulThreads(first.rows * first.in * total, threads);
   if (team == 1) {
-    body(0, problem.out);
+    run(0, total);
     return;
   }
   std::atomic<int64_t> next{0};
 #pragma omp parallel num_threads(team)
   {
     int64_t begin = next.load(std::memory_order_relaxed);
-    while (begin < problem.out) {
-      const int64_t end = std::min(begin + NextRows(problem, problem.out - begin, team), problem.out);
+    while (begin < total) {
+      const int64_t end = std::min(begin + NextRows(first, total - begin, team), total);
       if (next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) {
-        body(begin, end);
+        run(begin, end);
         begin = next.load(std::memory_order_relaxed);
       }
     }
@@ -68,31 +85,34 @@ void OverOutputs(const LinearProblem& problem, int threads, const Body& body) {
 // Up to this many rows one by one are as fast as packed ones, which take some preparation.
 constexpr int64_t kFewRows = 4;
 
-void PackedLinear(const LinearProblem& problem, const KernelSet& kernels, int threads) {
-  const int64_t size = ElementSize(problem.type);
-  AlignedBuffer packed(PackedRowsElements(std::min(problem.rows, kMostTokens), problem.in) * size);
-  for (int64_t row = 0; row < problem.rows; row += kMostTokens) {
-    const int64_t tokens = std::min(kMostTokens, problem.rows - row);
-    kernels.pack_rows(static_cast<const char*>(problem.x) + row * problem.x_stride * size, problem.x_stride, tokens,
-                      problem.in, packed.data());
-    char* result = static_cast<char*>(problem.result) + row * problem.result_stride * size;
-    OverOutputs(problem, threads, [&](int64_t begin, int64_t end) {
+void PackedLinear(const std::vector<LinearProblem>& problems, const KernelSet& kernels, int threads) {
+  const LinearProblem& first = problems[0];
+  const int64_t size = ElementSize(first.type);
+  AlignedBuffer packed(PackedRowsElements(std::min(first.rows, kMostTokens), first.in) * size);
+  for (int64_t row = 0; row < first.rows; row += kMostTokens) {
+    const int64_t tokens = std::min(kMostTokens, first.rows - row);
+    kernels.pack_rows(static_cast<const char*>(first.x) + row * first.x_stride * size, first.x_stride, tokens, first.in,
+                      packed.data());
+    OverOutputs(problems, threads, [&](const LinearProblem& problem, int64_t begin, int64_t end) {
       kernels.packed_linear({packed.data(), tokens, problem.in, problem.weight, problem.weight_stride, begin, end,
-                             problem.bias, result, problem.result_stride});
+                             problem.bias, static_cast<char*>(problem.result) + row * problem.result_stride * size,
+                             problem.result_stride});
     });
   }
 }
 
 }  // namespace
 
-void LinearCpu(const LinearProblem& problem, int threads) {
-  const KernelSet& packed = LongKernels(ActiveIsa(), problem.type);
-  if (packed.packed_linear != nullptr && !problem.int8 && problem.rows > kFewRows) {
-    PackedLinear(problem, packed, threads);
+void LinearCpu(const std::vector<LinearProblem>& problems, int threads) {
+  const LinearProblem& first = problems[0];
+  const KernelSet& packed = LongKernels(ActiveIsa(), first.type);
+  if (packed.packed_linear != nullptr && !first.int8 && first.rows > kFewRows) {
+    PackedLinear(problems, packed, threads);
     return;
   }
-  const KernelSet& kernels = Kernels(ActiveIsa(), problem.type);
-  OverOutputs(problem, threads, [&](int64_t begin, int64_t end) { Rows(problem, kernels, begin, end); });
+  const KernelSet& kernels = Kernels(ActiveIsa(), first.type);
+  OverOutputs(problems, threads,
+              [&](const LinearProblem& problem, int64_t begin, int64_t end) { Rows(problem, kernels, begin, end); });
 }
 
 int64_t LinearCrossover(ElementType type, int64_t in) {

@@ -6,6 +6,7 @@
 #define DJL_LORA_CPU_LINEAR_CPU_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "cpu/element.h"
 
@@ -30,7 +31,9 @@ struct LinearProblem {
 
 // The bits of a row depend on that row, the weight and the kernels in use (isa.h) alone; in bfloat16 with tiles also on
 // whether there are more than four rows, and more than 16.
-void LinearCpu(const LinearProblem& problem, int threads);
+// Several layers of one x: type, rows, in, x, x_stride and int8 are the same in all. They share threads and what is
+// prepared of x; one call costs less than several. At least one.
+void LinearCpu(const std::vector<LinearProblem>& problems, int threads);
 
 // The most rows for which LinearCpu is the faster way for a weight of this many inputs; libtorch's matmul takes what is
 // more. Measured, see docs/results: short rows of x stay in the nearest cache while the weight streams by.

@@ -511,6 +511,37 @@ LORA_NATIVE(jlong, linear)(JNIEnv* env, jclass, jlong x, jlong weight, jlong bia
   return Guard(env, [&] { return ToJava(djl_lora::Linear(x, weight, bias)); });
 }
 
+LORA_NATIVE(jlongArray, linearGroup)(JNIEnv* env, jclass, jlong x, jlongArray weights) {
+  constexpr const char* kName = "linearGroup";
+  return Guard(env, [&]() -> jlongArray {
+    const std::vector<int64_t> handles = djl_lora::LongArray(env, kName, "weights", weights);
+    std::vector<AtenTensorHandle> tensors;
+    bool few = true;
+    for (const int64_t handle : handles) {
+      tensors.push_back(ToHandle(handle));
+      few = few && djl_lora::FewRows(djl_lora::Info(kName, "x", x), djl_lora::Info(kName, "weight", handle));
+    }
+    const jlongArray result = env->NewLongArray(static_cast<jsize>(tensors.size()));
+    if (result == nullptr) {
+      throw djl_lora::PendingJavaException();
+    }
+    std::vector<Tensor> products;
+    if (few) {
+      products = djl_lora::LinearGroup(kName, ToHandle(x), tensors, omp_get_max_threads());
+    } else {
+      for (const int64_t handle : handles) {
+        products.push_back(djl_lora::Linear(x, handle, 0));
+      }
+    }
+    std::vector<jlong> made;
+    for (Tensor& product : products) {
+      made.push_back(ToJava(std::move(product)));
+    }
+    env->SetLongArrayRegion(result, 0, static_cast<jsize>(made.size()), made.data());
+    return result;
+  });
+}
+
 LORA_NATIVE(jlong, linearInt8)(JNIEnv* env, jclass, jlong x, jlong weight, jlong scale, jlong bias) {
   return Guard(env, [&] {
     djl_lora::Info("linear_rows_int8", "scale", scale);

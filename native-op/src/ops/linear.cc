@@ -70,11 +70,33 @@ Tensor LinearRows(const char* operation, const LinearArguments& arguments, int t
   Tensor result = Empty(sizes, all.x.type);
   if (rows > 0 && out > 0) {
     LinearCpu(
-        {all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0], arguments.scale != nullptr,
-         all.scale.As<float>(), all.bias.data, Describe(operation, "result", result.get()).data, out},
+        {{all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0], arguments.scale != nullptr,
+          all.scale.As<float>(), all.bias.data, Describe(operation, "result", result.get()).data, out}},
         threads);
   }
   return result;
+}
+
+std::vector<Tensor> LinearGroup(const char* operation, AtenTensorHandle x, const std::vector<AtenTensorHandle>& weights,
+                                int threads) {
+  std::vector<Tensor> results;
+  std::vector<LinearProblem> problems;
+  for (const AtenTensorHandle weight : weights) {
+    const Described all = DescribeAll(operation, {x, weight});
+    RequireDim(operation, all.x, 2);
+    const int64_t rows = all.x.sizes[0];
+    const int64_t in = all.weight.sizes[1];
+    const int64_t out = all.weight.sizes[0];
+    results.push_back(Empty({rows, out}, all.x.type));
+    if (rows > 0 && out > 0) {
+      problems.push_back({all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0], false,
+                          nullptr, nullptr, Describe(operation, "result", results.back().get()).data, out});
+    }
+  }
+  if (!problems.empty()) {
+    LinearCpu(problems, threads);
+  }
+  return results;
 }
 
 bool FewRows(const TensorInfo& x, const TensorInfo& weight) {

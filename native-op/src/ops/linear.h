@@ -4,6 +4,8 @@
 #ifndef DJL_LORA_OPS_LINEAR_H_
 #define DJL_LORA_OPS_LINEAR_H_
 
+#include <vector>
+
 #include "torch/stable_c.h"
 #include "torch/tensor.h"
 
@@ -21,6 +23,10 @@ void CheckLinear(const char* operation, const LinearArguments& arguments);
 
 // x times the weight, in rows: [..., out], contiguous. Does not choose by size; see FewRows.
 Tensor LinearRows(const char* operation, const LinearArguments& arguments, int threads);
+
+// x [rows, in] times each of some weights [out, in], without scales or biases: [rows, out] of each.
+std::vector<Tensor> LinearGroup(const char* operation, AtenTensorHandle x, const std::vector<AtenTensorHandle>& weights,
+                                int threads);
 
 // Whether LinearRows takes these tensors as they lie and is faster than libtorch's matmul: few rows, a contiguous x,
 // and rows of the weight without gaps.

@@ -164,23 +164,28 @@ public final class LoraLinear extends AbstractBlock {
      * @return for each layer [rows, out], attached to x's manager
      */
     public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
-        boolean alone =
-                plan.isBaseOnly() || Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan));
-        if (alone) {
+        if (Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan))) {
             return Arrays.stream(layers)
                     .map(layer -> layer.forward(x, plan))
                     .toArray(NDArray[]::new);
         }
         LoraContext context = layers[0].context;
+        NDArray[] weights = new NDArray[layers.length];
         int[] modules = new int[layers.length];
-        NDArray[] bases = new NDArray[layers.length];
         NDArray[] biases = new NDArray[layers.length];
         for (int i = 0; i < layers.length; ++i) {
+            weights[i] = layers[i].weight.getArray();
             modules[i] = layers[i].module.index();
-            bases[i] = context.getOps().linear(x, layers[i].weight.getArray());
             biases[i] = layers[i].bias == null ? null : layers[i].bias.getArray();
         }
-        return context.getTable().applyGroup(modules, x, bases, biases, plan.plan());
+        NDArray[] bases = context.getOps().linearAll(x, weights);
+        if (!plan.isBaseOnly()) {
+            return context.getTable().applyGroup(modules, x, bases, biases, plan.plan());
+        }
+        for (int i = 0; i < layers.length; ++i) {
+            bases[i] = biases[i] == null ? bases[i] : bases[i].addi(biases[i]);
+        }
+        return bases;
     }
 
     private boolean needsCare(ResolvedPlan plan) {

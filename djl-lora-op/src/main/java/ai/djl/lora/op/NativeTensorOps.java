@@ -93,6 +93,21 @@ final class NativeTensorOps implements TensorOps {
 
     /** {@inheritDoc} */
     @Override
+    public NDArray[] linearAll(NDArray x, NDArray... weights) {
+        long[] handles = new long[weights.length];
+        for (int i = 0; i < handles.length; ++i) {
+            handles[i] = handle(weights[i]);
+        }
+        long[] products = LoraNative.linearGroup(handle(x), handles);
+        NDArray[] results = new NDArray[products.length];
+        for (int i = 0; i < products.length; ++i) {
+            results[i] = wrap(x.getManager(), products[i]);
+        }
+        return results;
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public NDArray rmsNorm(NDArray x, NDArray weight, double epsilon) {
         return wrap(x.getManager(), LoraNative.rmsNorm(handle(x), 0, handle(weight), epsilon));
     }

@@ -18,6 +18,7 @@ import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 
 /**
  * Tensor operations as plain NDArray operations, in float32.
@@ -137,6 +138,12 @@ final class NdArrayTensorOps implements TensorOps {
     @Override
     public NDArray linear(NDArray x, NDArray weight) {
         return Linear.linear(x, weight).singletonOrThrow();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray[] linearAll(NDArray x, NDArray... weights) {
+        return Arrays.stream(weights).map(weight -> linear(x, weight)).toArray(NDArray[]::new);
     }
 
     /** {@inheritDoc} */

@@ -94,6 +94,15 @@ public interface TensorOps {
     NDArray linear(NDArray x, NDArray weight);
 
     /**
+     * Multiplies rows with several weights, each as {@link #linear} does.
+     *
+     * @param x [rows, in]
+     * @param weights [out, in] each
+     * @return [rows, out] for each weight
+     */
+    NDArray[] linearAll(NDArray x, NDArray... weights);
+
+    /**
      * Normalises the last dimension by its root mean square, as Hugging Face's LlamaRMSNorm does:
      * in float32, rounded to x's type before it is multiplied with the weight.
      *

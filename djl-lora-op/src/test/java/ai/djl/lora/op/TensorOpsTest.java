@@ -104,6 +104,32 @@ public class TensorOpsTest {
     }
 
     @Test(dataProvider = "backends")
+    public void multipliesWithSeveralWeights(LoraBackend backend, ElementType type) {
+        TensorOps ops = backend.getTensorOps(type);
+        Random random = new Random(9);
+        try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+            for (int rows : new int[] {1, 6, 100}) {
+                float[] values = Backends.randomValues(random, rows * 40L, 1);
+                NDArray x = Backends.array(manager, ops, type, values, rows, 40);
+                NDArray[] weights = new NDArray[3];
+                for (int i = 0; i < 3; ++i) {
+                    float[] weight = Backends.randomValues(random, (20L + i) * 40, 1);
+                    weights[i] = Backends.array(manager, ops, type, weight, 20 + i, 40);
+                }
+                NDArray[] all = ops.linearAll(x, weights);
+                for (int i = 0; i < 3; ++i) {
+                    Assert.assertEquals(all[i].getShape(), new Shape(rows, 20 + i));
+                    float[] alone = Backends.values(ops, ops.linear(x, weights[i]));
+                    float[] together = Backends.values(ops, all[i]);
+                    for (int j = 0; j < alone.length; ++j) {
+                        assertClose(together[j], alone[j], type, 1);
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(dataProvider = "backends")
     public void normalises(LoraBackend backend, ElementType type) {
         TensorOps ops = backend.getTensorOps(type);
         Random random = new Random(5);

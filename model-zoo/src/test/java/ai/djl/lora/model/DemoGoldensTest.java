@@ -151,7 +151,11 @@ public class DemoGoldensTest {
         }
         Map<String, Golden> goldens = new LinkedHashMap<>();
         try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : files.sorted().toList()) {
+            List<Path> logits =
+                    files.filter(file -> file.toString().endsWith(".safetensors"))
+                            .sorted()
+                            .toList();
+            for (Path file : logits) {
                 String name = String.valueOf(file.getFileName()).replace(".safetensors", "");
                 goldens.put(name, Golden.read(file));
             }

@@ -226,6 +226,16 @@ public final class LoraNative {
     public static native long linear(long x, long weight, long biasOrZero);
 
     /**
+     * Multiplies rows with several weights, as {@link #linear} does with one; for few rows in one
+     * go.
+     *
+     * @param x [rows, in], floating
+     * @param weights [out, in] each, of x's type
+     * @return [rows, out] for each weight
+     */
+    public static native long[] linearGroup(long x, long[] weights);
+
+    /**
      * Multiplies a few rows with a weight of 8-bit integers: {@code (x * weight^T) * scale + bias}.
      *
      * @param x [..., in], floating, contiguous
