@@ -367,6 +367,8 @@ LORA_NATIVE(jstring, kernels)(JNIEnv* env, jclass) {
 
 LORA_NATIVE(jint, threads)(JNIEnv*, jclass) { return omp_get_max_threads(); }
 
+LORA_NATIVE(void, releaseThreads)(JNIEnv*, jclass) { omp_pause_resource_all(omp_pause_soft); }
+
 LORA_NATIVE(jint, elementType)(JNIEnv* env, jclass, jlong tensor) {
   return Guard(env, [&] { return static_cast<jint>(djl_lora::Info("elementType", "tensor", tensor).type); });
 }
@@ -516,6 +518,7 @@ LORA_NATIVE(jlongArray, linearGroup)(JNIEnv* env, jclass, jlong x, jlongArray we
   return Guard(env, [&]() -> jlongArray {
     const std::vector<int64_t> handles = djl_lora::LongArray(env, kName, "weights", weights);
     std::vector<AtenTensorHandle> tensors;
+    tensors.reserve(handles.size());
     bool few = true;
     for (const int64_t handle : handles) {
       tensors.push_back(ToHandle(handle));
@@ -529,11 +532,13 @@ LORA_NATIVE(jlongArray, linearGroup)(JNIEnv* env, jclass, jlong x, jlongArray we
     if (few) {
       products = djl_lora::LinearGroup(kName, ToHandle(x), tensors, omp_get_max_threads());
     } else {
+      products.reserve(handles.size());
       for (const int64_t handle : handles) {
         products.push_back(djl_lora::Linear(x, handle, 0));
       }
     }
     std::vector<jlong> made;
+    made.reserve(products.size());
     for (Tensor& product : products) {
       made.push_back(ToJava(std::move(product)));
     }

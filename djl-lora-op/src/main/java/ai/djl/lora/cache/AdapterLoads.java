@@ -226,6 +226,8 @@ final class AdapterLoads implements AutoCloseable {
                     load,
                     new LoraOffloadException(
                             "Adapter \"" + adapter.name() + "\" could not be loaded: " + e, e));
+        } finally {
+            device.releaseThreads();
         }
     }
 

@@ -376,6 +376,7 @@ public final class AdapterStore implements AutoCloseable {
             throw loads.tooLarge(managed);
         }
         keepNear(managed, ready);
+        device.releaseThreads();
         return new Opened(managed, notes, adapter.report());
     }
 

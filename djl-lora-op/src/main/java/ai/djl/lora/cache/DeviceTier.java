@@ -253,6 +253,11 @@ final class DeviceTier {
         return bytes[0];
     }
 
+    /** Ends the backend's workers of the calling thread, which has moved what it had to. */
+    void releaseThreads() {
+        context.getBackend().releaseThreads();
+    }
+
     /** Returns whether there is an adapter that could leave. */
     boolean hasIdle() {
         return residents.values().stream().anyMatch(ManagedAdapter::isIdle);

@@ -58,4 +58,10 @@ public interface LoraBackend {
      */
     AdapterTable newTable(
             NDManager manager, List<LoraModule> modules, ElementType type, long adapterMemory);
+
+    /**
+     * Ends the worker threads that are kept for the calling thread, which will not compute for a
+     * while; they come again when it does. Without effect where there are none.
+     */
+    default void releaseThreads() {}
 }

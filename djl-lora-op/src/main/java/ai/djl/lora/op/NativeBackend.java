@@ -4,6 +4,7 @@
 package ai.djl.lora.op;
 
 import ai.djl.lora.jni.LoraLibrary;
+import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDManager;
 import java.util.List;
@@ -50,5 +51,11 @@ final class NativeBackend implements LoraBackend {
         BackendChecks.supports(this, type);
         BackendChecks.adapterMemory(adapterMemory);
         return new NativeAdapterTable(manager, modules, type, adapterMemory);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void releaseThreads() {
+        LoraNative.releaseThreads();
     }
 }

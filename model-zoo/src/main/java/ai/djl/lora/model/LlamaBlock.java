@@ -117,6 +117,9 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
             Path directory, LlamaConfig config, LoraContext context, AdapterStore store) {
         try (LlamaWeights weights = LlamaWeights.open(directory, config, context)) {
             return new LlamaBlock(config, context, weights, store);
+        } finally {
+            // whoever loads a model need not be who computes with it
+            context.getBackend().releaseThreads();
         }
     }
 

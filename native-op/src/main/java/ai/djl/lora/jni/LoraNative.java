@@ -83,6 +83,15 @@ public final class LoraNative {
     public static native int threads();
 
     /**
+     * Ends the worker threads that OpenMP keeps for the calling thread; they come again when it
+     * next computes. While more threads are kept than there are processors, libgomp's workers sleep
+     * between parallel regions instead of waiting on the spot, and every small operation of every
+     * thread takes some microseconds more: so a thread that has computed and will not for a while
+     * should call this.
+     */
+    public static native void releaseThreads();
+
+    /**
      * Returns a tensor's element type.
      *
      * @param tensor the tensor

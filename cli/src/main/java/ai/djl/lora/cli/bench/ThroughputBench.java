@@ -12,6 +12,7 @@ import ai.djl.lora.generate.engine.EngineStatistics;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.engine.GenerationHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.LlamaBlockFactory;
 import ai.djl.lora.tensor.ElementType;
@@ -207,6 +208,7 @@ final class ThroughputBench implements AutoCloseable {
                 MachineLimit limit = new MachineLimit(manager, new OperatorData(type), READ_BYTES);
                 RowMatmul matmul = new RowMatmul(manager, type, load.requests())) {
             for (int i = 0; i <= rounds; ++i) {
+                LoraNative.releaseThreads();
                 Round one = round(true, i);
                 Round base = round(false, i);
                 double read = limit.bytes() / seconds(limit::read);

@@ -443,6 +443,7 @@ public final class GenerationEngine implements AutoCloseable {
                 List<Work> works = scheduler.schedule(now);
                 if (works.isEmpty()) {
                     tellEnds();
+                    model.getLoraContext().getBackend().releaseThreads();
                     sleep(now);
                 } else {
                     step(works, now);
