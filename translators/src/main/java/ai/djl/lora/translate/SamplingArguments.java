@@ -19,8 +19,27 @@ final class SamplingArguments {
     static final String TOP_P = "top_p";
     static final String SEED = "seed";
 
+    static final String MIN_NEW_TOKENS = "min_new_tokens";
+    static final String MIN_P = "min_p";
+    static final String TYPICAL_P = "typical_p";
+    static final String REPETITION_PENALTY = "repetition_penalty";
+    static final String PRESENCE_PENALTY = "presence_penalty";
+    static final String FREQUENCY_PENALTY = "frequency_penalty";
+
     /** The names, all of whose values are numbers. */
-    static final List<String> NAMES = List.of(MAX_NEW_TOKENS, TEMPERATURE, TOP_K, TOP_P, SEED);
+    static final List<String> NAMES =
+            List.of(
+                    MAX_NEW_TOKENS,
+                    MIN_NEW_TOKENS,
+                    TEMPERATURE,
+                    TOP_K,
+                    TOP_P,
+                    MIN_P,
+                    TYPICAL_P,
+                    REPETITION_PENALTY,
+                    PRESENCE_PENALTY,
+                    FREQUENCY_PENALTY,
+                    SEED);
 
     private final Map<String, BigDecimal> values;
     private final String prefix;
@@ -49,6 +68,22 @@ final class SamplingArguments {
                 .temperature(get(TEMPERATURE, BigDecimal::doubleValue, defaults.temperature()))
                 .topK(get(TOP_K, BigDecimal::intValueExact, defaults.topK()))
                 .topP(get(TOP_P, BigDecimal::doubleValue, defaults.topP()))
+                .minP(get(MIN_P, BigDecimal::doubleValue, defaults.minP()))
+                .typicalP(get(TYPICAL_P, BigDecimal::doubleValue, defaults.typicalP()))
+                .repetitionPenalty(
+                        get(
+                                REPETITION_PENALTY,
+                                BigDecimal::doubleValue,
+                                defaults.repetitionPenalty()))
+                .presencePenalty(
+                        get(PRESENCE_PENALTY, BigDecimal::doubleValue, defaults.presencePenalty()))
+                .frequencyPenalty(
+                        get(
+                                FREQUENCY_PENALTY,
+                                BigDecimal::doubleValue,
+                                defaults.frequencyPenalty()))
+                .minNewTokens(
+                        get(MIN_NEW_TOKENS, BigDecimal::intValueExact, defaults.minNewTokens()))
                 .seed(get(SEED, BigDecimal::longValueExact, defaults.seed()))
                 .maxNewTokens(
                         get(MAX_NEW_TOKENS, BigDecimal::intValueExact, defaults.maxNewTokens()))

@@ -32,11 +32,12 @@ import java.util.TreeSet;
  * <p>A {@code text/plain} body (also one without a content type) is the prompt. An {@code
  * application/json} body is an object with {@code inputs} (or {@code prompt}), a text or a list of
  * texts; {@code adapter} or {@code adapters}, a name or a list with one for each text, "" for the
- * base model; and {@code parameters}. Instead of {@code inputs} it may have {@code messages}, a
- * conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs}, further
- * variables of the template. The Input's property {@code adapter} names an adapter too. Where two
- * places name adapters they must agree, and a field that is not known is refused: neither is
- * guessed at.
+ * base model; and {@code parameters}, numbers by the names of {@link SamplingArguments} and {@code
+ * stop}, a text or a list of texts that end an answer. Instead of {@code inputs} it may have {@code
+ * messages}, a conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs},
+ * further variables of the template. The Input's property {@code adapter} names an adapter too.
+ * Where two places name adapters they must agree, and a field that is not known is refused: neither
+ * is guessed at.
  */
 final class ServingRequestParser {
 
@@ -58,7 +59,14 @@ final class ServingRequestParser {
                             ADAPTER,
                             "adapters",
                             "parameters"));
-    private static final Set<String> PARAMETERS = new TreeSet<>(SamplingArguments.NAMES);
+    private static final String STOP = "stop";
+    private static final Set<String> PARAMETERS = parameters();
+
+    private static Set<String> parameters() {
+        Set<String> names = new TreeSet<>(SamplingArguments.NAMES);
+        names.add(STOP);
+        return names;
+    }
 
     private final SamplingParameters defaults;
 
@@ -219,15 +227,21 @@ final class ServingRequestParser {
         JsonObject parameters = object(object.get("parameters"), "parameters");
         refuseUnknown(parameters, PARAMETERS, "parameters.");
         Map<String, BigDecimal> values = new HashMap<>();
+        SamplingParameters base = defaults;
         for (Map.Entry<String, JsonElement> entry : parameters.entrySet()) {
             JsonElement value = entry.getValue();
+            if (entry.getKey().equals(STOP)) {
+                List<String> stops = texts(value, "parameters." + STOP);
+                base = base.toBuilder().stopStrings(stops).build();
+                continue;
+            }
             if (!value.isJsonPrimitive() || !value.getAsJsonPrimitive().isNumber()) {
                 throw new LoraConfigurationException(
                         "parameters." + entry.getKey() + " is " + value + "; a number is needed");
             }
             values.put(entry.getKey(), number(entry.getKey(), value));
         }
-        return new SamplingArguments(values, "parameters.").over(defaults);
+        return new SamplingArguments(values, "parameters.").over(base);
     }
 
     private static BigDecimal number(String name, JsonElement value) {

@@ -28,8 +28,10 @@ import java.util.Set;
  * ({@link ChatRequest}, {@link TextResult}), for models with a chat template; (String, String),
  * where the argument {@code adapter} names one for all and none means the base model; and ({@link
  * Input}, {@link Output}) for DJL Serving. The arguments {@code max_new_tokens}, {@code
- * temperature}, {@code top_k}, {@code top_p} and {@code seed} set what requests leave open; without
- * them it is greedy decoding of at most {@value #DEFAULT_MAX_NEW_TOKENS} tokens.
+ * min_new_tokens}, {@code temperature}, {@code top_k}, {@code top_p}, {@code min_p}, {@code
+ * typical_p}, {@code repetition_penalty}, {@code presence_penalty}, {@code frequency_penalty} and
+ * {@code seed} set what requests leave open; without them it is greedy decoding of at most {@value
+ * #DEFAULT_MAX_NEW_TOKENS} tokens.
  *
  * <p>The tokenizer is the {@code tokenizer.json} in the model's folder. It belongs to the model and
  * is closed with it.

@@ -68,6 +68,35 @@ public class ServingRequestParserTest {
     }
 
     @Test
+    public void testEveryParameterIsRead() {
+        ServingRequest request =
+                parser.parse(
+                        json(
+                                "{'inputs': 'x', 'parameters': {'temperature': 0.5, 'min_p': 0.1,"
+                                        + " 'typical_p': 0.9, 'repetition_penalty': 1.1,"
+                                        + " 'presence_penalty': 0.2, 'frequency_penalty': 0.3,"
+                                        + " 'min_new_tokens': 2, 'max_new_tokens': 9,"
+                                        + " 'stop': ['a', 'bc']}}",
+                                null));
+        Assert.assertEquals(
+                request.requests().get(0).sampling(),
+                SamplingParameters.builder()
+                        .temperature(0.5)
+                        .minP(0.1)
+                        .typicalP(0.9)
+                        .repetitionPenalty(1.1)
+                        .presencePenalty(0.2)
+                        .frequencyPenalty(0.3)
+                        .minNewTokens(2)
+                        .maxNewTokens(9)
+                        .seed(DEFAULTS.seed())
+                        .topK(DEFAULTS.topK())
+                        .topP(DEFAULTS.topP())
+                        .stopStrings(List.of("a", "bc"))
+                        .build());
+    }
+
+    @Test
     public void testAConversation() {
         String body =
                 "{'messages': [{'role': 'user', 'content': null, 'n': [1, 2.5, true]},"
@@ -182,8 +211,9 @@ public class ServingRequestParserTest {
             {
                 "{'inputs': 'a', 'parameters': {'beams': 4}}",
                 null,
-                "the field parameters.beams is not known; known are [max_new_tokens, seed,"
-                        + " temperature, top_k, top_p]"
+                "the field parameters.beams is not known; known are [frequency_penalty,"
+                        + " max_new_tokens, min_new_tokens, min_p, presence_penalty,"
+                        + " repetition_penalty, seed, stop, temperature, top_k, top_p, typical_p]"
             },
             {
                 "{'inputs': 'a', 'parameters': {'seed': '1'}}",
