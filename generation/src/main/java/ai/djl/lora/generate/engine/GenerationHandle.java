@@ -6,7 +6,6 @@ package ai.djl.lora.generate.engine;
 import ai.djl.lora.generate.GenerationResult;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.Flow;
 
 /**
@@ -19,6 +18,7 @@ public final class GenerationHandle implements Iterable<GeneratedToken> {
     private final TokenStream stream = new TokenStream();
     private final Runnable wake;
     private volatile boolean cancelled;
+    private volatile RuntimeException reason;
 
     /**
      * Constructs a new {@code GenerationHandle} instance.
@@ -48,14 +48,12 @@ public final class GenerationHandle implements Iterable<GeneratedToken> {
      * @throws RuntimeException the reason why there is none
      */
     public GenerationResult join() {
-        try {
-            return result.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof RuntimeException reason) {
-                throw reason;
-            }
-            throw e;
+        // not result.join(), which newer JDKs let wrap a cancellation in one of their own
+        GenerationResult answer = result.exceptionally(failure -> null).join();
+        if (reason != null) {
+            throw reason;
         }
+        return answer;
     }
 
     /**
@@ -98,8 +96,9 @@ public final class GenerationHandle implements Iterable<GeneratedToken> {
         result.complete(answer);
     }
 
-    void fail(RuntimeException reason) {
-        stream.end(reason);
-        result.completeExceptionally(reason);
+    void fail(RuntimeException why) {
+        reason = why;
+        stream.end(why);
+        result.completeExceptionally(why);
     }
 }
