@@ -261,7 +261,9 @@ record SyntheticModel(
             header.put(tensor.name, entry);
             end += tensor.bytes();
         }
-        byte[] text = new Gson().toJson(header).getBytes(StandardCharsets.UTF_8);
+        String json = new Gson().toJson(header);
+        // as the safetensors library does, so that every tensor lies where its type wants it
+        byte[] text = (json + " ".repeat(-json.length() & 7)).getBytes(StandardCharsets.UTF_8);
         ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         length.putLong(text.length);
         byte[] block = block(seed);
