@@ -136,24 +136,6 @@ public final class KvPool implements AutoCloseable {
         return new KvCache(this, allocator, true);
     }
 
-    /**
-     * Copies what is in a block, in all layers.
-     *
-     * @param from the block to read
-     * @param to the block to write
-     */
-    public void copyBlock(int from, int to) {
-        requireOpen();
-        TensorOps ops = context.getOps();
-        for (KvPages pages : layers) {
-            for (NDArray array : new NDArray[] {pages.keys(), pages.values()}) {
-                try (NDArray source = ops.rows(array, from, from + 1L)) {
-                    ops.copyRows(array, to, source);
-                }
-            }
-        }
-    }
-
     /** {@inheritDoc} */
     @Override
     public void close() {

@@ -7,6 +7,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.nn.LoraLinear;
+import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
@@ -30,6 +31,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * A decoder-only transformer of the Llama family: Llama 2 and 3, Mistral, Qwen2 and Qwen3.
@@ -263,8 +265,8 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         List<AdapterMix> mixes = mixes(params, batch, length);
         NDManager manager = ids.getManager();
         List<KvCache> caches = new ArrayList<>(batch);
-        int blocks = batch * KvPool.blocksFor(config.maxPositionEmbeddings());
-        try (KvPool pool = newKvPool(manager, blocks)) {
+        int blocks = KvPool.blocksFor(length + mostVirtualTokens(mixes));
+        try (KvPool pool = newKvPool(manager, Math.multiplyExact(batch, blocks))) {
             ForwardStep.Builder step = ForwardStep.builder().optAllPositions(true);
             for (int i = 0; i < batch; ++i) {
                 caches.add(pool.newCache());
@@ -279,6 +281,15 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         } finally {
             caches.forEach(KvCache::close);
         }
+    }
+
+    private int mostVirtualTokens(List<AdapterMix> mixes) {
+        int most = 0;
+        for (AdapterMix mix : Set.copyOf(mixes)) {
+            AdapterExtras extras = context.extrasOf(mix);
+            most = Math.max(most, extras == null ? 0 : extras.virtualTokens());
+        }
+        return most;
     }
 
     private static int[] tokens(NDArray ids) {

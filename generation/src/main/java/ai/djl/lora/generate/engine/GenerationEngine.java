@@ -125,9 +125,10 @@ public final class GenerationEngine implements AutoCloseable {
                 new RequestValidator(
                         model.getConfig().vocabSize(), model.getConfig().maxPositionEmbeddings());
         this.endOfText = model.getConfig().eosTokenIds()::contains;
+        int kvBlocks = kvBlocks(); // may refuse, before anything is taken
         this.manager = model.getLoraContext().getManager().newSubManager();
         manager.setName("generationEngine");
-        this.pool = model.newKvPool(manager, kvBlocks());
+        this.pool = model.newKvPool(manager, kvBlocks);
         this.blocks = new BlockManager(pool.blocks(), options.prefixCaching());
         this.queue =
                 new FairQueue(

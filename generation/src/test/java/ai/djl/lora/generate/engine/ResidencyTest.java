@@ -184,6 +184,13 @@ public class ResidencyTest {
                     () ->
                             generator.generate(
                                     List.of(new GenerationRequest(prompt, "upper", greedy))));
+            EngineOptions options = EngineOptions.builder().build();
+            try (GenerationEngine engine = new GenerationEngine(block(model), options)) {
+                GenerationHandle lost = engine.submit(endless("upper", 5));
+                GenerationHandle there = engine.submit(endless("mask", 5));
+                Assert.assertEquals(there.join().tokens().length, 5);
+                Assert.assertThrows(LoraException.class, lost::join);
+            }
             UnavailablePolicy policy =
                     new UnavailablePolicy(2, Duration.ofMillis(1), false, false).orBase();
             List<GenerationResult> results =
