@@ -3,11 +3,11 @@
  */
 package ai.djl.lora.memory;
 
-/** A consumer or a listener that a {@link MemoryMonitor} knows, until this is closed. */
+/** Something that was made known to somebody, such as a listener, until this is closed. */
 @FunctionalInterface
 public interface Registration extends AutoCloseable {
 
-    /** Makes the monitor forget it. A second call has no effect. */
+    /** Makes it forgotten. A second call has no effect. */
     @Override
     void close();
 }

@@ -7,6 +7,7 @@ import ai.djl.engine.EngineException;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.LoraFallbackException;
+import ai.djl.lora.memory.Registration;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -535,9 +536,11 @@ public final class LoraContext implements AutoCloseable {
      * added last ends first.
      *
      * @param ending ends it; a second call must have no effect
+     * @return takes it back, for what has ended by itself
      */
-    public void addEnding(Runnable ending) {
+    public Registration addEnding(Runnable ending) {
         endings.add(ending);
+        return () -> endings.remove(ending);
     }
 
     /**

@@ -409,13 +409,15 @@ public class StoreTiersTest {
 
     @Test
     public void loadWaitsForRoomBeyondItsOwnTimeOut() throws Exception {
-        StoreOptions.Builder options = options(1).optLoadTimeout(Duration.ofMillis(50));
+        // Long enough that a load itself never takes as long, however busy the machine is.
+        Duration loadTimeout = Duration.ofSeconds(4);
+        StoreOptions.Builder options = options(1).optLoadTimeout(loadTimeout);
         try (AdapterStore store = new AdapterStore(context, options.build())) {
             store.register("a", adapters.folder(1));
             store.register("b", adapters.folder(2));
             AdapterLease first = store.acquire("a");
             CompletableFuture<AdapterLease> second = store.acquire("b", Duration.ofMinutes(1));
-            Thread.sleep(200);
+            Thread.sleep(loadTimeout.toMillis() + 200);
             Assert.assertFalse(second.isDone());
             first.close();
             try (AdapterLease lease = second.get(1, TimeUnit.MINUTES)) {

@@ -47,7 +47,8 @@ import org.slf4j.LoggerFactory;
  * is shared fairly.
  *
  * <p>One thread schedules a step, runs it and takes account of it. Requests come from any thread.
- * The model belongs to the caller and must outlive the engine; other users of it may run beside.
+ * The model belongs to the caller; other users of it may run beside. An engine that is not closed
+ * ends with its model.
  */
 public final class GenerationEngine implements AutoCloseable {
 
@@ -72,6 +73,7 @@ public final class GenerationEngine implements AutoCloseable {
     private final RequestValidator validator;
     private final IntPredicate endOfText;
     private final Registration memory;
+    private final Registration ending;
     private final Thread thread;
 
     /** Guards what other threads hand over. */
@@ -140,6 +142,7 @@ public final class GenerationEngine implements AutoCloseable {
         this.memory =
                 store.addMemoryConsumer(
                         MemoryMonitor.KV_CACHE, () -> statistics.usedKvBlocks() * blockBytes);
+        this.ending = model.getLoraContext().addEnding(this::close);
         this.thread = new Thread(this::run, "djl-lora-engine");
         thread.setDaemon(true);
         thread.start();
@@ -458,6 +461,7 @@ public final class GenerationEngine implements AutoCloseable {
             }
         } finally {
             failAll();
+            ending.close();
             memory.close();
             pool.close();
             manager.close();

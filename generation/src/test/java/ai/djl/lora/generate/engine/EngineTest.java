@@ -353,4 +353,20 @@ public class EngineTest {
         }
         Assert.expectThrows(IllegalStateException.class, () -> shared.submit(request("", 1)));
     }
+
+    @Test
+    public void anEngineThatIsLeftOpenEndsWithItsModel() throws Exception {
+        Gate gate = new Gate();
+        TestModel other = new TestModel("llama2", "cpu", work);
+        GenerationEngine engine =
+                new GenerationEngine(
+                        other.block(), EngineOptions.builder().optRecorder(gate).build());
+        GenerationHandle handle = engine.submit(request("golden", 50));
+        Assert.assertTrue(gate.reached.await(30, TimeUnit.SECONDS));
+        CompletableFuture<Void> closed = CompletableFuture.runAsync(other::close);
+        gate.open.countDown();
+        closed.get(30, TimeUnit.SECONDS);
+        Assert.assertTrue(handle.result().isDone());
+        Assert.expectThrows(IllegalStateException.class, () -> engine.submit(request("", 1)));
+    }
 }
