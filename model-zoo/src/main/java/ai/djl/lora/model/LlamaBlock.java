@@ -259,6 +259,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 new StepState(
                         plan,
                         rotary.rows(positions, highest),
+                        AttentionShapes.of(config, rows.count()),
                         PoolRows.of(manager, rows.sequences()));
         NDArray x = embedding.forward(manager, rows, plan);
         for (LlamaDecoderLayer layer : layers) {
