@@ -333,11 +333,11 @@ final class NdArrayTensorOps implements TensorOps {
     @Override
     public int writeRow(NDArray array, long row, byte[] source, int offset) {
         TensorChecks.rowRange(array, row, row + 1);
-        Shape shape = array.getShape().slice(1);
+        Shape shape = new Shape(1).addAll(array.getShape().slice(1));
         float[] values = new float[Math.toIntExact(shape.size())];
         floats(source, offset, values.length).get(values);
         try (NDArray elements = array.getManager().create(values, shape)) {
-            array.set(new NDIndex().addIndices(row), elements);
+            copyRows(array, row, elements);
         }
         return offset + values.length * Float.BYTES;
     }

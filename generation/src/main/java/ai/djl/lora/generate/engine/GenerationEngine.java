@@ -63,8 +63,8 @@ public final class GenerationEngine implements AutoCloseable {
     private static final int MOST_LOOKED_AT = 64;
 
     /**
-     * How much of keys and values is compressed between two steps, at least a block: about a
-     * millisecond's work.
+     * How much of keys and values is compressed between two steps, at least a block: a millisecond
+     * in int8, and three bit for bit.
      */
     private static final int COMPRESSED_AT_ONCE = 1 << 20;
 

@@ -61,7 +61,7 @@ final class Scheduler {
         final Set<AdapterMix> adapters = new HashSet<>();
         int budget = options.maxTokensPerStep();
 
-        /** A block is restored faster than a token is run, so that this at most doubles a step. */
+        /** A block is restored in less time than a token is run: a step at most doubles. */
         int restores = options.maxTokensPerStep();
 
         boolean hasRoomFor(AdapterMix mix) {

@@ -4,6 +4,7 @@
 package ai.djl.lora.generate.kv;
 
 import ai.djl.lora.model.KvBlockShape;
+import ai.djl.lora.tensor.ElementType;
 import ai.djl.lora.tensor.HalfPrecision;
 
 /**
@@ -25,13 +26,22 @@ final class Int8KvCodec implements KvCodec {
 
     private static final int ROUNDER_BITS = Float.floatToRawIntBits(ROUNDER);
 
+    private static final float LARGEST_HALF = 65_504;
+
+    /** That of bfloat16, and nearly that of float32. */
+    private static final float LARGEST_BFLOAT = 0x1.fep127f;
+
     private final KvBlockShape shape;
     private final BlockFloats floats;
     private final int rows;
 
+    /** The largest magnitude that the type holds when it comes back a 128th larger. */
+    private final float most;
+
     Int8KvCodec(KvBlockShape shape) {
         this.shape = shape;
         this.floats = new BlockFloats(shape);
+        this.most = 0.99f * (shape.type() == ElementType.FLOAT16 ? LARGEST_HALF : LARGEST_BFLOAT);
         this.rows = shape.layers() * shape.heads() * (shape.dim() + shape.positions());
     }
 
@@ -81,15 +91,15 @@ final class Int8KvCodec implements KvCodec {
         return part == 0 ? shape.positions() : shape.dim();
     }
 
-    /** Returns the bits of the row's scale, below 0 where an element is not finite. */
-    private static short encode(float[] values, int from, int count, byte[] target) {
+    /** Returns the bits of the row's scale, below 0 where an element is too large or no number. */
+    private short encode(float[] values, int from, int count, byte[] target) {
         // ordered as the magnitudes are, and whatever is not finite above all others
         int largest = 0;
         for (int i = from; i < from + count; ++i) {
             largest = Math.max(largest, Float.floatToRawIntBits(values[i]) & Integer.MAX_VALUE);
         }
         float magnitude = Float.intBitsToFloat(largest);
-        if (!Float.isFinite(magnitude)) {
+        if (!(magnitude <= most)) {
             return -1;
         }
         short bits = scaleBits(magnitude / LARGEST);
