@@ -66,8 +66,7 @@ final class BlockManager implements KvBlockAllocator {
      * @param coldAfter how long a block is unused before it goes there, in nanoseconds
      * @param ticker the time, in nanoseconds
      */
-    BlockManager(
-            int count, boolean caching, ColdBlocks cold, long coldAfter, LongSupplier ticker) {
+    BlockManager(int count, boolean caching, ColdBlocks cold, long coldAfter, LongSupplier ticker) {
         this.count = count;
         this.caching = caching;
         this.cold = cold;

@@ -18,7 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Copies of a pool's full blocks in the host's memory, encoded. The ones unused for longest go when the memory is full.
+ * Copies of a pool's full blocks in the host's memory, encoded. The ones unused for longest go when
+ * the memory is full.
  *
  * <p>A full block never changes, so that the copy of a block that was restored stays good: what is
  * put away again costs nothing, and is not rounded twice. For the engine's thread alone.

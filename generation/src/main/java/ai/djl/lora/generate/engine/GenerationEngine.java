@@ -199,7 +199,8 @@ public final class GenerationEngine implements AutoCloseable {
     private ColdBlocks newColdBlocks() {
         boolean made = false;
         try {
-            KvCodec codec = options.kvCompression().codec(pool.blockShape(), options.kvPrunedShare());
+            KvCodec codec =
+                    options.kvCompression().codec(pool.blockShape(), options.kvPrunedShare());
             long block = pool.bytesPerBlock();
             long bytes =
                     options.kvCompressedBytes()

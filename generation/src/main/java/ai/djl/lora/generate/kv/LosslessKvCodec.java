@@ -45,8 +45,7 @@ final class LosslessKvCodec implements KvCodec {
     @Override
     public int encode(byte[] block, byte[] target) {
         byte[] planes = BytePlanes.split(block, bytes, width);
-        return check(
-                Zstd.compressByteArray(target, 0, target.length, planes, 0, bytes, LEVEL));
+        return check(Zstd.compressByteArray(target, 0, target.length, planes, 0, bytes, LEVEL));
     }
 
     /** {@inheritDoc} */

@@ -262,7 +262,8 @@ public class ColdBlocksTest {
                 running.add(sequence);
             }
             for (Sequence sequence : List.copyOf(running)) {
-                int count = Math.min(1 + random.nextInt(30), sequence.length() - sequence.computed());
+                int count =
+                        Math.min(1 + random.nextInt(30), sequence.length() - sequence.computed());
                 try {
                     run(sequence, count, blocks);
                 } catch (LoraMemoryException e) {

@@ -163,7 +163,10 @@ public class KvCompressionTableTest {
     }
 
     private static int[] tokens(String first, String text, String last, JsonObject vocabulary) {
-        return Stream.of(Stream.of(first), text.chars().mapToObj(Character::toString), Stream.of(last))
+        return Stream.of(
+                        Stream.of(first),
+                        text.chars().mapToObj(Character::toString),
+                        Stream.of(last))
                 .flatMap(part -> part)
                 .filter(token -> !token.isEmpty())
                 .mapToInt(token -> vocabulary.get(token).getAsInt())
@@ -175,9 +178,7 @@ public class KvCompressionTableTest {
                 (CausalLanguageModel)
                         new LlamaBlockFactory()
                                 .newBlock(
-                                        model,
-                                        DEMO.resolve("base"),
-                                        Map.of("dtype", type.label()));
+                                        model, DEMO.resolve("base"), Map.of("dtype", type.label()));
         model.setBlock(block);
         for (String adapter : lines(false).stream().map(Line::adapter).distinct().toList()) {
             if (!adapter.isEmpty()) {
@@ -255,8 +256,7 @@ public class KvCompressionTableTest {
         }
     }
 
-    private static void run(
-            CausalLanguageModel model, Map<Kind, Loss> losses, boolean longWords)
+    private static void run(CausalLanguageModel model, Map<Kind, Loss> losses, boolean longWords)
             throws IOException {
         Map<String, List<Line>> byAdapter =
                 lines(longWords).stream()
@@ -287,8 +287,7 @@ public class KvCompressionTableTest {
     }
 
     /** Prompts of one adapter. Those of a line have their blocks from {@code BLOCKS * line} on. */
-    private record Batch(
-            CausalLanguageModel model, KvPool pool, AdapterMix mix, List<Line> lines) {
+    private record Batch(CausalLanguageModel model, KvPool pool, AdapterMix mix, List<Line> lines) {
 
         void measure(Map<Kind, Loss> losses, boolean longWords) {
             byte[][][] blocks = blocks();
@@ -303,10 +302,7 @@ public class KvCompressionTableTest {
                                             .map(block -> restored(block, codec, loss))
                                             .toArray(byte[][]::new);
                         }
-                        compare(
-                                plain,
-                                answers(restored),
-                                longWords ? loss.longWords : loss.words);
+                        compare(plain, answers(restored), longWords ? loss.longWords : loss.words);
                     });
         }
 
@@ -451,9 +447,7 @@ public class KvCompressionTableTest {
     private static String changed(Answers answers) {
         return format(
                 "%d of %,d = %.2f %%",
-                answers.changed,
-                answers.tokens,
-                100.0 * answers.changed / answers.tokens);
+                answers.changed, answers.tokens, 100.0 * answers.changed / answers.tokens);
     }
 
     /** Times blocks of normally distributed numbers, of the demo's shape and of larger ones. */
@@ -510,8 +504,7 @@ public class KvCompressionTableTest {
     private static byte[] random(KvBlockShape shape) {
         Random random = new Random(1);
         ByteBuffer wide =
-                ByteBuffer.allocate(shape.elements() * Float.BYTES)
-                        .order(ByteOrder.LITTLE_ENDIAN);
+                ByteBuffer.allocate(shape.elements() * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         for (int i = 0; i < shape.elements(); ++i) {
             wide.putFloat((float) random.nextGaussian());
         }

@@ -224,8 +224,7 @@ public class KvCodecTest {
             if (saves) {
                 KvCodec plain = compression.codec(shape, 0);
                 KvCodec codec = compression.codec(shape, 0.5);
-                Assert.assertEquals(
-                        restored(codec, shape, block), restored(plain, shape, without));
+                Assert.assertEquals(restored(codec, shape, block), restored(plain, shape, without));
                 int length = codec.encode(block, new byte[codec.mostBytes()]);
                 // a bit for each element more, and half of the elements less
                 int width = plain.elementBytes();
