@@ -6,7 +6,7 @@ package ai.djl.lora.compress;
 import java.util.Arrays;
 
 /** Puts the bytes of elements in order of their significance, and back. */
-final class BytePlanes {
+public final class BytePlanes {
 
     private BytePlanes() {}
 
@@ -18,7 +18,7 @@ final class BytePlanes {
      * @param width the size of one element
      * @return the first bytes of all elements, then the second bytes of all, and so on
      */
-    static byte[] split(byte[] block, int bytes, int width) {
+    public static byte[] split(byte[] block, int bytes, int width) {
         byte[] planes = Arrays.copyOf(block, block.length);
         int count = bytes / width;
         for (int plane = 0; plane < width; ++plane) {
@@ -38,7 +38,7 @@ final class BytePlanes {
      * @param width the size of one element
      * @return the elements as they were
      */
-    static byte[] join(byte[] planes, int bytes, int width) {
+    public static byte[] join(byte[] planes, int bytes, int width) {
         byte[] block = Arrays.copyOf(planes, planes.length);
         int count = bytes / width;
         for (int plane = 0; plane < width; ++plane) {

@@ -206,6 +206,27 @@ final class NativeTensorOps implements TensorOps {
         return wrap(array.getManager(), LoraNative.narrowRows(handle(array), from, to));
     }
 
+    /** {@inheritDoc} */
+    @Override
+    public int readRow(NDArray array, long row, byte[] target, int offset) {
+        int bytes = rowBytes(array, row);
+        LoraNative.copyToBytes(handle(array), row * bytes, target, offset, bytes);
+        return offset + bytes;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public int writeRow(NDArray array, long row, byte[] source, int offset) {
+        int bytes = rowBytes(array, row);
+        LoraNative.copyFromBytes(handle(array), row * bytes, source, offset, bytes);
+        return offset + bytes;
+    }
+
+    private int rowBytes(NDArray array, long row) {
+        TensorChecks.rowRange(array, row, row + 1);
+        return Math.toIntExact(array.getShape().slice(1).size() * typeOf(array).bytes());
+    }
+
     static long handle(NDArray array) {
         if (array instanceof PtNDArray pt) {
             return pt.getHandle();

@@ -18,6 +18,7 @@ import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 
 /**
@@ -315,6 +316,36 @@ final class NdArrayTensorOps implements TensorOps {
     public NDArray rows(NDArray array, long from, long to) {
         TensorChecks.rowRange(array, from, to);
         return array.get(new NDIndex().addSliceDim(from, to));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public int readRow(NDArray array, long row, byte[] target, int offset) {
+        TensorChecks.rowRange(array, row, row + 1);
+        try (NDArray view = array.get(row)) {
+            float[] values = view.toFloatArray();
+            floats(target, offset, values.length).put(values);
+            return offset + values.length * Float.BYTES;
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public int writeRow(NDArray array, long row, byte[] source, int offset) {
+        TensorChecks.rowRange(array, row, row + 1);
+        Shape shape = new Shape(1).addAll(array.getShape().slice(1));
+        float[] values = new float[Math.toIntExact(shape.size())];
+        floats(source, offset, values.length).get(values);
+        try (NDArray elements = array.getManager().create(values, shape)) {
+            copyRows(array, row, elements);
+        }
+        return offset + values.length * Float.BYTES;
+    }
+
+    private static FloatBuffer floats(byte[] bytes, int offset, int count) {
+        return ByteBuffer.wrap(bytes, offset, count * Float.BYTES)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asFloatBuffer();
     }
 
     private static void requireFloat32(ElementType type) {

@@ -214,4 +214,26 @@ public interface TensorOps {
      * @return [to - from, ...]
      */
     NDArray rows(NDArray array, long from, long to);
+
+    /**
+     * Copies a row out of an array.
+     *
+     * @param array an array [rows, ...]
+     * @param row the row
+     * @param target where its elements go, little endian
+     * @param offset the first byte to write
+     * @return the byte behind the last that was written
+     */
+    int readRow(NDArray array, long row, byte[] target, int offset);
+
+    /**
+     * Copies elements into a row of an array.
+     *
+     * @param array an array [rows, ...]
+     * @param row the row
+     * @param source the elements of array's type, little endian
+     * @param offset their first byte
+     * @return the byte behind the last that was read
+     */
+    int writeRow(NDArray array, long row, byte[] source, int offset);
 }

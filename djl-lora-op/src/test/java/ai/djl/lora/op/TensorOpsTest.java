@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.lora.tensor.ElementConverter;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -44,6 +45,36 @@ public class TensorOpsTest {
             Assert.assertThrows(
                     IllegalArgumentException.class,
                     () -> ops.fromBuffer(manager, data, ElementType.BFLOAT16, type, new Shape(3)));
+        }
+    }
+
+    @Test(dataProvider = "backends")
+    public void copiesRowsAsTheirBytes(LoraBackend backend, ElementType type) {
+        TensorOps ops = backend.getTensorOps(type);
+        try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+            float[] values = {1, -2, 3.5f, 4, 5, 6, 7, 8, -9, 10, 11, 12};
+            NDArray array = Backends.array(manager, ops, type, values, 3, 2, 2);
+            int managed = manager.getManagedArrays().size();
+            int bytes = 4 * type.bytes();
+            byte[] rows = new byte[1 + 2 * bytes];
+            Assert.assertEquals(ops.readRow(array, 2, rows, 1), 1 + bytes);
+            Assert.assertEquals(ops.readRow(array, 0, rows, 1 + bytes), 1 + 2 * bytes);
+            ByteBuffer floats = ByteBuffer.allocate(8 * Float.BYTES);
+            ElementConverter.convert(
+                    ByteBuffer.wrap(rows, 1, 2 * bytes), type, floats, ElementType.FLOAT32);
+            float[] found = new float[8];
+            floats.flip().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(found);
+            Assert.assertEquals(found, new float[] {-9, 10, 11, 12, 1, -2, 3.5f, 4});
+            Assert.assertEquals(ops.writeRow(array, 1, rows, 1 + bytes), 1 + 2 * bytes);
+            Assert.assertEquals(manager.getManagedArrays().size(), managed, "arrays are left");
+            float[] expected = {1, -2, 3.5f, 4, 1, -2, 3.5f, 4, -9, 10, 11, 12};
+            Assert.assertEquals(Backends.values(ops, array), expected);
+            for (long row : new long[] {-1, 3}) {
+                Assert.assertThrows(
+                        IllegalArgumentException.class, () -> ops.readRow(array, row, rows, 0));
+                Assert.assertThrows(
+                        IllegalArgumentException.class, () -> ops.writeRow(array, row, rows, 0));
+            }
         }
     }
 

@@ -75,12 +75,55 @@ public final class KvPool implements AutoCloseable {
     }
 
     private static long bytesPerBlock(LlamaConfig config, LoraContext context) {
-        return 2L
-                * config.numHiddenLayers()
-                * BLOCK_POSITIONS
-                * config.numKeyValueHeads()
-                * config.headDim()
-                * context.getType().bytes();
+        return blockShape(config, context).bytes();
+    }
+
+    private static KvBlockShape blockShape(LlamaConfig config, LoraContext context) {
+        return new KvBlockShape(
+                config.numHiddenLayers(),
+                config.numKeyValueHeads(),
+                config.headDim(),
+                BLOCK_POSITIONS,
+                context.getType());
+    }
+
+    /**
+     * Returns the order of a block's elements.
+     *
+     * @return the shape of what {@link #readBlock} gives
+     */
+    public KvBlockShape blockShape() {
+        return blockShape(config, context);
+    }
+
+    /**
+     * Copies a block out of the pool.
+     *
+     * @param block the block's index
+     * @param target where its elements go, {@link #bytesPerBlock()} bytes
+     */
+    public void readBlock(int block, byte[] target) {
+        TensorOps ops = context.getOps();
+        int at = 0;
+        for (KvPages pages : layers) {
+            at = ops.readRow(pages.keys(), block, target, at);
+            at = ops.readRow(pages.values(), block, target, at);
+        }
+    }
+
+    /**
+     * Copies a block into the pool. Nobody may be reading it.
+     *
+     * @param block the block's index
+     * @param source its elements, as {@link #readBlock} gives them
+     */
+    public void writeBlock(int block, byte[] source) {
+        TensorOps ops = context.getOps();
+        int at = 0;
+        for (KvPages pages : layers) {
+            at = ops.writeRow(pages.keys(), block, source, at);
+            at = ops.writeRow(pages.values(), block, source, at);
+        }
     }
 
     /**

@@ -4,6 +4,7 @@
 package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.kv.KvCompression;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
@@ -21,6 +22,10 @@ public final class EngineOptions {
     private final int adapterLookahead;
     private final OptionalLong kvBytes;
     private final boolean prefixCaching;
+    private final KvCompression kvCompression;
+    private final double kvPrunedShare;
+    private final Duration kvCompressAfter;
+    private final OptionalLong kvCompressedBytes;
     private final boolean speculation;
     private final int speculationSequences;
     private final Duration maxWait;
@@ -38,6 +43,10 @@ public final class EngineOptions {
         adapterLookahead = builder.adapterLookahead;
         kvBytes = builder.kvBytes;
         prefixCaching = builder.prefixCaching;
+        kvCompression = builder.kvCompression;
+        kvPrunedShare = builder.kvPrunedShare;
+        kvCompressAfter = builder.kvCompressAfter;
+        kvCompressedBytes = builder.kvCompressedBytes;
         speculation = builder.speculation;
         speculationSequences = builder.speculationSequences;
         maxWait = builder.maxWait;
@@ -55,10 +64,36 @@ public final class EngineOptions {
         if (kvBytes.isPresent()) {
             atLeast("kvBytes", kvBytes.getAsLong(), 1);
         }
+        compression();
         positive("maxWait", maxWait);
         positive("adapterTimeout", adapterTimeout);
         weights("tenantWeights", tenantWeights);
         weights("adapterWeights", adapterWeights);
+    }
+
+    private void compression() {
+        boolean compressing = kvCompression != KvCompression.NONE;
+        if (compressing && !prefixCaching) {
+            throw new LoraConfigurationException(
+                    "kvCompression is "
+                            + kvCompression
+                            + " without prefixCaching, and there are no unused blocks to compress");
+        }
+        if (!(kvPrunedShare >= 0 && kvPrunedShare < 1)) {
+            throw new LoraConfigurationException(
+                    "kvPrunedShare is " + kvPrunedShare + "; it must be 0 or more and below 1");
+        }
+        if (kvPrunedShare > 0 && !compressing) {
+            throw new LoraConfigurationException(
+                    "kvPrunedShare is " + kvPrunedShare + " without kvCompression");
+        }
+        if (kvCompressAfter.isNegative()) {
+            throw new LoraConfigurationException(
+                    "kvCompressAfter is " + kvCompressAfter + "; it must be 0 or more");
+        }
+        if (kvCompressedBytes.isPresent()) {
+            atLeast("kvCompressedBytes", kvCompressedBytes.getAsLong(), 1);
+        }
     }
 
     private static void atLeast(String name, long value, long least) {
@@ -126,6 +161,22 @@ public final class EngineOptions {
         return prefixCaching;
     }
 
+    KvCompression kvCompression() {
+        return kvCompression;
+    }
+
+    double kvPrunedShare() {
+        return kvPrunedShare;
+    }
+
+    Duration kvCompressAfter() {
+        return kvCompressAfter;
+    }
+
+    OptionalLong kvCompressedBytes() {
+        return kvCompressedBytes;
+    }
+
     boolean speculation() {
         return speculation;
     }
@@ -168,6 +219,10 @@ public final class EngineOptions {
         private int adapterLookahead = 16;
         private OptionalLong kvBytes = OptionalLong.empty();
         private boolean prefixCaching = true;
+        private KvCompression kvCompression = KvCompression.NONE;
+        private double kvPrunedShare;
+        private Duration kvCompressAfter = Duration.ofMinutes(1);
+        private OptionalLong kvCompressedBytes = OptionalLong.empty();
         private boolean speculation = true;
         private int speculationSequences = 2;
         private Duration maxWait = Duration.ofSeconds(60);
@@ -256,6 +311,54 @@ public final class EngineOptions {
          */
         public Builder optPrefixCaching(boolean value) {
             prefixCaching = value;
+            return this;
+        }
+
+        /**
+         * Sets how kept blocks of keys and values that nobody uses are compressed, out of the pool
+         * into memory of their own, and restored when a request begins with their tokens. Those
+         * that have to make room in the pool are compressed at once.
+         *
+         * @param value the codec; none by default
+         * @return this builder
+         */
+        public Builder optKvCompression(KvCompression value) {
+            kvCompression = Objects.requireNonNull(value, "kvCompression");
+            return this;
+        }
+
+        /**
+         * Sets the share of the entries of each compressed block, the smallest, that become zero.
+         *
+         * @param value the share, below 1; 0 by default
+         * @return this builder
+         */
+        public Builder optKvPrunedShare(double value) {
+            kvPrunedShare = value;
+            return this;
+        }
+
+        /**
+         * Sets how long a block is unused before it is compressed.
+         *
+         * @param value the time, 0 or more; a minute by default
+         * @return this builder
+         */
+        public Builder optKvCompressAfter(Duration value) {
+            kvCompressAfter = Objects.requireNonNull(value, "kvCompressAfter");
+            return this;
+        }
+
+        /**
+         * Sets how much memory compressed blocks may take, beside {@link #optKvBytes}. The ones
+         * unused for longest go when it is full.
+         *
+         * @param value the size in bytes, a block's in the pool or more; by default half of what
+         *     the pool has
+         * @return this builder
+         */
+        public Builder optKvCompressedBytes(long value) {
+            kvCompressedBytes = OptionalLong.of(value);
             return this;
         }
 

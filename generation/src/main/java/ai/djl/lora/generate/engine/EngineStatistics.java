@@ -19,6 +19,11 @@ package ai.djl.lora.generate.engine;
  * @param kvBlocks the blocks for keys and values
  * @param usedKvBlocks those that requests use
  * @param cachedKvBlocks those that are kept and that nobody uses
+ * @param kvBlockBytes the bytes that a block takes in the pool
+ * @param compressedKvBlocks the blocks of which there is a compressed copy
+ * @param compressedKvBytes the bytes that those take
+ * @param compressions the blocks that were compressed since the engine started
+ * @param restoredKvBlocks the blocks that were restored for a request
  * @param modelNanos the time in the model, since the engine started
  * @param stepNanos the time in steps, that in the model too
  */
@@ -36,5 +41,10 @@ public record EngineStatistics(
         int kvBlocks,
         int usedKvBlocks,
         int cachedKvBlocks,
+        long kvBlockBytes,
+        int compressedKvBlocks,
+        long compressedKvBytes,
+        long compressions,
+        long restoredKvBlocks,
         long modelNanos,
         long stepNanos) {}

@@ -18,6 +18,8 @@ import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.RequestValidator;
+import ai.djl.lora.generate.kv.KvCodec;
+import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.Sampler;
 import ai.djl.lora.generate.sampling.SamplingWorkspace;
@@ -60,11 +62,21 @@ public final class GenerationEngine implements AutoCloseable {
     /** How many waiting requests are looked at in a step for adapters that are there already. */
     private static final int MOST_LOOKED_AT = 64;
 
+    /**
+     * How much of keys and values is compressed between two steps, at least a block: a millisecond
+     * in int8, and three bit for bit.
+     */
+    private static final int COMPRESSED_AT_ONCE = 1 << 20;
+
     private final CausalLanguageModel model;
     private final EngineOptions options;
     private final AdapterStore store;
     private final NDManager manager;
     private final KvPool pool;
+
+    /** Compressed copies of blocks, null where there are none. */
+    private final ColdBlocks cold;
+
     private final BlockManager blocks;
     private final FairQueue queue;
     private final Scheduler scheduler;
@@ -134,7 +146,14 @@ public final class GenerationEngine implements AutoCloseable {
         this.manager = model.getLoraContext().getManager().newSubManager();
         manager.setName("generationEngine");
         this.pool = model.newKvPool(manager, kvBlocks);
-        this.blocks = new BlockManager(pool.blocks(), options.prefixCaching());
+        this.cold = options.kvCompression() == KvCompression.NONE ? null : newColdBlocks();
+        this.blocks =
+                new BlockManager(
+                        pool.blocks(),
+                        options.prefixCaching(),
+                        cold,
+                        options.kvCompressAfter().toNanos(),
+                        options.ticker());
         this.queue =
                 new FairQueue(
                         options.maxWait().toNanos(), options::tenantWeight, options::adapterWeight);
@@ -146,7 +165,9 @@ public final class GenerationEngine implements AutoCloseable {
                 List.of(
                         store.addMemoryConsumer(
                                 MemoryMonitor.KV_CACHE,
-                                () -> statistics.usedKvBlocks() * blockBytes),
+                                () ->
+                                        statistics.usedKvBlocks() * blockBytes
+                                                + statistics.compressedKvBytes()),
                         store.addMemoryConsumer(MemoryMonitor.ACTIVATIONS, () -> activationBytes));
         this.ending = model.getLoraContext().addEnding(this::close);
         this.thread = new Thread(this::run, "djl-lora-engine");
@@ -178,6 +199,33 @@ public final class GenerationEngine implements AutoCloseable {
                     "kvBytes is " + bytes + "; a block of this model takes " + block);
         }
         return Math.toIntExact(Math.min(Math.min(most, bytes / block), Integer.MAX_VALUE / 2));
+    }
+
+    private ColdBlocks newColdBlocks() {
+        boolean made = false;
+        try {
+            KvCodec codec =
+                    options.kvCompression().codec(pool.blockShape(), options.kvPrunedShare());
+            long block = pool.bytesPerBlock();
+            long bytes =
+                    options.kvCompressedBytes()
+                            .orElseGet(() -> Math.max(block, pool.blocks() * block / 2));
+            if (bytes < block) {
+                throw new LoraConfigurationException(
+                        "kvCompressedBytes is "
+                                + bytes
+                                + "; a block of this model may take "
+                                + block);
+            }
+            ColdBlocks result = new ColdBlocks(pool, codec, bytes);
+            made = true;
+            return result;
+        } finally {
+            if (!made) {
+                pool.close();
+                manager.close();
+            }
+        }
     }
 
     private static long memoryLimit() {
@@ -454,10 +502,12 @@ public final class GenerationEngine implements AutoCloseable {
                 if (works.isEmpty()) {
                     tellEnds();
                     model.getLoraContext().getBackend().releaseThreads();
+                    putAwayIdle();
                     sleep(now);
                 } else {
                     step(works, now);
                     tellEnds();
+                    putAway();
                 }
             }
         } catch (RuntimeException | Error e) {
@@ -469,8 +519,37 @@ public final class GenerationEngine implements AutoCloseable {
             failAll();
             ending.close();
             memory.forEach(Registration::close);
+            if (cold != null) {
+                cold.close();
+            }
             pool.close();
             manager.close();
+        }
+    }
+
+    /* Compresses a little of what has not been used for long enough. */
+    private void putAway() {
+        long now = options.ticker().getAsLong();
+        long left = Math.max(1, COMPRESSED_AT_ONCE / pool.bytesPerBlock());
+        while (left > 0 && blocks.putAway(now)) {
+            --left;
+        }
+    }
+
+    /* Compresses what has not been used for long enough, until there is something else to do. */
+    private void putAwayIdle() {
+        boolean some = false;
+        while (!isAwake() && blocks.putAway(options.ticker().getAsLong())) {
+            some = true;
+        }
+        if (some) {
+            statistics = snapshot();
+        }
+    }
+
+    private boolean isAwake() {
+        synchronized (lock) {
+            return awake;
         }
     }
 
@@ -491,7 +570,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private void sleep(long now) {
-        long wait = Long.MAX_VALUE;
+        long wait = Math.max(0, blocks.nanosToNext(now));
         for (Sequence sequence : queue.waiting()) {
             Duration deadline = sequence.submission().deadline();
             if (deadline != null) {
@@ -868,6 +947,11 @@ public final class GenerationEngine implements AutoCloseable {
                 pool.blocks(),
                 blocks.used(),
                 blocks.cached(),
+                pool.bytesPerBlock(),
+                cold == null ? 0 : cold.size(),
+                cold == null ? 0 : cold.bytes(),
+                cold == null ? 0 : cold.compressions(),
+                cold == null ? 0 : cold.restores(),
                 modelNanos,
                 stepNanos);
     }

@@ -61,6 +61,9 @@ final class Scheduler {
         final Set<AdapterMix> adapters = new HashSet<>();
         int budget = options.maxTokensPerStep();
 
+        /** A block is restored in less time than a token is run: a step at most doubles. */
+        int restores = options.maxTokensPerStep();
+
         boolean hasRoomFor(AdapterMix mix) {
             return mix.equals(AdapterMix.BASE)
                     || adapters.contains(mix)
@@ -184,10 +187,16 @@ final class Scheduler {
 
     /** Begins with a sequence, unless there are too few blocks for its first piece. */
     private boolean begin(Sequence sequence, Step step) {
+        int cold = sequence.virtualTokens() == 0 ? blocks.toRestore(sequence) : 0;
+        if (cold > step.restores && step.restores < options.maxTokensPerStep()) {
+            // the next step can restore more of them
+            return false;
+        }
         KvCache cache = caches.apply(blocks);
         sequence.setCache(cache);
         if (sequence.virtualTokens() == 0) {
-            int[] known = blocks.adopt(sequence);
+            int[] known = blocks.adopt(sequence, step.restores);
+            step.restores -= Math.min(cold, step.restores);
             cache.adopt(known);
             sequence.setComputed(known.length * KvPool.BLOCK_POSITIONS);
         }

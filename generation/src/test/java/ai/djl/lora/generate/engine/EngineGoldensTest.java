@@ -7,6 +7,7 @@ import ai.djl.Model;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.KvPool;
@@ -51,7 +52,16 @@ public class EngineGoldensTest {
         CACHING,
         SPECULATION,
         SMALL_STEPS,
-        EVERYTHING
+        EVERYTHING,
+        COMPRESSION;
+
+        boolean isTight() {
+            return this == SMALL_STEPS || this == EVERYTHING || this == COMPRESSION;
+        }
+
+        boolean caches() {
+            return this == CACHING || this == EVERYTHING || this == COMPRESSION;
+        }
     }
 
     @DataProvider
@@ -91,12 +101,12 @@ public class EngineGoldensTest {
     private static void check(String name, Kind kind, EngineStatistics statistics) {
         Assert.assertEquals(statistics.running(), 0);
         Assert.assertEquals(statistics.usedKvBlocks(), 0);
-        boolean tight = kind == Kind.SMALL_STEPS || kind == Kind.EVERYTHING;
-        if (tight && !"demo".equals(name)) {
+        if (kind.isTight() && !"demo".equals(name)) {
             Assert.assertTrue(statistics.preemptions() > 0, "nothing was preempted");
         }
-        boolean cached = kind == Kind.CACHING || kind == Kind.EVERYTHING;
-        Assert.assertEquals(statistics.cachedTokens() > 0, cached, "tokens from the cache");
+        Assert.assertEquals(statistics.cachedTokens() > 0, kind.caches(), "tokens from the cache");
+        boolean compressed = kind == Kind.COMPRESSION;
+        Assert.assertEquals(statistics.restoredKvBlocks() > 0, compressed, "blocks restored");
         boolean drafted = kind == Kind.SPECULATION || kind == Kind.EVERYTHING;
         if (drafted && !"demo".equals(name)) {
             Assert.assertTrue(statistics.metTokens() > 0, "no draft was right");
@@ -107,10 +117,17 @@ public class EngineGoldensTest {
     }
 
     private static EngineOptions options(CausalLanguageModel block, Kind kind, int positions) {
-        boolean tight = kind == Kind.SMALL_STEPS || kind == Kind.EVERYTHING;
+        boolean tight = kind.isTight();
         int blocks = KvPool.blocksFor(positions);
-        return EngineOptions.builder()
-                .optPrefixCaching(kind == Kind.CACHING || kind == Kind.EVERYTHING)
+        // the copies' memory is short, too
+        EngineOptions.Builder options =
+                kind != Kind.COMPRESSION
+                        ? EngineOptions.builder()
+                        : EngineOptions.builder()
+                                .optKvCompression(KvCompression.LOSSLESS)
+                                .optKvCompressAfter(Duration.ZERO)
+                                .optKvCompressedBytes(KvPool.bytesPerBlock(block) * 2 * blocks);
+        return options.optPrefixCaching(kind.caches())
                 .optSpeculation(kind == Kind.SPECULATION || kind == Kind.EVERYTHING)
                 .optSpeculationSequences(100)
                 .optMaxTokensPerStep(tight ? 23 : 512)
