@@ -128,7 +128,6 @@ public final class RequestValidator {
         refuse(sampling.n() > 1, "n", "1");
         refuse(sampling.bestOf() > 1, "bestOf", "1");
         refuse(!sampling.stopStrings().isEmpty(), "stopStrings", "empty");
-        refuse(sampling.constraint().isPresent(), "constraint", "absent");
     }
 
     private static void refuse(boolean given, String field, String allowed) {

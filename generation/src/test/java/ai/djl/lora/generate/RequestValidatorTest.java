@@ -3,7 +3,6 @@
  */
 package ai.djl.lora.generate;
 
-import ai.djl.lora.generate.sampling.OutputConstraint;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -65,10 +64,6 @@ public class RequestValidatorTest {
             {
                 request(sampling().stopStrings(List.of("x")).build(), 1),
                 "stopStrings is not served for token ids; it must be empty"
-            },
-            {
-                request(sampling().constraint(new OutputConstraint.JsonObject()).build(), 1),
-                "constraint is not served for token ids; it must be absent"
             },
         };
     }

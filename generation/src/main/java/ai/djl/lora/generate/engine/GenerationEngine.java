@@ -243,6 +243,7 @@ public final class GenerationEngine implements AutoCloseable {
         validator.validate(submissions.stream().map(Submission::request).toList());
         List<SequenceStart> starts = new ArrayList<>();
         for (Submission submission : submissions) {
+            checkConstraint(starts.size(), submission);
             starts.add(check(starts.size(), submission.request()));
         }
         return starts;
@@ -283,6 +284,19 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
+    private static void checkConstraint(int index, Submission submission) {
+        boolean described = submission.request().sampling().constraint().isPresent();
+        if (described != submission.hasConstraint()) {
+            throw new GenerationRequestException(
+                    index,
+                    described
+                            ? "constraint is not compiled for the vocabulary; a submission of token"
+                                    + " ids needs it compiled (optConstraint)"
+                            : "constraint is absent and a compiled one is given; give both or"
+                                    + " neither");
+        }
+    }
+
     private SequenceStart check(int index, GenerationRequest request) {
         SequenceStart start = SequenceStart.ANY;
         if (!request.adapter().isEmpty()) {
@@ -303,7 +317,7 @@ public final class GenerationEngine implements AutoCloseable {
                 new Sampler(
                         submission.request().sampling(),
                         model.getConfig().eosTokenIds(),
-                        null,
+                        submission.newConstraint(),
                         workspace);
         int positions = model.getConfig().maxPositionEmbeddings();
         return new Sequence(++lastId, submission, handle, sampler, start, positions, now);

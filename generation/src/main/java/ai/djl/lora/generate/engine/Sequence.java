@@ -273,9 +273,10 @@ final class Sequence {
         boolean ends = !request().sampling().ignoreEos() && endOfText.test(token);
         boolean stops =
                 ends
-                        || sampler.isComplete()
                         || request().sampling().stopTokens().contains(token)
-                        || stop.test(token);
+                        // who reads the text is told of its last token too
+                        || stop.test(token)
+                        || sampler.isComplete();
         handle.publish(new GeneratedToken(index, token, sample.logProb(), sample.top()));
         if (stops) {
             return FinishReason.STOP;

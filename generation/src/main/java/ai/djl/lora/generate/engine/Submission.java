@@ -4,6 +4,7 @@
 package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.sampling.TokenConstraint;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.function.IntPredicate;
@@ -19,6 +20,7 @@ public final class Submission {
     private final int priority;
     private final Duration deadline;
     private final Supplier<IntPredicate> stop;
+    private final Supplier<TokenConstraint> constraint;
 
     private Submission(Builder builder) {
         this.request = builder.request;
@@ -26,6 +28,7 @@ public final class Submission {
         this.priority = builder.priority;
         this.deadline = builder.deadline;
         this.stop = builder.stop;
+        this.constraint = builder.constraint;
     }
 
     /**
@@ -88,6 +91,15 @@ public final class Submission {
         return stop == null ? NEVER : stop.get();
     }
 
+    boolean hasConstraint() {
+        return constraint != null;
+    }
+
+    /** Returns what follows one answer's text; null where nothing is said of it. */
+    TokenConstraint newConstraint() {
+        return constraint == null ? null : constraint.get();
+    }
+
     /** A builder of {@link Submission}s. */
     public static final class Builder {
 
@@ -96,6 +108,7 @@ public final class Submission {
         private int priority;
         private Duration deadline;
         private Supplier<IntPredicate> stop;
+        private Supplier<TokenConstraint> constraint;
 
         private Builder(GenerationRequest request) {
             this.request = Objects.requireNonNull(request, "request");
@@ -146,6 +159,19 @@ public final class Submission {
          */
         public Builder optStop(Supplier<IntPredicate> value) {
             stop = value;
+            return this;
+        }
+
+        /**
+         * Sets what follows the text and says which tokens may come next. A request whose
+         * parameters have a constraint needs it: an engine knows tokens and not what they write.
+         *
+         * @param value begins to follow a text, such as {@link
+         *     ai.djl.lora.generate.sampling.CompiledConstraint#begin}
+         * @return this builder
+         */
+        public Builder optConstraint(Supplier<TokenConstraint> value) {
+            constraint = value;
             return this;
         }
 
