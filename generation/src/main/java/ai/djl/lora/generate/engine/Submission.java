@@ -7,6 +7,7 @@ import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.sampling.TokenConstraint;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 
@@ -19,7 +20,7 @@ public final class Submission {
     private final String tenant;
     private final int priority;
     private final Duration deadline;
-    private final Supplier<IntPredicate> stop;
+    private final IntFunction<IntPredicate> stop;
     private final Supplier<TokenConstraint> constraint;
 
     private Submission(Builder builder) {
@@ -87,8 +88,8 @@ public final class Submission {
         return deadline;
     }
 
-    IntPredicate newStop() {
-        return stop == null ? NEVER : stop.get();
+    IntPredicate newStop(int answer) {
+        return stop == null ? NEVER : stop.apply(answer);
     }
 
     boolean hasConstraint() {
@@ -107,7 +108,7 @@ public final class Submission {
         private String tenant = "";
         private int priority;
         private Duration deadline;
-        private Supplier<IntPredicate> stop;
+        private IntFunction<IntPredicate> stop;
         private Supplier<TokenConstraint> constraint;
 
         private Builder(GenerationRequest request) {
@@ -153,11 +154,21 @@ public final class Submission {
         /**
          * Sets what ends the text, beside the request's own conditions, such as a word in it.
          *
-         * @param value makes what is given each new token, on the engine's thread, and says whether
-         *     the text ends with it
+         * @param value makes what is given each new token of an answer, on the engine's thread, and
+         *     says whether the text ends with it; it is not given end-of-text and stop tokens
          * @return this builder
          */
         public Builder optStop(Supplier<IntPredicate> value) {
+            return optStops(answer -> value.get());
+        }
+
+        /**
+         * Sets what ends the text, as {@link #optStop} does, for each of several answers.
+         *
+         * @param value makes of an answer's index, from 0, what is given its tokens
+         * @return this builder
+         */
+        public Builder optStops(IntFunction<IntPredicate> value) {
             stop = value;
             return this;
         }
@@ -166,7 +177,7 @@ public final class Submission {
          * Sets what follows the text and says which tokens may come next. A request whose
          * parameters have a constraint needs it: an engine knows tokens and not what they write.
          *
-         * @param value begins to follow a text, such as {@link
+         * @param value begins to follow an answer's text, such as {@link
          *     ai.djl.lora.generate.sampling.CompiledConstraint#begin}
          * @return this builder
          */
