@@ -10,6 +10,7 @@ import com.google.gson.JsonObject;
 import java.math.BigDecimal;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -26,6 +27,9 @@ final class SamplingFields {
     private static final String STOP_TOKEN_IDS = "stop_token_ids";
     private static final String IGNORE_EOS = "ignore_eos";
     private static final String LOGIT_BIAS = "logit_bias";
+    private static final String LOGPROBS = "logprobs";
+    private static final String N = "n";
+    private static final String BEST_OF = "best_of";
     private static final Set<String> NAMES = names();
 
     private final SamplingParameters defaults;
@@ -41,7 +45,7 @@ final class SamplingFields {
 
     private static Set<String> names() {
         Set<String> names = new TreeSet<>(SamplingArguments.NAMES);
-        names.addAll(Set.of(STOP, STOP_TOKEN_IDS, IGNORE_EOS, LOGIT_BIAS));
+        names.addAll(Set.of(STOP, STOP_TOKEN_IDS, IGNORE_EOS, LOGIT_BIAS, LOGPROBS, N, BEST_OF));
         names.addAll(ConstraintFields.NAMES);
         return names;
     }
@@ -76,6 +80,9 @@ final class SamplingFields {
         if (parameters.has(IGNORE_EOS)) {
             builder.ignoreEos(truth(parameters.get(IGNORE_EOS), prefix + IGNORE_EOS));
         }
+        whole(parameters, LOGPROBS).ifPresent(builder::logProbs);
+        whole(parameters, N).ifPresent(builder::n);
+        whole(parameters, BEST_OF).ifPresent(builder::bestOf);
         Map<String, BigDecimal> numbers = new HashMap<>();
         for (String name : SamplingArguments.NAMES) {
             if (parameters.has(name)) {
@@ -83,6 +90,14 @@ final class SamplingFields {
             }
         }
         return new SamplingArguments(numbers, prefix).over(builder.build());
+    }
+
+    private static OptionalInt whole(JsonObject parameters, String name) {
+        if (!parameters.has(name)) {
+            return OptionalInt.empty();
+        }
+        String field = PARAMETERS + '.' + name;
+        return OptionalInt.of(whole(number(parameters.get(name), field), field));
     }
 
     private static BigDecimal number(JsonElement value, String field) {

@@ -159,12 +159,12 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
         for (GenerationRequest request : requests) {
             texts.add(submission(texts.size(), request));
         }
-        List<GenerationResult> results =
+        List<List<GenerationResult>> results =
                 GenerationEngine.of(model)
-                        .answer(texts.stream().map(TextSubmission::submission).toList());
+                        .answerAll(texts.stream().map(TextSubmission::submission).toList());
         List<TextResult> answers = new ArrayList<>(results.size());
-        for (GenerationResult result : results) {
-            answers.add(texts.get(answers.size()).finish(result));
+        for (List<GenerationResult> each : results) {
+            answers.add(texts.get(answers.size()).finish(each));
         }
         return answers;
     }

@@ -142,7 +142,7 @@ public class ServingRequestParserTest {
                         json(
                                 "{'inputs': 'a', 'parameters': {'ignore_eos': true,"
                                         + " 'stop_token_ids': [7, 5], 'logit_bias': {'3': -1.5, '50':"
-                                        + " 100}}}",
+                                        + " 100}, 'logprobs': 3, 'n': 2, 'best_of': 5}}",
                                 null));
         Assert.assertEquals(
                 request.requests().get(0).sampling(),
@@ -150,7 +150,20 @@ public class ServingRequestParserTest {
                         .ignoreEos(true)
                         .stopTokens(Set.of(5, 7))
                         .logitBias(Map.of(3, -1.5f, 50, 100f))
+                        .logProbs(3)
+                        .n(2)
+                        .bestOf(5)
                         .build());
+    }
+
+    @Test
+    public void testSeveralAnswers() {
+        for (String other : List.of("", ", 'best_of': 4")) {
+            String body = "{'inputs': 'a', 'parameters': {'n': 4" + other + "}}";
+            Assert.assertEquals(
+                    parser.parse(json(body, null)).requests().get(0).sampling(),
+                    DEFAULTS.toBuilder().n(4).build());
+        }
     }
 
     @Test
@@ -268,10 +281,10 @@ public class ServingRequestParserTest {
             {
                 "{'inputs': 'a', 'parameters': {'beams': 4}}",
                 null,
-                "the field parameters.beams is not known; known are [frequency_penalty,"
-                        + " guided_choice, guided_json, guided_regex, ignore_eos, logit_bias,"
-                        + " max_new_tokens, min_new_tokens, min_p, presence_penalty,"
-                        + " repetition_penalty, response_format, seed, stop, stop_token_ids,"
+                "the field parameters.beams is not known; known are [best_of,"
+                        + " frequency_penalty, guided_choice, guided_json, guided_regex,"
+                        + " ignore_eos, logit_bias, logprobs, max_new_tokens, min_new_tokens,"
+                        + " min_p, n, presence_penalty, repetition_penalty, response_format, seed, stop, stop_token_ids,"
                         + " temperature, top_k, top_p, typical_p]"
             },
             {
@@ -310,6 +323,16 @@ public class ServingRequestParserTest {
                 "{'inputs': 'a', 'parameters': {'guided_json': 1}}",
                 null,
                 "parameters.guided_json is not a JSON object; one is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'n': 2.5}}",
+                null,
+                "parameters.n is 2.5; a whole number of 32 bits is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'n': 3, 'best_of': 2}}",
+                null,
+                "bestOf is 2; it must be 0 (as n) or between n, which is 3, and 128"
             },
             {
                 "{'inputs': 'a', 'parameters': {'ignore_eos': 1}}",

@@ -230,8 +230,8 @@ public class StructuredOutputTest {
                 requests.stream().map(each -> new TextSubmission(tokenizer, each)).toList();
         List<String> texts = new ArrayList<>();
         try (GenerationEngine engine = new GenerationEngine(block, options.build())) {
-            List<GenerationResult> results =
-                    engine.answer(submissions.stream().map(TextSubmission::submission).toList());
+            List<List<GenerationResult>> results =
+                    engine.answerAll(submissions.stream().map(TextSubmission::submission).toList());
             for (int i = 0; i < results.size(); ++i) {
                 texts.add(submissions.get(i).finish(results.get(i)).text());
             }

@@ -282,8 +282,8 @@ public final class GenerationEngine implements AutoCloseable {
                         i,
                         "bestOf is "
                                 + request.sampling().bestOf()
-                                + "; it must be 1 here, submitGroup and answerAll give several"
-                                + " answers");
+                                + "; it must be 1 where each request has one answer (submitGroup and"
+                                + " answerAll give several)");
             }
         }
     }

@@ -169,7 +169,8 @@ public final class SamplingParameters {
         builder.stopStrings = stopStrings;
         builder.logProbs = logProbs;
         builder.n = n;
-        builder.bestOf = bestOf;
+        // as n, if it is: a builder's n may change
+        builder.bestOf = bestOf == n ? 0 : bestOf;
         builder.constraint = constraint;
         return builder;
     }

@@ -239,8 +239,8 @@ public class AnswerGroupTest {
                     Assert.expectThrows(GenerationRequestException.class, () -> engine.submit(two));
             Assert.assertEquals(
                     e.getMessage(),
-                    "requests[0]: bestOf is 2; it must be 1 here, submitGroup and answerAll give"
-                            + " several answers");
+                    "requests[0]: bestOf is 2; it must be 1 where each request has one answer"
+                            + " (submitGroup and answerAll give several)");
             Assert.expectThrows(
                     GenerationRequestException.class, () -> engine.answer(List.of(two)));
         }
