@@ -3,18 +3,16 @@
  */
 package ai.djl.lora.translate;
 
-import ai.djl.lora.generate.GenerationRequest;
 import java.util.List;
 
 /**
- * The text of one answer while its tokens come: up to the first of the request's stop strings, and
- * without the token that ends it.
+ * The text of one answer while its tokens come: up to the first of some stop strings, and without
+ * the token that ends it.
  *
  * <p>Filled by the engine's thread, read when the answer is there.
  */
 final class AnswerText {
 
-    private final GenerationRequest request;
     private final StreamingDecoder decoder;
     private final StopStrings stops;
     private final StringBuilder text = new StringBuilder();
@@ -23,24 +21,12 @@ final class AnswerText {
      * Constructs a new {@code AnswerText} instance.
      *
      * @param tokenizer the model's tokenizer
-     * @param request the request
+     * @param prompt the prompt's token ids
+     * @param stopStrings what ends the text; none for nothing
      */
-    AnswerText(TextTokenizer tokenizer, GenerationRequest request) {
-        this.request = request;
-        this.decoder = new StreamingDecoder(tokenizer, request.promptTokens());
-        List<String> strings = request.sampling().stopStrings();
-        this.stops = strings.isEmpty() ? null : new StopStrings(strings);
-    }
-
-    /** Returns the request as an engine takes it, which knows nothing of text. */
-    GenerationRequest request() {
-        return stops == null
-                ? request
-                : new GenerationRequest(
-                        request.promptTokens(),
-                        request.adapter(),
-                        request.sampling().toBuilder().stopStrings(List.of()).build(),
-                        request.unavailable());
+    AnswerText(TextTokenizer tokenizer, int[] prompt, List<String> stopStrings) {
+        this.decoder = new StreamingDecoder(tokenizer, prompt);
+        this.stops = stopStrings.isEmpty() ? null : new StopStrings(stopStrings);
     }
 
     /**

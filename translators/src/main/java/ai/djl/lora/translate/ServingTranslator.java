@@ -155,9 +155,7 @@ final class ServingTranslator implements Translator<Input, Output> {
                                     answer.addProperty(
                                             "substitution_reason", substitution.reason());
                                 });
-                answer.addProperty(
-                        "finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
-                answer.addProperty("generated_tokens", result.tokens().length);
+                ChoiceFields.add(answer, result);
                 answers.add(answer);
             }
             JsonElement body = list ? answers : answers.get(0);

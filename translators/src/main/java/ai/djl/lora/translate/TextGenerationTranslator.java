@@ -9,7 +9,6 @@ import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.engine.GenerationEngine;
-import ai.djl.lora.generate.engine.Submission;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.ndarray.NDList;
@@ -156,25 +155,25 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
                             + CausalLanguageModel.class.getName());
         }
         CausalLanguageModel model = (CausalLanguageModel) block;
-        List<AnswerText> texts = new ArrayList<>(requests.size());
-        List<Submission> submissions = new ArrayList<>(requests.size());
+        List<TextSubmission> texts = new ArrayList<>(requests.size());
         for (GenerationRequest request : requests) {
-            AnswerText text = new AnswerText(tokenizer, request);
-            texts.add(text);
-            submissions.add(Submission.builder(text.request()).optStop(() -> text::add).build());
+            texts.add(submission(texts.size(), request));
         }
-        List<GenerationResult> results = GenerationEngine.of(model).answer(submissions);
+        List<List<GenerationResult>> results =
+                GenerationEngine.of(model)
+                        .answerAll(texts.stream().map(TextSubmission::submission).toList());
         List<TextResult> answers = new ArrayList<>(results.size());
-        for (GenerationResult result : results) {
-            answers.add(
-                    new TextResult(
-                            texts.get(answers.size()).finish(),
-                            result.tokens(),
-                            result.adapter(),
-                            result.finishReason(),
-                            result.revision(),
-                            result.substitution()));
+        for (List<GenerationResult> each : results) {
+            answers.add(texts.get(answers.size()).finish(each));
         }
         return answers;
+    }
+
+    private TextSubmission submission(int index, GenerationRequest request) {
+        try {
+            return new TextSubmission(tokenizer, request);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, e.getMessage(), e);
+        }
     }
 }
