@@ -138,12 +138,13 @@ final class BlockManager implements KvBlockAllocator {
      * Finds the kept blocks that a sequence begins with, and takes them for it.
      *
      * @param sequence the sequence
-     * @return the blocks; fewer than all of its tokens, since the last has to be run
+     * @return the blocks; fewer than all of its tokens, since the last has to be run, and those
+     *     whose rows are asked for
      */
     int[] adopt(Sequence sequence) {
         List<Integer> found = new ArrayList<>();
         long before = ROOT;
-        int blocks = caching ? (sequence.length() - 1) / KvPool.BLOCK_POSITIONS : 0;
+        int blocks = caching ? sequence.adoptable() / KvPool.BLOCK_POSITIONS : 0;
         for (int i = 0; i < blocks; ++i) {
             Prefix prefix = kept.get(key(sequence, i, before));
             if (prefix == null) {

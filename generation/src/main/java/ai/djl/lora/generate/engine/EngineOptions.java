@@ -20,6 +20,7 @@ public final class EngineOptions {
     private final int maxQueue;
     private final int adapterLookahead;
     private final OptionalLong kvBytes;
+    private final long scoringBytes;
     private final boolean prefixCaching;
     private final boolean speculation;
     private final int speculationSequences;
@@ -37,6 +38,7 @@ public final class EngineOptions {
         maxQueue = builder.maxQueue;
         adapterLookahead = builder.adapterLookahead;
         kvBytes = builder.kvBytes;
+        scoringBytes = builder.scoringBytes;
         prefixCaching = builder.prefixCaching;
         speculation = builder.speculation;
         speculationSequences = builder.speculationSequences;
@@ -55,6 +57,7 @@ public final class EngineOptions {
         if (kvBytes.isPresent()) {
             atLeast("kvBytes", kvBytes.getAsLong(), 1);
         }
+        atLeast("scoringBytes", scoringBytes, 1);
         positive("maxWait", maxWait);
         positive("adapterTimeout", adapterTimeout);
         weights("tenantWeights", tenantWeights);
@@ -122,6 +125,10 @@ public final class EngineOptions {
         return kvBytes;
     }
 
+    long scoringBytes() {
+        return scoringBytes;
+    }
+
     boolean prefixCaching() {
         return prefixCaching;
     }
@@ -167,6 +174,7 @@ public final class EngineOptions {
         private int maxQueue = 1024;
         private int adapterLookahead = 16;
         private OptionalLong kvBytes = OptionalLong.empty();
+        private long scoringBytes = 64L << 20;
         private boolean prefixCaching = true;
         private boolean speculation = true;
         private int speculationSequences = 2;
@@ -244,6 +252,18 @@ public final class EngineOptions {
          */
         public Builder optKvBytes(long value) {
             kvBytes = OptionalLong.of(value);
+            return this;
+        }
+
+        /**
+         * Sets how much memory the logits of texts that are scored take at a time. A row of them is
+         * computed at least.
+         *
+         * @param value the size in bytes, 1 or more; 64 MiB by default
+         * @return this builder
+         */
+        public Builder optScoringBytes(long value) {
+            scoringBytes = value;
             return this;
         }
 

@@ -17,9 +17,11 @@ import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.ReadRequest;
 import ai.djl.lora.generate.RequestValidator;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.Sampler;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.generate.sampling.SamplingWorkspace;
 import ai.djl.lora.memory.HostMemory;
 import ai.djl.lora.memory.MemoryMonitor;
@@ -38,6 +40,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
+import java.util.function.UnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,6 +62,9 @@ public final class GenerationEngine implements AutoCloseable {
 
     /** How many waiting requests are looked at in a step for adapters that are there already. */
     private static final int MOST_LOOKED_AT = 64;
+
+    /** The sampling of texts of which no token is chosen. */
+    private static final SamplingParameters UNUSED = SamplingParameters.greedy(1);
 
     private final CausalLanguageModel model;
     private final EngineOptions options;
@@ -136,7 +142,7 @@ public final class GenerationEngine implements AutoCloseable {
                 new FairQueue(
                         options.maxWait().toNanos(), options::tenantWeight, options::adapterWeight);
         this.scheduler = new Scheduler(options, blocks, queue, pool::newCache);
-        this.runner = new ModelRunner(model, manager);
+        this.runner = new ModelRunner(model, manager, options.scoringBytes());
         this.statistics = snapshot();
         long blockBytes = pool.bytesPerBlock();
         this.memory =
@@ -226,7 +232,11 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws IllegalStateException if the engine is closed
      */
     public List<GenerationHandle> submit(List<Submission> submissions) {
-        List<SequenceStart> starts = check(submissions);
+        return submit(submissions, check(submissions));
+    }
+
+    private List<GenerationHandle> submit(
+            List<Submission> submissions, List<SequenceStart> starts) {
         synchronized (lock) {
             if (!draining && notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
@@ -284,17 +294,33 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private SequenceStart check(int index, GenerationRequest request) {
-        SequenceStart start = SequenceStart.ANY;
+        SequenceStart start = start(index, request.adapter());
         if (!request.adapter().isEmpty()) {
-            try {
-                start = store.sequenceStart(request.adapter());
-            } catch (LoraConfigurationException e) {
-                throw new GenerationRequestException(index, e.getMessage(), e);
-            }
             validator.validateAdapter(index, request, start);
         }
-        checkBlocks(request, start);
+        checkBlocks(request.promptTokens().length, request.sampling().maxNewTokens(), start);
         return start;
+    }
+
+    private SequenceStart check(int index, ReadRequest<?> request) {
+        validator.validate(index, request);
+        SequenceStart start = start(index, request.adapter());
+        if (!request.adapter().isEmpty()) {
+            validator.validateAdapter(index, request, start);
+        }
+        checkBlocks(request.tokens().length, 0, start);
+        return start;
+    }
+
+    private SequenceStart start(int index, String adapter) {
+        if (adapter.isEmpty()) {
+            return SequenceStart.ANY;
+        }
+        try {
+            return store.sequenceStart(adapter);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, e.getMessage(), e);
+        }
     }
 
     private Sequence newSequence(
@@ -309,13 +335,11 @@ public final class GenerationEngine implements AutoCloseable {
         return new Sequence(++lastId, submission, handle, sampler, start, positions, now);
     }
 
-    private void checkBlocks(GenerationRequest request, SequenceStart start) {
+    private void checkBlocks(int tokens, int newTokens, SequenceStart start) {
         long positions =
                 Math.min(
                         model.getConfig().maxPositionEmbeddings(),
-                        (long) start.virtualTokens()
-                                + request.promptTokens().length
-                                + request.sampling().maxNewTokens());
+                        (long) start.virtualTokens() + tokens + newTokens);
         int needed = KvPool.blocksFor((int) positions);
         if (needed > pool.blocks()) {
             throw new LoraMemoryException(
@@ -355,7 +379,11 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the engine was closed
      */
     public List<GenerationResult> answer(List<Submission> submissions) {
-        List<SequenceStart> starts = check(submissions);
+        return answer(submissions, check(submissions));
+    }
+
+    private List<GenerationResult> answer(
+            List<Submission> submissions, List<SequenceStart> starts) {
         List<GenerationHandle> handles = new ArrayList<>();
         List<GenerationResult> results = new ArrayList<>();
         try {
@@ -372,6 +400,87 @@ public final class GenerationEngine implements AutoCloseable {
         } finally {
             handles.forEach(GenerationHandle::cancel);
         }
+    }
+
+    /**
+     * Takes a text that is read: scored, or made a vector of. It is scheduled as the prompt of a
+     * request is, beside what else runs, and counts as one.
+     *
+     * @param request the request
+     * @param said says for whom it is and how urgent
+     * @param <R> what it is answered with
+     * @return its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it needs more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public <R> ReadingHandle<R> read(
+            ReadRequest<R> request, UnaryOperator<Submission.Builder> said) {
+        SequenceStart start = check(0, request);
+        PromptReader<R> reader = newReader(request);
+        Submission submission = submission(request, reader, said);
+        return new ReadingHandle<>(submit(List.of(submission), List.of(start)).get(0), reader);
+    }
+
+    /**
+     * Takes a text that is read, with nothing said beside it.
+     *
+     * @param request the request
+     * @param <R> what it is answered with
+     * @return its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it needs more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public <R> ReadingHandle<R> read(ReadRequest<R> request) {
+        return read(request, UnaryOperator.identity());
+    }
+
+    /**
+     * Reads texts, as many as there are: those that the queue has no room for wait here. When one
+     * fails the others are cancelled.
+     *
+     * @param requests the requests
+     * @param <R> what they are answered with
+     * @return the answers, in the order of the requests
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is read then
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public <R> List<R> readAll(List<? extends ReadRequest<R>> requests) {
+        List<SequenceStart> starts = new ArrayList<>();
+        for (ReadRequest<R> request : requests) {
+            starts.add(check(starts.size(), request));
+        }
+        List<PromptReader<R>> readers = new ArrayList<>();
+        List<Submission> submissions = new ArrayList<>();
+        for (ReadRequest<R> request : requests) {
+            PromptReader<R> reader = newReader(request);
+            readers.add(reader);
+            submissions.add(submission(request, reader, UnaryOperator.identity()));
+        }
+        List<R> answers = new ArrayList<>();
+        for (GenerationResult end : answer(submissions, starts)) {
+            answers.add(readers.get(answers.size()).result(end));
+        }
+        return answers;
+    }
+
+    private <R> PromptReader<R> newReader(ReadRequest<R> request) {
+        return PromptReader.of(request, model.getConfig().hiddenSize());
+    }
+
+    private static Submission submission(
+            ReadRequest<?> request,
+            PromptReader<?> reader,
+            UnaryOperator<Submission.Builder> said) {
+        GenerationRequest prompt =
+                new GenerationRequest(
+                        request.tokens(), request.adapter(), UNUSED, request.unavailable());
+        return said.apply(Submission.builder(prompt).optReader(reader)).build();
     }
 
     /**
@@ -694,6 +803,14 @@ public final class GenerationEngine implements AutoCloseable {
             promptTokens +=
                     Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
             sequence.setComputed(work.from() + work.count());
+            if (sequence.reader() != null) {
+                logits.read(work, firstRow);
+                blocks.keep(sequence);
+                if (sequence.computed() == sequence.length()) {
+                    finish(sequence, FinishReason.LENGTH);
+                }
+                return;
+            }
             FinishReason finished = null;
             int met = 0;
             for (int i = 0; i < work.outputs() && finished == null; ++i) {
@@ -731,8 +848,10 @@ public final class GenerationEngine implements AutoCloseable {
         return new LoraBackendException(
                 "adapter \""
                         + sequence.request().adapter()
-                        + "\", new token "
-                        + (before - sequence.promptLength())
+                        + "\", "
+                        + (sequence.reader() == null
+                                ? "new token " + (before - sequence.promptLength())
+                                : "token " + sequence.reader().next())
                         + ": "
                         + e.getMessage(),
                 e);

@@ -82,7 +82,7 @@ final class Sequence {
                         submission.request().sampling().maxNewTokens(),
                         positions - virtualTokens - prompt.length);
         this.tokens = Arrays.copyOf(prompt, prompt.length + Math.min(limit, 64));
-        this.length = prompt.length;
+        this.length = reader() == null ? prompt.length : reader().length();
     }
 
     long id() {
@@ -95,6 +95,17 @@ final class Sequence {
 
     GenerationRequest request() {
         return submission.request();
+    }
+
+    /** Returns what takes the answer where the text is read and not continued, or null. */
+    PromptReader<?> reader() {
+        return submission.reader();
+    }
+
+    /** Returns how many of the tokens need not be run if their keys and values are known. */
+    int adoptable() {
+        // the last token's row is what the next one is chosen from
+        return reader() == null ? length - 1 : Math.min(length - 1, reader().next());
     }
 
     GenerationHandle handle() {
@@ -126,7 +137,7 @@ final class Sequence {
         return submission.request().promptTokens().length;
     }
 
-    /** Returns the number of tokens, the prompt's and new ones. */
+    /** Returns the number of tokens that are run, the prompt's and new ones. */
     int length() {
         return length;
     }
@@ -286,7 +297,7 @@ final class Sequence {
     GenerationResult result(FinishReason reason) {
         return new GenerationResult(
                 request().adapter(),
-                tokens(promptLength(), length),
+                reader() == null ? tokens(promptLength(), length) : new int[0],
                 reason,
                 revision(),
                 lease == null ? Optional.empty() : lease.getSubstitution());

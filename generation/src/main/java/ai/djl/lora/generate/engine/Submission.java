@@ -19,6 +19,7 @@ public final class Submission {
     private final int priority;
     private final Duration deadline;
     private final Supplier<IntPredicate> stop;
+    private final PromptReader<?> reader;
 
     private Submission(Builder builder) {
         this.request = builder.request;
@@ -26,6 +27,10 @@ public final class Submission {
         this.priority = builder.priority;
         this.deadline = builder.deadline;
         this.stop = builder.stop;
+        this.reader = builder.reader;
+        if (reader != null && stop != null) {
+            throw new IllegalArgumentException("stop is given for a text that is only read");
+        }
     }
 
     /**
@@ -88,6 +93,11 @@ public final class Submission {
         return stop == null ? NEVER : stop.get();
     }
 
+    /** Returns what takes the answer where the text is read and not continued, or null. */
+    PromptReader<?> reader() {
+        return reader;
+    }
+
     /** A builder of {@link Submission}s. */
     public static final class Builder {
 
@@ -96,6 +106,7 @@ public final class Submission {
         private int priority;
         private Duration deadline;
         private Supplier<IntPredicate> stop;
+        private PromptReader<?> reader;
 
         private Builder(GenerationRequest request) {
             this.request = Objects.requireNonNull(request, "request");
@@ -146,6 +157,12 @@ public final class Submission {
          */
         public Builder optStop(Supplier<IntPredicate> value) {
             stop = value;
+            return this;
+        }
+
+        /** Sets what takes the answer of a text that is read and not continued. */
+        Builder optReader(PromptReader<?> value) {
+            reader = value;
             return this;
         }
 
