@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.model;
 
+import ai.djl.inference.streaming.StreamingBlock;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.memory.MemoryMonitor;
@@ -29,6 +30,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -46,7 +48,7 @@ import java.util.Set;
  * of the batch or one for each token (batch times sequence, row by row); without one the base model
  * answers. An adapter with virtual or invocation tokens takes whole rows.
  */
-public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel {
+public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel, StreamingBlock {
 
     private static final byte VERSION = 1;
 
@@ -283,6 +285,29 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
             }
         }
         return x;
+    }
+
+    /**
+     * Computes the block once, as DJL's {@code forward} does, and returns the result as the only
+     * chunk; nothing where there is no input. Text comes token by token from translators, which
+     * leave the model's steps to a generation engine; DJL asks for this interface before it lets
+     * them.
+     *
+     * @param parameterStore the parameter store
+     * @param inputs token ids [batch, sequence], or none
+     * @param training must be false
+     * @param params may hold a {@link BatchPlan} under {@link LoraLinear#PLAN}
+     * @return logits [batch, sequence, vocabulary]
+     */
+    @Override
+    public Iterator<NDList> forwardStreamIter(
+            ParameterStore parameterStore,
+            NDList inputs,
+            boolean training,
+            PairList<String, Object> params) {
+        return inputs.isEmpty()
+                ? Collections.emptyIterator()
+                : List.of(forward(parameterStore, inputs, training, params)).iterator();
     }
 
     /** {@inheritDoc} */

@@ -35,9 +35,9 @@ import java.util.TreeSet;
  * base model; and {@code parameters}, numbers by the names of {@link SamplingArguments} and {@code
  * stop}, a text or a list of texts that end an answer. Instead of {@code inputs} it may have {@code
  * messages}, a conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs},
- * further variables of the template. The Input's property {@code adapter} names an adapter too.
- * Where two places name adapters they must agree, and a field that is not known is refused: neither
- * is guessed at.
+ * further variables of the template. {@code stream} asks for one answer while it is written. The
+ * Input's property {@code adapter} names an adapter too. Where two places name adapters they must
+ * agree, and a field that is not known is refused: neither is guessed at.
  */
 final class ServingRequestParser {
 
@@ -45,6 +45,7 @@ final class ServingRequestParser {
             new GsonBuilder().setStrictness(Strictness.STRICT).create();
 
     private static final String ADAPTER = "adapter";
+    private static final String STREAM = "stream";
     private static final String MESSAGES = "messages";
     private static final String TOOLS = "tools";
     private static final String VARIABLES = "chat_template_kwargs";
@@ -57,6 +58,7 @@ final class ServingRequestParser {
                             TOOLS,
                             VARIABLES,
                             ADAPTER,
+                            STREAM,
                             "adapters",
                             "parameters"));
     private static final String STOP = "stop";
@@ -93,7 +95,8 @@ final class ServingRequestParser {
         String mediaType = contentType.split(";", 2)[0].trim().toLowerCase(Locale.ROOT);
         return switch (mediaType) {
             case "text/plain" ->
-                    new ServingRequest(List.of(new TextRequest(body, property, defaults)), false);
+                    new ServingRequest(
+                            List.of(new TextRequest(body, property, defaults)), false, false);
             case "application/json" -> parseJson(body, property);
             default ->
                     throw new LoraConfigurationException(
@@ -103,7 +106,8 @@ final class ServingRequestParser {
         };
     }
 
-    private static String body(Input input) {
+    /** Returns the content of an input. */
+    static String body(Input input) {
         BytesSupplier data = input.getData();
         if (data == null) {
             throw new LoraConfigurationException(
@@ -119,7 +123,8 @@ final class ServingRequestParser {
         }
     }
 
-    private ServingRequest parseJson(String body, String property) {
+    /** Returns the object that a body is. */
+    static JsonObject json(String body) {
         JsonElement root;
         try {
             root = STRICT_JSON.fromJson(body, JsonElement.class);
@@ -129,7 +134,11 @@ final class ServingRequestParser {
                             + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
                     e);
         }
-        JsonObject object = object(root, "the body");
+        return object(root, "the body");
+    }
+
+    private ServingRequest parseJson(String body, String property) {
+        JsonObject object = json(body);
         refuseUnknown(object, FIELDS, "");
         if (object.has(MESSAGES)) {
             return parseChat(object, property);
@@ -156,7 +165,14 @@ final class ServingRequestParser {
         for (int i = 0; i < prompts.size(); ++i) {
             requests.add(new TextRequest(prompts.get(i), adapters.get(i), sampling));
         }
-        return new ServingRequest(requests, list);
+        boolean stream = stream(object);
+        if (stream && list) {
+            throw new LoraConfigurationException(
+                    "stream is true and "
+                            + field
+                            + " is a list; a text is needed where the answer is streamed");
+        }
+        return new ServingRequest(requests, list, stream);
     }
 
     private ServingRequest parseChat(JsonObject object, String property) {
@@ -176,11 +192,24 @@ final class ServingRequestParser {
         String adapter = adapters(object, 1, property).get(0);
         return new ServingRequest(
                 List.of(new ChatRequest(messages, tools, variables, adapter, sampling(object))),
-                false);
+                false,
+                stream(object));
+    }
+
+    private static boolean stream(JsonObject object) {
+        if (!object.has(STREAM)) {
+            return false;
+        }
+        JsonElement value = object.get(STREAM);
+        if (!value.isJsonPrimitive() || !value.getAsJsonPrimitive().isBoolean()) {
+            throw new LoraConfigurationException(
+                    STREAM + " is " + value + "; true or false is needed");
+        }
+        return value.getAsBoolean();
     }
 
     /** Returns one adapter for each prompt, from whichever places name any. */
-    private static List<String> adapters(JsonObject object, int prompts, String property) {
+    static List<String> adapters(JsonObject object, int prompts, String property) {
         List<String> adapters = null;
         String place = null;
         if (property != null) {
@@ -255,7 +284,7 @@ final class ServingRequestParser {
     }
 
     /** Returns a text, or the texts of a list that is not empty. */
-    private static List<String> texts(JsonElement element, String field) {
+    static List<String> texts(JsonElement element, String field) {
         if (isText(element)) {
             return List.of(element.getAsString());
         }
@@ -279,7 +308,7 @@ final class ServingRequestParser {
         return texts;
     }
 
-    private static boolean isText(JsonElement element) {
+    static boolean isText(JsonElement element) {
         return element.isJsonPrimitive() && element.getAsJsonPrimitive().isString();
     }
 
@@ -290,7 +319,7 @@ final class ServingRequestParser {
         return element.getAsJsonObject();
     }
 
-    private static void refuseUnknown(JsonObject object, Set<String> known, String prefix) {
+    static void refuseUnknown(JsonObject object, Set<String> known, String prefix) {
         for (String field : object.keySet()) {
             if (!known.contains(field)) {
                 throw new LoraConfigurationException(

@@ -25,7 +25,8 @@ public class ServingRequestParserTest {
         input.add("{a prompt}");
         Assert.assertEquals(
                 parser.parse(input),
-                new ServingRequest(List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false));
+                new ServingRequest(
+                        List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false, false));
         input.addProperty("content-type", "text/plain; charset=utf-8");
         input.addProperty("Adapter", "reverse");
         Assert.assertEquals(

@@ -5,14 +5,19 @@ package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.LoraConfigurationException;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /** How a {@link GenerationEngine} shares its steps and its memory. Immutable. */
 public final class EngineOptions {
+
+    private static final EngineRecorder NOBODY = new EngineRecorder() {};
+    private static final LongSupplier SYSTEM = System::nanoTime;
 
     private final int maxTokensPerStep;
     private final int maxSequences;
@@ -90,6 +95,46 @@ public final class EngineOptions {
                                         + "; it must be a finite number above 0");
                     }
                 });
+    }
+
+    /** Returns what makes options differ, by name. */
+    private Map<String, Object> values() {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("maxTokensPerStep", maxTokensPerStep);
+        values.put("maxSequences", maxSequences);
+        values.put("maxAdaptersPerStep", maxAdaptersPerStep);
+        values.put("maxQueue", maxQueue);
+        values.put("adapterLookahead", adapterLookahead);
+        values.put("kvBytes", kvBytes.isPresent() ? kvBytes.getAsLong() : "by default");
+        values.put("scoringBytes", scoringBytes);
+        values.put("prefixCaching", prefixCaching);
+        values.put("speculation", speculation);
+        values.put("speculationSequences", speculationSequences);
+        values.put("maxWait", maxWait);
+        values.put("adapterTimeout", adapterTimeout);
+        values.put("tenantWeights", tenantWeights);
+        values.put("adapterWeights", adapterWeights);
+        values.put("recorder", recorder);
+        values.put("ticker", ticker);
+        return values;
+    }
+
+    /**
+     * Compares with other options.
+     *
+     * @param other the others
+     * @return the first that differs, as a part of a sentence; empty if all are the same
+     */
+    Optional<String> difference(EngineOptions other) {
+        Map<String, Object> others = other.values();
+        for (Map.Entry<String, Object> value : values().entrySet()) {
+            Object another = others.get(value.getKey());
+            if (!value.getValue().equals(another)) {
+                return Optional.of(
+                        value.getKey() + ' ' + value.getValue() + ", and not " + another);
+            }
+        }
+        return Optional.empty();
     }
 
     /**
@@ -182,8 +227,8 @@ public final class EngineOptions {
         private Duration adapterTimeout = Duration.ofMinutes(5);
         private Map<String, Double> tenantWeights = Map.of();
         private Map<String, Double> adapterWeights = Map.of();
-        private EngineRecorder recorder = new EngineRecorder() {};
-        private LongSupplier ticker = System::nanoTime;
+        private EngineRecorder recorder = NOBODY;
+        private LongSupplier ticker = SYSTEM;
 
         private Builder() {}
 

@@ -166,6 +166,31 @@ public final class GenerationEngine implements AutoCloseable {
                 .shared(GenerationEngine.class, () -> new GenerationEngine(model));
     }
 
+    /**
+     * Returns the engine that all users of a model share, which starts when it is first asked for
+     * and is closed with the model.
+     *
+     * @param model the model
+     * @param options what the engine is to be like
+     * @return the engine, owned by the model
+     * @throws LoraConfigurationException if it has started with other options
+     */
+    public static GenerationEngine of(CausalLanguageModel model, EngineOptions options) {
+        GenerationEngine engine =
+                model.getLoraContext()
+                        .shared(GenerationEngine.class, () -> new GenerationEngine(model, options));
+        engine.options
+                .difference(options)
+                .ifPresent(
+                        difference -> {
+                            throw new LoraConfigurationException(
+                                    "The model's engine has "
+                                            + difference
+                                            + "; all users of a model share one engine");
+                        });
+        return engine;
+    }
+
     private int kvBlocks() {
         long block = KvPool.bytesPerBlock(model);
         long most =

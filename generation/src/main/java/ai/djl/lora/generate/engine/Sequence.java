@@ -287,11 +287,12 @@ final class Sequence {
                         || sampler.isComplete()
                         || request().sampling().stopTokens().contains(token)
                         || stop.test(token);
-        handle.publish(new GeneratedToken(index, token, sample.logProb(), sample.top()));
+        FinishReason reason = remaining() == 0 ? FinishReason.LENGTH : null;
         if (stops) {
-            return FinishReason.STOP;
+            reason = FinishReason.STOP;
         }
-        return remaining() == 0 ? FinishReason.LENGTH : null;
+        handle.publish(new GeneratedToken(index, token, sample.logProb(), sample.top(), reason));
+        return reason;
     }
 
     GenerationResult result(FinishReason reason) {
