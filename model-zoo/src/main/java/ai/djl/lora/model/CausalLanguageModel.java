@@ -65,4 +65,13 @@ public interface CausalLanguageModel extends AdaptedBlock {
      * @throws ai.djl.lora.LoraConfigurationException as {@link #forward} does
      */
     StepStates states(NDManager manager, ForwardStep step);
+
+    /**
+     * Returns how much memory a step's arrays take at a time, without the caches.
+     *
+     * @param tokens the number of new tokens
+     * @param outputs the number of rows of logits
+     * @return the bytes of the layer or of the output layer, whichever are more
+     */
+    long activationBytes(int tokens, int outputs);
 }

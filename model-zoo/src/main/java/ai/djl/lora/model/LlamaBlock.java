@@ -212,6 +212,34 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 (x, plan) -> outputLayer(x, context.resolve(plan)));
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * <p>A layer's arrays live until it ends: the stream and four more of its width (two normalised
+     * inputs and two parts' outputs), queries and what they attended to, keys, values, and three of
+     * the feed-forward part's width.
+     */
+    @Override
+    public long activationBytes(int tokens, int outputs) {
+        long hidden = config.hiddenSize();
+        long queries = (long) config.numAttentionHeads() * config.headDim();
+        long keys = (long) config.numKeyValueHeads() * config.headDim();
+        int normalised = config.queryKeyNorm() ? 1 : 0;
+        long layer =
+                5 * hidden
+                        + (2 + normalised) * queries
+                        + (2 + normalised) * keys
+                        + 3L * config.intermediateSize();
+        int bytes = context.getType().bytes();
+        long logits = (long) config.vocabSize() * bytes;
+        if (context.getType() != ElementType.FLOAT32) {
+            logits += (long) config.vocabSize() * ElementType.FLOAT32.bytes();
+        }
+        return Math.max(
+                tokens * layer * bytes,
+                tokens * hidden * bytes + outputs * (2 * hidden * bytes + logits));
+    }
+
     private NDArray run(NDManager manager, ForwardStep step, List<AdapterMix> mixOfToken) {
         StepRows rows = new StepRows(config, context, step, mixOfToken);
         // caches count their tokens at the end, so that a step that is run again overwrites them

@@ -78,7 +78,7 @@ public final class GenerationEngine implements AutoCloseable {
     private final SamplingWorkspace workspace = new SamplingWorkspace();
     private final RequestValidator validator;
     private final IntPredicate endOfText;
-    private final Registration memory;
+    private final List<Registration> memory;
     private final Registration ending;
     private final Thread thread;
 
@@ -107,6 +107,9 @@ public final class GenerationEngine implements AutoCloseable {
     private long modelNanos;
     private long stepNanos;
     private volatile EngineStatistics statistics;
+
+    /** What the step that runs takes, 0 between steps. */
+    private volatile long activationBytes;
 
     /**
      * Constructs a new {@code GenerationEngine} instance and starts it.
@@ -146,8 +149,11 @@ public final class GenerationEngine implements AutoCloseable {
         this.statistics = snapshot();
         long blockBytes = pool.bytesPerBlock();
         this.memory =
-                store.addMemoryConsumer(
-                        MemoryMonitor.KV_CACHE, () -> statistics.usedKvBlocks() * blockBytes);
+                List.of(
+                        store.addMemoryConsumer(
+                                MemoryMonitor.KV_CACHE,
+                                () -> statistics.usedKvBlocks() * blockBytes),
+                        store.addMemoryConsumer(MemoryMonitor.ACTIVATIONS, () -> activationBytes));
         this.ending = model.getLoraContext().addEnding(this::close);
         this.thread = new Thread(this::run, "djl-lora-engine");
         thread.setDaemon(true);
@@ -596,7 +602,7 @@ public final class GenerationEngine implements AutoCloseable {
         } finally {
             failAll();
             ending.close();
-            memory.close();
+            memory.forEach(Registration::close);
             pool.close();
             manager.close();
         }
@@ -788,10 +794,20 @@ public final class GenerationEngine implements AutoCloseable {
                                         sequence.request().adapter(), now - sequence.arrival()));
             }
         }
+        reportActivations(works);
         run(works);
+        activationBytes = 0;
         long end = options.ticker().getAsLong();
         stepNanos += end - now;
         record(recorder -> recorder.step(snapshot(), end - now));
+    }
+
+    /* So that an adapter is not loaded into memory that the next step needs. */
+    private void reportActivations(List<Work> works) {
+        int tokens = works.stream().mapToInt(Work::tokens).sum();
+        long bytes = model.activationBytes(tokens, runner.logitRows(works));
+        activationBytes = bytes;
+        store.getMemoryMonitor().ifPresent(monitor -> monitor.reportStep(bytes));
     }
 
     /* Whoever makes a step fail fails alone. */

@@ -155,6 +155,18 @@ final class ModelRunner {
         }
     }
 
+    /** Returns how many rows of logits a step has at a time. */
+    int logitRows(List<Work> works) {
+        int chosen = 0;
+        int scored = 0;
+        for (Work work : works) {
+            PromptReader<?> reader = work.sequence().reader();
+            chosen += reader == null ? work.outputs() : 0;
+            scored += reader instanceof ScoreReader ? work.outputs() : 0;
+        }
+        return chosen + Math.min(scored, scoredRows);
+    }
+
     private TensorOps ops() {
         return model.getLoraContext().getOps();
     }
