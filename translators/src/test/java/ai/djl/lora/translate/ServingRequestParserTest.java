@@ -128,7 +128,7 @@ public class ServingRequestParserTest {
     public Object[][] badBodies() {
         String known =
                 "; known are [adapter, adapters, chat_template_kwargs, inputs, messages,"
-                        + " parameters, prompt, tools]";
+                        + " parameters, prompt, stream, tools]";
         return new Object[][] {
             {"", null, "the body is not a JSON object; one is needed"},
             {"[]", null, "the body is not a JSON object; one is needed"},
@@ -178,7 +178,7 @@ public class ServingRequestParserTest {
                 null,
                 "adapters has 2 names for 1 inputs; one for each is needed, or one name for all"
             },
-            {"{'inputs': 'a', 'stream': true}", null, "the field stream is not known" + known},
+            {"{'inputs': 'a', 'streams': true}", null, "the field streams is not known" + known},
             {
                 "{'inputs': 'a', 'adapter': 'x'}",
                 "y",
