@@ -56,6 +56,17 @@ public interface CausalLanguageModel extends AdaptedBlock {
     NDArray forward(NDManager manager, ForwardStep step);
 
     /**
+     * Computes a step as {@link #forward} does, up to the output layer.
+     *
+     * @param manager the manager that the states are to belong to
+     * @param step the sequences and their new tokens
+     * @return what the last norm makes of each new token that {@link #forward} would compute the
+     *     logits of, in its order
+     * @throws ai.djl.lora.LoraConfigurationException as {@link #forward} does
+     */
+    StepStates states(NDManager manager, ForwardStep step);
+
+    /**
      * Returns how much memory a step's arrays take at a time, without the caches.
      *
      * @param tokens the number of new tokens

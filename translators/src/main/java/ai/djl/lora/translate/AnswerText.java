@@ -40,6 +40,16 @@ final class AnswerText {
         return stops != null && stops.match().isPresent();
     }
 
+    /** Returns the length of the text that is certain. */
+    int length() {
+        return text.length();
+    }
+
+    /** Returns a part of the text that is certain. */
+    String substring(int from, int to) {
+        return text.substring(from, to);
+    }
+
     /** Returns the whole text. */
     String finish() {
         String rest = decoder.finish();

@@ -32,9 +32,9 @@ import java.util.TreeSet;
  * texts; {@code adapter} or {@code adapters}, a name or a list with one for each text, "" for the
  * base model; and what {@link SamplingFields} reads. Instead of {@code inputs} it may have {@code
  * messages}, a conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs},
- * further variables of the template. The Input's property {@code adapter} names an adapter too.
- * Where two places name adapters they must agree, and a field that is not known is refused: neither
- * is guessed at.
+ * further variables of the template. {@code stream} asks for one answer while it is written. The
+ * Input's property {@code adapter} names an adapter too. Where two places name adapters they must
+ * agree, and a field that is not known is refused: neither is guessed at.
  */
 final class ServingRequestParser {
 
@@ -42,6 +42,7 @@ final class ServingRequestParser {
             new GsonBuilder().setStrictness(Strictness.STRICT).create();
 
     private static final String ADAPTER = "adapter";
+    private static final String STREAM = "stream";
     private static final String MESSAGES = "messages";
     private static final String TOOLS = "tools";
     private static final String VARIABLES = "chat_template_kwargs";
@@ -54,6 +55,7 @@ final class ServingRequestParser {
                             TOOLS,
                             VARIABLES,
                             ADAPTER,
+                            STREAM,
                             "adapters",
                             ConstraintFields.RESPONSE_FORMAT,
                             SamplingFields.PARAMETERS));
@@ -85,7 +87,8 @@ final class ServingRequestParser {
         String mediaType = contentType.split(";", 2)[0].trim().toLowerCase(Locale.ROOT);
         return switch (mediaType) {
             case "text/plain" ->
-                    new ServingRequest(List.of(new TextRequest(body, property, defaults)), false);
+                    new ServingRequest(
+                            List.of(new TextRequest(body, property, defaults)), false, false);
             case "application/json" -> parseJson(body, property);
             default ->
                     throw new LoraConfigurationException(
@@ -95,7 +98,8 @@ final class ServingRequestParser {
         };
     }
 
-    private static String body(Input input) {
+    /** Returns the content of an input. */
+    static String body(Input input) {
         BytesSupplier data = input.getData();
         if (data == null) {
             throw new LoraConfigurationException(
@@ -111,7 +115,8 @@ final class ServingRequestParser {
         }
     }
 
-    private ServingRequest parseJson(String body, String property) {
+    /** Returns the object that a body is. */
+    static JsonObject json(String body) {
         JsonElement root;
         try {
             root = STRICT_JSON.fromJson(body, JsonElement.class);
@@ -121,7 +126,11 @@ final class ServingRequestParser {
                             + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
                     e);
         }
-        JsonObject object = JsonFields.object(root, "the body");
+        return JsonFields.object(root, "the body");
+    }
+
+    private ServingRequest parseJson(String body, String property) {
+        JsonObject object = json(body);
         JsonFields.refuseUnknown(object, FIELDS, "");
         if (object.has(MESSAGES)) {
             return parseChat(object, property);
@@ -148,7 +157,14 @@ final class ServingRequestParser {
         for (int i = 0; i < prompts.size(); ++i) {
             requests.add(new TextRequest(prompts.get(i), adapters.get(i), parameters));
         }
-        return new ServingRequest(requests, list);
+        boolean stream = stream(object);
+        if (stream && list) {
+            throw new LoraConfigurationException(
+                    "stream is true and "
+                            + field
+                            + " is a list; a text is needed where the answer is streamed");
+        }
+        return new ServingRequest(requests, list, stream);
     }
 
     private ServingRequest parseChat(JsonObject object, String property) {
@@ -170,11 +186,24 @@ final class ServingRequestParser {
                 List.of(
                         new ChatRequest(
                                 messages, tools, variables, adapter, sampling.read(object))),
-                false);
+                false,
+                stream(object));
+    }
+
+    private static boolean stream(JsonObject object) {
+        if (!object.has(STREAM)) {
+            return false;
+        }
+        JsonElement value = object.get(STREAM);
+        if (!value.isJsonPrimitive() || !value.getAsJsonPrimitive().isBoolean()) {
+            throw new LoraConfigurationException(
+                    STREAM + " is " + value + "; true or false is needed");
+        }
+        return value.getAsBoolean();
     }
 
     /** Returns one adapter for each prompt, from whichever places name any. */
-    private static List<String> adapters(JsonObject object, int prompts, String property) {
+    static List<String> adapters(JsonObject object, int prompts, String property) {
         List<String> adapters = null;
         String place = null;
         if (property != null) {

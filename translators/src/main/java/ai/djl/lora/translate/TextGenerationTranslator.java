@@ -9,6 +9,7 @@ import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.engine.GenerationEngine;
+import ai.djl.lora.generate.engine.GenerationHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.ndarray.NDList;
@@ -146,7 +147,25 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
         }
     }
 
-    List<TextResult> generate(Block block, List<GenerationRequest> requests) {
+    /** Begins with the requests that were kept in a context, all or none. */
+    @SuppressWarnings("unchecked")
+    List<StreamedAnswer> begin(TranslatorContext ctx) {
+        return begin(ctx.getBlock(), (List<GenerationRequest>) ctx.getAttachment(REQUESTS));
+    }
+
+    List<StreamedAnswer> begin(Block block, List<GenerationRequest> requests) {
+        GenerationEngine engine = GenerationEngine.of(model(block));
+        List<StreamedAnswer> answers =
+                requests.stream().map(request -> new StreamedAnswer(tokenizer, request)).toList();
+        List<GenerationHandle> handles =
+                engine.submit(answers.stream().map(StreamedAnswer::submission).toList());
+        for (int i = 0; i < handles.size(); ++i) {
+            answers.get(i).begin(handles.get(i));
+        }
+        return answers;
+    }
+
+    static CausalLanguageModel model(Block block) {
         if (!(block instanceof CausalLanguageModel)) {
             throw new LoraConfigurationException(
                     "the model's block is "
@@ -154,7 +173,11 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
                             + "; text generation needs a "
                             + CausalLanguageModel.class.getName());
         }
-        CausalLanguageModel model = (CausalLanguageModel) block;
+        return (CausalLanguageModel) block;
+    }
+
+    List<TextResult> generate(Block block, List<GenerationRequest> requests) {
+        CausalLanguageModel model = model(block);
         List<TextSubmission> texts = new ArrayList<>(requests.size());
         for (GenerationRequest request : requests) {
             texts.add(submission(texts.size(), request));

@@ -39,22 +39,26 @@ public final class TextSubmission {
     public TextSubmission(TextTokenizer tokenizer, GenerationRequest request) {
         this.tokenizer = tokenizer;
         this.request = request;
+        texts = new AnswerText[request.sampling().bestOf()];
+        submission = builder(tokenizer, request).optStops(this::begin).build();
+    }
+
+    /** Begins with a submission that says nothing yet of where the text ends. */
+    static Submission.Builder builder(TextTokenizer tokenizer, GenerationRequest request) {
         SamplingParameters sampling = request.sampling();
-        texts = new AnswerText[sampling.bestOf()];
         Submission.Builder builder =
                 Submission.builder(
-                                new GenerationRequest(
-                                        request.promptTokens(),
-                                        request.adapter(),
-                                        sampling.toBuilder().stopStrings(List.of()).build(),
-                                        request.unavailable()))
-                        .optStops(this::begin);
+                        new GenerationRequest(
+                                request.promptTokens(),
+                                request.adapter(),
+                                sampling.toBuilder().stopStrings(List.of()).build(),
+                                request.unavailable()));
         Optional<OutputConstraint> constraint = sampling.constraint();
         if (constraint.isPresent()) {
             CompiledConstraint compiled = tokenizer.constraints().compile(constraint.get());
             builder.optConstraint(compiled::begin);
         }
-        submission = builder.build();
+        return builder;
     }
 
     private IntPredicate begin(int answer) {

@@ -27,7 +27,8 @@ public class ServingRequestParserTest {
         input.add("{a prompt}");
         Assert.assertEquals(
                 parser.parse(input),
-                new ServingRequest(List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false));
+                new ServingRequest(
+                        List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false, false));
         input.addProperty("content-type", "text/plain; charset=utf-8");
         input.addProperty("Adapter", "reverse");
         Assert.assertEquals(
@@ -197,7 +198,7 @@ public class ServingRequestParserTest {
     public Object[][] badBodies() {
         String known =
                 "; known are [adapter, adapters, chat_template_kwargs, inputs, messages,"
-                        + " parameters, prompt, response_format, tools]";
+                        + " parameters, prompt, response_format, stream, tools]";
         return new Object[][] {
             {"", null, "the body is not a JSON object; one is needed"},
             {"[]", null, "the body is not a JSON object; one is needed"},
@@ -247,7 +248,7 @@ public class ServingRequestParserTest {
                 null,
                 "adapters has 2 names for 1 inputs; one for each is needed, or one name for all"
             },
-            {"{'inputs': 'a', 'stream': true}", null, "the field stream is not known" + known},
+            {"{'inputs': 'a', 'streams': true}", null, "the field streams is not known" + known},
             {
                 "{'inputs': 'a', 'adapter': 'x'}",
                 "y",

@@ -187,7 +187,7 @@ final class BlockManager implements KvBlockAllocator {
     private List<Prefix> known(Sequence sequence) {
         List<Prefix> found = new ArrayList<>();
         long before = ROOT;
-        int blocks = (sequence.length() - 1) / KvPool.BLOCK_POSITIONS;
+        int blocks = sequence.adoptable() / KvPool.BLOCK_POSITIONS;
         for (int i = 0; i < blocks; ++i) {
             Prefix prefix = kept.get(key(sequence, i, before));
             if (prefix == null) {
@@ -205,7 +205,8 @@ final class BlockManager implements KvBlockAllocator {
      *
      * @param sequence the sequence
      * @param restores how many of them may be restored to the pool
-     * @return the blocks; fewer than all of its tokens, since the last has to be run
+     * @return the blocks; fewer than all of its tokens, since the last has to be run, and those
+     *     whose rows are asked for
      */
     int[] adopt(Sequence sequence, int restores) {
         if (!caching) {

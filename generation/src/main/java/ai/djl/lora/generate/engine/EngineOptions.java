@@ -6,8 +6,10 @@ package ai.djl.lora.generate.engine;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.kv.KvCompression;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
@@ -15,12 +17,16 @@ import java.util.stream.Stream;
 /** How a {@link GenerationEngine} shares its steps and its memory. Immutable. */
 public final class EngineOptions {
 
+    private static final EngineRecorder NOBODY = new EngineRecorder() {};
+    private static final LongSupplier SYSTEM = System::nanoTime;
+
     private final int maxTokensPerStep;
     private final int maxSequences;
     private final int maxAdaptersPerStep;
     private final int maxQueue;
     private final int adapterLookahead;
     private final OptionalLong kvBytes;
+    private final long scoringBytes;
     private final boolean prefixCaching;
     private final KvCompression kvCompression;
     private final double kvPrunedShare;
@@ -42,6 +48,7 @@ public final class EngineOptions {
         maxQueue = builder.maxQueue;
         adapterLookahead = builder.adapterLookahead;
         kvBytes = builder.kvBytes;
+        scoringBytes = builder.scoringBytes;
         prefixCaching = builder.prefixCaching;
         kvCompression = builder.kvCompression;
         kvPrunedShare = builder.kvPrunedShare;
@@ -65,6 +72,7 @@ public final class EngineOptions {
             atLeast("kvBytes", kvBytes.getAsLong(), 1);
         }
         compression();
+        atLeast("scoringBytes", scoringBytes, 1);
         positive("maxWait", maxWait);
         positive("adapterTimeout", adapterTimeout);
         weights("tenantWeights", tenantWeights);
@@ -124,6 +132,46 @@ public final class EngineOptions {
                 });
     }
 
+    /** Returns what makes options differ, by name. */
+    private Map<String, Object> values() {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("maxTokensPerStep", maxTokensPerStep);
+        values.put("maxSequences", maxSequences);
+        values.put("maxAdaptersPerStep", maxAdaptersPerStep);
+        values.put("maxQueue", maxQueue);
+        values.put("adapterLookahead", adapterLookahead);
+        values.put("kvBytes", kvBytes.isPresent() ? kvBytes.getAsLong() : "by default");
+        values.put("scoringBytes", scoringBytes);
+        values.put("prefixCaching", prefixCaching);
+        values.put("speculation", speculation);
+        values.put("speculationSequences", speculationSequences);
+        values.put("maxWait", maxWait);
+        values.put("adapterTimeout", adapterTimeout);
+        values.put("tenantWeights", tenantWeights);
+        values.put("adapterWeights", adapterWeights);
+        values.put("recorder", recorder);
+        values.put("ticker", ticker);
+        return values;
+    }
+
+    /**
+     * Compares with other options.
+     *
+     * @param other the others
+     * @return the first that differs, as a part of a sentence; empty if all are the same
+     */
+    Optional<String> difference(EngineOptions other) {
+        Map<String, Object> others = other.values();
+        for (Map.Entry<String, Object> value : values().entrySet()) {
+            Object another = others.get(value.getKey());
+            if (!value.getValue().equals(another)) {
+                return Optional.of(
+                        value.getKey() + ' ' + value.getValue() + ", and not " + another);
+            }
+        }
+        return Optional.empty();
+    }
+
     /**
      * Returns a builder of options.
      *
@@ -155,6 +203,10 @@ public final class EngineOptions {
 
     OptionalLong kvBytes() {
         return kvBytes;
+    }
+
+    long scoringBytes() {
+        return scoringBytes;
     }
 
     boolean prefixCaching() {
@@ -218,6 +270,7 @@ public final class EngineOptions {
         private int maxQueue = 1024;
         private int adapterLookahead = 16;
         private OptionalLong kvBytes = OptionalLong.empty();
+        private long scoringBytes = 64L << 20;
         private boolean prefixCaching = true;
         private KvCompression kvCompression = KvCompression.NONE;
         private double kvPrunedShare;
@@ -229,8 +282,8 @@ public final class EngineOptions {
         private Duration adapterTimeout = Duration.ofMinutes(5);
         private Map<String, Double> tenantWeights = Map.of();
         private Map<String, Double> adapterWeights = Map.of();
-        private EngineRecorder recorder = new EngineRecorder() {};
-        private LongSupplier ticker = System::nanoTime;
+        private EngineRecorder recorder = NOBODY;
+        private LongSupplier ticker = SYSTEM;
 
         private Builder() {}
 
@@ -299,6 +352,18 @@ public final class EngineOptions {
          */
         public Builder optKvBytes(long value) {
             kvBytes = OptionalLong.of(value);
+            return this;
+        }
+
+        /**
+         * Sets how much memory the logits of texts that are scored take at a time. A row of them is
+         * computed at least.
+         *
+         * @param value the size in bytes, 1 or more; 64 MiB by default
+         * @return this builder
+         */
+        public Builder optScoringBytes(long value) {
+            scoringBytes = value;
             return this;
         }
 

@@ -17,6 +17,7 @@ import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.ReadRequest;
 import ai.djl.lora.generate.RequestValidator;
 import ai.djl.lora.generate.kv.KvCodec;
 import ai.djl.lora.generate.kv.KvCompression;
@@ -42,6 +43,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
+import java.util.function.UnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -69,6 +71,9 @@ public final class GenerationEngine implements AutoCloseable {
      * in int8, and three bit for bit.
      */
     private static final int COMPRESSED_AT_ONCE = 1 << 20;
+
+    /** The sampling of texts of which no token is chosen. */
+    private static final SamplingParameters UNUSED = SamplingParameters.greedy(1);
 
     private final CausalLanguageModel model;
     private final EngineOptions options;
@@ -165,7 +170,7 @@ public final class GenerationEngine implements AutoCloseable {
                 new FairQueue(
                         options.maxWait().toNanos(), options::tenantWeight, options::adapterWeight);
         this.scheduler = new Scheduler(options, blocks, queue, pool::newCache);
-        this.runner = new ModelRunner(model, manager);
+        this.runner = new ModelRunner(model, manager, options.scoringBytes());
         this.statistics = snapshot();
         long blockBytes = pool.bytesPerBlock();
         this.memory =
@@ -192,6 +197,31 @@ public final class GenerationEngine implements AutoCloseable {
     public static GenerationEngine of(CausalLanguageModel model) {
         return model.getLoraContext()
                 .shared(GenerationEngine.class, () -> new GenerationEngine(model));
+    }
+
+    /**
+     * Returns the engine that all users of a model share, which starts when it is first asked for
+     * and is closed with the model.
+     *
+     * @param model the model
+     * @param options what the engine is to be like
+     * @return the engine, owned by the model
+     * @throws LoraConfigurationException if it has started with other options
+     */
+    public static GenerationEngine of(CausalLanguageModel model, EngineOptions options) {
+        GenerationEngine engine =
+                model.getLoraContext()
+                        .shared(GenerationEngine.class, () -> new GenerationEngine(model, options));
+        engine.options
+                .difference(options)
+                .ifPresent(
+                        difference -> {
+                            throw new LoraConfigurationException(
+                                    "The model's engine has "
+                                            + difference
+                                            + "; all users of a model share one engine");
+                        });
+        return engine;
     }
 
     private int kvBlocks() {
@@ -308,7 +338,10 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private List<AnswerGroup> submitAll(List<Submission> submissions) {
-        List<SequenceStart> starts = check(submissions);
+        return submit(submissions, check(submissions));
+    }
+
+    private List<AnswerGroup> submit(List<Submission> submissions, List<SequenceStart> starts) {
         synchronized (lock) {
             if (!draining && notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
@@ -397,17 +430,33 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private SequenceStart check(int index, GenerationRequest request) {
-        SequenceStart start = SequenceStart.ANY;
+        SequenceStart start = start(index, request.adapter());
         if (!request.adapter().isEmpty()) {
-            try {
-                start = store.sequenceStart(request.adapter());
-            } catch (LoraConfigurationException e) {
-                throw new GenerationRequestException(index, e.getMessage(), e);
-            }
             validator.validateAdapter(index, request, start);
         }
-        checkBlocks(request, start);
+        checkBlocks(request.promptTokens().length, request.sampling().maxNewTokens(), start);
         return start;
+    }
+
+    private SequenceStart check(int index, ReadRequest<?> request) {
+        validator.validate(index, request);
+        SequenceStart start = start(index, request.adapter());
+        if (!request.adapter().isEmpty()) {
+            validator.validateAdapter(index, request, start);
+        }
+        checkBlocks(request.tokens().length, 0, start);
+        return start;
+    }
+
+    private SequenceStart start(int index, String adapter) {
+        if (adapter.isEmpty()) {
+            return SequenceStart.ANY;
+        }
+        try {
+            return store.sequenceStart(adapter);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, e.getMessage(), e);
+        }
     }
 
     /** Makes the next of a request's sequences. */
@@ -427,13 +476,11 @@ public final class GenerationEngine implements AutoCloseable {
         return new Sequence(lastId.incrementAndGet(), group, index, sampler, positions);
     }
 
-    private void checkBlocks(GenerationRequest request, SequenceStart start) {
+    private void checkBlocks(int tokens, int newTokens, SequenceStart start) {
         long positions =
                 Math.min(
                         model.getConfig().maxPositionEmbeddings(),
-                        (long) start.virtualTokens()
-                                + request.promptTokens().length
-                                + request.sampling().maxNewTokens());
+                        (long) start.virtualTokens() + tokens + newTokens);
         int needed = KvPool.blocksFor((int) positions);
         if (needed > pool.blocks()) {
             throw new LoraMemoryException(
@@ -489,7 +536,11 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the engine was closed
      */
     public List<List<GenerationResult>> answerAll(List<Submission> submissions) {
-        List<SequenceStart> starts = check(submissions);
+        return answerAll(submissions, check(submissions));
+    }
+
+    private List<List<GenerationResult>> answerAll(
+            List<Submission> submissions, List<SequenceStart> starts) {
         List<AnswerGroup> groups = new ArrayList<>();
         List<List<GenerationResult>> results = new ArrayList<>();
         try {
@@ -506,6 +557,88 @@ public final class GenerationEngine implements AutoCloseable {
         } finally {
             groups.forEach(AnswerGroup::cancel);
         }
+    }
+
+    /**
+     * Takes a text that is read: scored, or made a vector of. It is scheduled as the prompt of a
+     * request is, beside what else runs, and counts as one.
+     *
+     * @param request the request
+     * @param said says for whom it is and how urgent
+     * @param <R> what it is answered with
+     * @return its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it needs more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public <R> ReadingHandle<R> read(
+            ReadRequest<R> request, UnaryOperator<Submission.Builder> said) {
+        SequenceStart start = check(0, request);
+        PromptReader<R> reader = newReader(request);
+        Submission submission = submission(request, reader, said);
+        AnswerGroup answers = submit(List.of(submission), List.of(start)).get(0);
+        return new ReadingHandle<>(answers.handle(0), reader);
+    }
+
+    /**
+     * Takes a text that is read, with nothing said beside it.
+     *
+     * @param request the request
+     * @param <R> what it is answered with
+     * @return its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it needs more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public <R> ReadingHandle<R> read(ReadRequest<R> request) {
+        return read(request, UnaryOperator.identity());
+    }
+
+    /**
+     * Reads texts, as many as there are: those that the queue has no room for wait here. When one
+     * fails the others are cancelled.
+     *
+     * @param requests the requests
+     * @param <R> what they are answered with
+     * @return the answers, in the order of the requests
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is read then
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public <R> List<R> readAll(List<? extends ReadRequest<R>> requests) {
+        List<SequenceStart> starts = new ArrayList<>();
+        for (ReadRequest<R> request : requests) {
+            starts.add(check(starts.size(), request));
+        }
+        List<PromptReader<R>> readers = new ArrayList<>();
+        List<Submission> submissions = new ArrayList<>();
+        for (ReadRequest<R> request : requests) {
+            PromptReader<R> reader = newReader(request);
+            readers.add(reader);
+            submissions.add(submission(request, reader, UnaryOperator.identity()));
+        }
+        List<R> answers = new ArrayList<>();
+        for (List<GenerationResult> ends : answerAll(submissions, starts)) {
+            answers.add(readers.get(answers.size()).result(ends.get(0)));
+        }
+        return answers;
+    }
+
+    private <R> PromptReader<R> newReader(ReadRequest<R> request) {
+        return PromptReader.of(request, model.getConfig().hiddenSize());
+    }
+
+    private static Submission submission(
+            ReadRequest<?> request,
+            PromptReader<?> reader,
+            UnaryOperator<Submission.Builder> said) {
+        GenerationRequest prompt =
+                new GenerationRequest(
+                        request.tokens(), request.adapter(), UNUSED, request.unavailable());
+        return said.apply(Submission.builder(prompt).optReader(reader)).build();
     }
 
     /**
@@ -831,8 +964,7 @@ public final class GenerationEngine implements AutoCloseable {
     /* So that an adapter is not loaded into memory that the next step needs. */
     private void reportActivations(List<Work> works) {
         int tokens = works.stream().mapToInt(Work::tokens).sum();
-        int outputs = works.stream().mapToInt(Work::outputs).sum();
-        long bytes = model.activationBytes(tokens, outputs);
+        long bytes = model.activationBytes(tokens, runner.logitRows(works));
         activationBytes = bytes;
         store.getMemoryMonitor().ifPresent(monitor -> monitor.reportStep(bytes));
     }
@@ -878,6 +1010,14 @@ public final class GenerationEngine implements AutoCloseable {
             promptTokens +=
                     Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
             sequence.setComputed(work.from() + work.count());
+            if (sequence.reader() != null) {
+                logits.read(work, firstRow);
+                blocks.keep(sequence);
+                if (sequence.computed() == sequence.length()) {
+                    finish(sequence, FinishReason.LENGTH);
+                }
+                return;
+            }
             FinishReason finished = null;
             int met = 0;
             for (int i = 0; i < work.outputs() && finished == null; ++i) {
@@ -928,8 +1068,10 @@ public final class GenerationEngine implements AutoCloseable {
         return new LoraBackendException(
                 "adapter \""
                         + sequence.request().adapter()
-                        + "\", new token "
-                        + (before - sequence.promptLength())
+                        + "\", "
+                        + (sequence.reader() == null
+                                ? "new token " + (before - sequence.promptLength())
+                                : "token " + sequence.reader().next())
                         + ": "
                         + e.getMessage(),
                 e);

@@ -74,7 +74,7 @@ final class Sequence {
                         group.request().sampling().maxNewTokens(),
                         positions - virtualTokens - prompt.length);
         this.tokens = Arrays.copyOf(prompt, prompt.length + Math.min(limit, 64));
-        this.length = prompt.length;
+        this.length = reader() == null ? prompt.length : reader().length();
     }
 
     long id() {
@@ -96,6 +96,17 @@ final class Sequence {
 
     GenerationRequest request() {
         return group.request();
+    }
+
+    /** Returns what takes the answer where the text is read and not continued, or null. */
+    PromptReader<?> reader() {
+        return group.submission().reader();
+    }
+
+    /** Returns how many of the tokens need not be run if their keys and values are known. */
+    int adoptable() {
+        // the last token's row is what the next one is chosen from
+        return reader() == null ? length - 1 : Math.min(length - 1, reader().next());
     }
 
     GenerationHandle handle() {
@@ -127,7 +138,7 @@ final class Sequence {
         return request().promptTokens().length;
     }
 
-    /** Returns the number of tokens, the prompt's and new ones. */
+    /** Returns the number of tokens that are run, the prompt's and new ones. */
     int length() {
         return length;
     }
@@ -257,17 +268,18 @@ final class Sequence {
                         // who reads the text is told of its last token too
                         || stop.test(token)
                         || sampler.isComplete();
-        handle.publish(new GeneratedToken(place, token, sample.logProb(), sample.top()));
+        FinishReason reason = remaining() == 0 ? FinishReason.LENGTH : null;
         if (stops) {
-            return FinishReason.STOP;
+            reason = FinishReason.STOP;
         }
-        return remaining() == 0 ? FinishReason.LENGTH : null;
+        handle.publish(new GeneratedToken(place, token, sample.logProb(), sample.top(), reason));
+        return reason;
     }
 
     GenerationResult result(FinishReason reason) {
         return new GenerationResult(
                 request().adapter(),
-                tokens(promptLength(), length),
+                reader() == null ? tokens(promptLength(), length) : new int[0],
                 reason,
                 revision(),
                 group.lease() == null ? Optional.empty() : group.lease().getSubstitution(),

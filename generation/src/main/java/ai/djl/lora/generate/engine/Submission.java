@@ -22,6 +22,7 @@ public final class Submission {
     private final Duration deadline;
     private final IntFunction<IntPredicate> stop;
     private final Supplier<TokenConstraint> constraint;
+    private final PromptReader<?> reader;
 
     private Submission(Builder builder) {
         this.request = builder.request;
@@ -30,6 +31,10 @@ public final class Submission {
         this.deadline = builder.deadline;
         this.stop = builder.stop;
         this.constraint = builder.constraint;
+        this.reader = builder.reader;
+        if (reader != null && stop != null) {
+            throw new IllegalArgumentException("stop is given for a text that is only read");
+        }
     }
 
     /**
@@ -101,6 +106,11 @@ public final class Submission {
         return constraint == null ? null : constraint.get();
     }
 
+    /** Returns what takes the answer where the text is read and not continued, or null. */
+    PromptReader<?> reader() {
+        return reader;
+    }
+
     /** A builder of {@link Submission}s. */
     public static final class Builder {
 
@@ -110,6 +120,7 @@ public final class Submission {
         private Duration deadline;
         private IntFunction<IntPredicate> stop;
         private Supplier<TokenConstraint> constraint;
+        private PromptReader<?> reader;
 
         private Builder(GenerationRequest request) {
             this.request = Objects.requireNonNull(request, "request");
@@ -170,6 +181,12 @@ public final class Submission {
          */
         public Builder optStops(IntFunction<IntPredicate> value) {
             stop = value;
+            return this;
+        }
+
+        /** Sets what takes the answer of a text that is read and not continued. */
+        Builder optReader(PromptReader<?> value) {
+            reader = value;
             return this;
         }
 
