@@ -193,24 +193,12 @@ public final class RequestValidator {
         }
         try {
             sampling.checkVocabulary(vocabSize);
-            refuseUnserved(sampling);
         } catch (LoraConfigurationException e) {
             throw new GenerationRequestException(index, e.getMessage(), e);
         }
-    }
-
-    /** Refuses what an engine of token ids has no answer to, rather than leaving it out. */
-    private static void refuseUnserved(SamplingParameters sampling) {
-        refuse(sampling.n() > 1, "n", "1");
-        refuse(sampling.bestOf() > 1, "bestOf", "1");
-        refuse(!sampling.stopStrings().isEmpty(), "stopStrings", "empty");
-        refuse(sampling.constraint().isPresent(), "constraint", "absent");
-    }
-
-    private static void refuse(boolean given, String field, String allowed) {
-        if (given) {
-            throw new LoraConfigurationException(
-                    field + " is not served for token ids; it must be " + allowed);
+        if (!sampling.stopStrings().isEmpty()) {
+            throw new GenerationRequestException(
+                    index, "stopStrings is not served for token ids; it must be empty");
         }
     }
 }

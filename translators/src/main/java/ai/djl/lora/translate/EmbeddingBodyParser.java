@@ -52,12 +52,12 @@ final class EmbeddingBodyParser {
                     List.of(encoder.encode(0, new EmbeddingInput(body.text(), adapter))), false);
         }
         JsonObject object = body.json().get();
-        ServingRequestParser.refuseUnknown(object, FIELDS, "");
+        JsonFields.refuseUnknown(object, FIELDS, "");
         JsonElement inputs = object.get("inputs");
         if (inputs == null) {
             throw new LoraConfigurationException("inputs is missing; a text is needed");
         }
-        List<String> texts = ServingRequestParser.texts(inputs, "inputs");
+        List<String> texts = JsonFields.texts(inputs, "inputs");
         List<String> adapters = ServingRequestParser.adapters(object, texts.size(), body.adapter());
         List<ReadRequest<EmbeddingResult>> requests = new ArrayList<>();
         for (int i = 0; i < texts.size(); ++i) {

@@ -61,7 +61,7 @@ final class ScoringBodyParser {
                     List.of(encoder.encode(0, new ScoringInput(body.text(), adapter))), false);
         }
         JsonObject object = body.json().get();
-        ServingRequestParser.refuseUnknown(object, FIELDS, "");
+        JsonFields.refuseUnknown(object, FIELDS, "");
         JsonElement inputs = object.get("inputs");
         if (inputs == null) {
             throw new LoraConfigurationException("inputs is missing; a text is needed");
@@ -81,7 +81,7 @@ final class ScoringBodyParser {
 
     private ScoringRequest request(int index, JsonElement item, String adapter) {
         try {
-            if (ServingRequestParser.isText(item)) {
+            if (JsonFields.isText(item)) {
                 return encoder.encode(index, new ScoringInput(item.getAsString(), adapter));
             }
             if (!item.isJsonObject()) {
@@ -90,11 +90,11 @@ final class ScoringBodyParser {
             }
             JsonObject object = item.getAsJsonObject();
             if (object.has("tokens")) {
-                ServingRequestParser.refuseUnknown(object, TOKENS, "");
+                JsonFields.refuseUnknown(object, TOKENS, "");
                 int from = object.has("from") ? whole(object.get("from"), "from") : 1;
                 return new ScoringRequest(tokens(object.get("tokens")), from, adapter);
             }
-            ServingRequestParser.refuseUnknown(object, PAIR, "");
+            JsonFields.refuseUnknown(object, PAIR, "");
             return encoder.encode(
                     index,
                     new ScoringInput(
@@ -108,7 +108,7 @@ final class ScoringBodyParser {
 
     private static String text(JsonObject object, String field) {
         JsonElement value = object.get(field);
-        if (value == null || !ServingRequestParser.isText(value)) {
+        if (value == null || !JsonFields.isText(value)) {
             throw new LoraConfigurationException(
                     field + " is " + value + "; a text is needed, or tokens in place of both");
         }

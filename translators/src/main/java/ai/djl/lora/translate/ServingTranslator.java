@@ -20,7 +20,6 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 
 /**
@@ -211,9 +210,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
                 answer.addProperty("generated_text", result.text());
                 AnswerJson.addAdapter(
                         answer, result.adapter(), result.revision(), result.substitution());
-                answer.addProperty(
-                        "finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
-                answer.addProperty("generated_tokens", result.tokens().length);
+                ChoiceFields.add(answer, result);
                 answers.add(answer);
             }
             return AnswerJson.output(list ? answers : answers.get(0));

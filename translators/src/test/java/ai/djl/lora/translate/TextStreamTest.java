@@ -293,6 +293,8 @@ public class TextStreamTest {
                         "{'inputs': ['hello='], 'stream': true}",
                         "stream is true and inputs is a list; a text is needed where the answer is"
                                 + " streamed",
+                        "{'inputs': 'hello=', 'stream': true, 'parameters': {'n': 2}}",
+                        "best_of is 2; an answer that is streamed is the only one, so it must be 1",
                         "{'inputs': 'hello=', 'stream': 1}",
                         "stream is 1; true or false is needed");
         try (Predictor<Input, Output> predictor = serving(model)) {

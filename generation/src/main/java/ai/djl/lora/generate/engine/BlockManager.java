@@ -135,16 +135,20 @@ final class BlockManager implements KvBlockAllocator {
     }
 
     /**
-     * Finds the kept blocks that a sequence begins with, and takes them for it.
+     * Finds the kept blocks that a sequence begins with, and takes them for it; where none are
+     * kept, those of another answer to the same request.
      *
      * @param sequence the sequence
      * @return the blocks; fewer than all of its tokens, since the last has to be run, and those
      *     whose rows are asked for
      */
     int[] adopt(Sequence sequence) {
+        if (!caching) {
+            return share(sequence);
+        }
         List<Integer> found = new ArrayList<>();
         long before = ROOT;
-        int blocks = caching ? sequence.adoptable() / KvPool.BLOCK_POSITIONS : 0;
+        int blocks = sequence.adoptable() / KvPool.BLOCK_POSITIONS;
         for (int i = 0; i < blocks; ++i) {
             Prefix prefix = kept.get(key(sequence, i, before));
             if (prefix == null) {
@@ -158,6 +162,24 @@ final class BlockManager implements KvBlockAllocator {
         }
         sequence.setKept(found.size(), before);
         return found.stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    private int[] share(Sequence sequence) {
+        Sequence from = null;
+        int tokens = 0;
+        for (Sequence other : sequence.group().members()) {
+            if (other != sequence && other.cache() != null && other.computed() > tokens) {
+                from = other;
+                tokens = other.computed();
+            }
+        }
+        int common = Math.min(sequence.promptLength(), sequence.length() - 1);
+        int[] shared = new int[Math.min(tokens, common) / KvPool.BLOCK_POSITIONS];
+        for (int i = 0; i < shared.length; ++i) {
+            shared[i] = from.cache().block(i);
+            ++users[shared[i]];
+        }
+        return shared;
     }
 
     /** Keeps the blocks of a sequence that have become full. */

@@ -38,6 +38,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
@@ -82,20 +83,25 @@ public final class GenerationEngine implements AutoCloseable {
     private final Registration ending;
     private final Thread thread;
 
+    private final AtomicLong lastId = new AtomicLong();
+
     /** Guards what other threads hand over. */
     private final Object lock = new Object();
 
-    private final List<Sequence> arrived = new ArrayList<>();
+    private final List<SequenceGroup> arrived = new ArrayList<>();
 
     /** Tells those whose requests have ended; for the engine's thread alone. */
     private final List<Runnable> ends = new ArrayList<>();
 
+    /** Requests whose ends are among those. */
+    private int endedRequests;
+
+    /** Requests that have not ended. */
     private int taken;
 
     /** Requests that no step has had yet. */
     private int notBegun;
 
-    private long lastId;
     private boolean awake;
     private boolean draining;
     private boolean stopping;
@@ -224,7 +230,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes a request.
+     * Takes a request for one answer.
      *
      * @param request the request
      * @return its tokens and its end
@@ -238,7 +244,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes a request.
+     * Takes a request for one answer.
      *
      * @param submission the request, and what is said of it
      * @return its tokens and its end
@@ -252,7 +258,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes requests, all or none.
+     * Takes requests for one answer each, all or none.
      *
      * @param submissions the requests, and what is said of them
      * @return the tokens and the end of each
@@ -263,11 +269,30 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws IllegalStateException if the engine is closed
      */
     public List<GenerationHandle> submit(List<Submission> submissions) {
-        return submit(submissions, check(submissions));
+        requireOneAnswer(submissions);
+        return submitAll(submissions, check(submissions)).stream()
+                .map(group -> group.handle(0))
+                .toList();
     }
 
-    private List<GenerationHandle> submit(
-            List<Submission> submissions, List<SequenceStart> starts) {
+    /**
+     * Takes a request for any number of answers. Its prompt is run once; each answer draws with a
+     * seed of its own ({@link ai.djl.lora.generate.sampling.SamplingParameters#choiceSeed}), so
+     * that it is the same however many there are.
+     *
+     * @param submission the request, and what is said of it
+     * @return its answers and their end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if an answer could need more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public AnswerGroup submitGroup(Submission submission) {
+        List<Submission> one = List.of(submission);
+        return submitAll(one, check(one)).get(0);
+    }
+
+    private List<AnswerGroup> submitAll(List<Submission> submissions, List<SequenceStart> starts) {
         synchronized (lock) {
             if (!draining && notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
@@ -280,36 +305,54 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
+    private static void requireOneAnswer(List<Submission> submissions) {
+        for (int i = 0; i < submissions.size(); ++i) {
+            GenerationRequest request = submissions.get(i).request();
+            // those that lack parameters are named with what else is wrong
+            if (request.sampling() != null && request.sampling().bestOf() > 1) {
+                throw new GenerationRequestException(
+                        i,
+                        "bestOf is "
+                                + request.sampling().bestOf()
+                                + "; it must be 1 where each request has one answer (submitGroup and"
+                                + " answerAll give several)");
+            }
+        }
+    }
+
     private List<SequenceStart> check(List<Submission> submissions) {
         validator.validate(submissions.stream().map(Submission::request).toList());
         List<SequenceStart> starts = new ArrayList<>();
         for (Submission submission : submissions) {
+            checkConstraint(starts.size(), submission);
             starts.add(check(starts.size(), submission.request()));
         }
         return starts;
     }
 
     /** Takes requests that there is room for; called with the lock held. */
-    private List<GenerationHandle> enqueue(
-            List<Submission> submissions, List<SequenceStart> starts) {
+    private List<AnswerGroup> enqueue(List<Submission> submissions, List<SequenceStart> starts) {
         if (draining) {
             throw new IllegalStateException("The engine is closed");
         }
-        List<GenerationHandle> handles = new ArrayList<>();
+        List<SequenceGroup> groups = new ArrayList<>();
         long now = options.ticker().getAsLong();
         for (int i = 0; i < submissions.size(); ++i) {
-            GenerationHandle handle = new GenerationHandle(this::wake);
-            handles.add(handle);
-            arrived.add(newSequence(submissions.get(i), handle, starts.get(i), now));
+            Submission submission = submissions.get(i);
+            AnswerGroup answers = new AnswerGroup(submission.request().sampling(), this::wake);
+            SequenceGroup group = new SequenceGroup(submission, answers, starts.get(i), now);
+            group.add(newSequence(group));
+            groups.add(group);
         }
+        arrived.addAll(groups);
         taken += submissions.size();
         notBegun += submissions.size();
         wakeLocked();
-        return handles;
+        return groups.stream().map(SequenceGroup::answers).toList();
     }
 
     /** Waits for room in the queue, and takes a request. */
-    private GenerationHandle enqueueWhenRoom(Submission submission, SequenceStart start) {
+    private AnswerGroup enqueueWhenRoom(Submission submission, SequenceStart start) {
         synchronized (lock) {
             while (!draining && notBegun >= options.maxQueue()) {
                 try {
@@ -321,6 +364,19 @@ public final class GenerationEngine implements AutoCloseable {
                 }
             }
             return enqueue(List.of(submission), List.of(start)).get(0);
+        }
+    }
+
+    private static void checkConstraint(int index, Submission submission) {
+        boolean described = submission.request().sampling().constraint().isPresent();
+        if (described != submission.hasConstraint()) {
+            throw new GenerationRequestException(
+                    index,
+                    described
+                            ? "constraint is not compiled for the vocabulary; a submission of token"
+                                    + " ids needs it compiled (optConstraint)"
+                            : "constraint is absent and a compiled one is given; give both or"
+                                    + " neither");
         }
     }
 
@@ -354,16 +410,21 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
-    private Sequence newSequence(
-            Submission submission, GenerationHandle handle, SequenceStart start, long now) {
+    /** Makes the next of a request's sequences. */
+    private Sequence newSequence(SequenceGroup group) {
+        int index = group.members().size();
+        SamplingParameters sampling = group.request().sampling();
+        if (index > 0) {
+            sampling = sampling.toBuilder().seed(sampling.choiceSeed(index)).build();
+        }
         Sampler sampler =
                 new Sampler(
-                        submission.request().sampling(),
+                        sampling,
                         model.getConfig().eosTokenIds(),
-                        null,
+                        group.submission().newConstraint(),
                         workspace);
         int positions = model.getConfig().maxPositionEmbeddings();
-        return new Sequence(++lastId, submission, handle, sampler, start, positions, now);
+        return new Sequence(lastId.incrementAndGet(), group, index, sampler, positions);
     }
 
     private void checkBlocks(int tokens, int newTokens, SequenceStart start) {
@@ -385,8 +446,8 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Answers requests, as many as there are: those that the queue has no room for wait here. When
-     * one fails the others are cancelled.
+     * Answers requests, as many as there are and each once: those that the queue has no room for
+     * wait here. When one fails the others are cancelled.
      *
      * @param requests the requests
      * @return the answers, in the order of the requests
@@ -410,26 +471,42 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the engine was closed
      */
     public List<GenerationResult> answer(List<Submission> submissions) {
-        return answer(submissions, check(submissions));
+        requireOneAnswer(submissions);
+        return answerAll(submissions).stream().map(answers -> answers.get(0)).toList();
     }
 
-    private List<GenerationResult> answer(
+    /**
+     * Answers requests, as {@link #generate} does, each as often as it asks for.
+     *
+     * @param submissions the requests, and what is said of them
+     * @return the answers to each request, in the order of the requests, as {@link
+     *     AnswerGroup#results()} has them
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is generated then
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public List<List<GenerationResult>> answerAll(List<Submission> submissions) {
+        return answerAll(submissions, check(submissions));
+    }
+
+    private List<List<GenerationResult>> answerAll(
             List<Submission> submissions, List<SequenceStart> starts) {
-        List<GenerationHandle> handles = new ArrayList<>();
-        List<GenerationResult> results = new ArrayList<>();
+        List<AnswerGroup> groups = new ArrayList<>();
+        List<List<GenerationResult>> results = new ArrayList<>();
         try {
             for (Submission submission : submissions) {
-                handles.add(enqueueWhenRoom(submission, starts.get(handles.size())));
+                groups.add(enqueueWhenRoom(submission, starts.get(groups.size())));
             }
-            for (GenerationHandle handle : handles) {
-                results.add(handle.join());
+            for (AnswerGroup group : groups) {
+                results.add(group.join());
             }
             return results;
         } catch (LoraBackendException e) {
             throw new LoraBackendException(
                     "requests[" + results.size() + "], " + e.getMessage(), e);
         } finally {
-            handles.forEach(GenerationHandle::cancel);
+            groups.forEach(AnswerGroup::cancel);
         }
     }
 
@@ -451,7 +528,8 @@ public final class GenerationEngine implements AutoCloseable {
         SequenceStart start = check(0, request);
         PromptReader<R> reader = newReader(request);
         Submission submission = submission(request, reader, said);
-        return new ReadingHandle<>(submit(List.of(submission), List.of(start)).get(0), reader);
+        return new ReadingHandle<>(
+                submitAll(List.of(submission), List.of(start)).get(0).handle(0), reader);
     }
 
     /**
@@ -494,8 +572,8 @@ public final class GenerationEngine implements AutoCloseable {
             submissions.add(submission(request, reader, UnaryOperator.identity()));
         }
         List<R> answers = new ArrayList<>();
-        for (GenerationResult end : answer(submissions, starts)) {
-            answers.add(readers.get(answers.size()).result(end));
+        for (List<GenerationResult> end : answerAll(submissions, starts)) {
+            answers.add(readers.get(answers.size()).result(end.get(0)));
         }
         return answers;
     }
@@ -610,7 +688,7 @@ public final class GenerationEngine implements AutoCloseable {
 
     /** Returns whether the engine goes on. */
     private boolean takeArrivals() {
-        List<Sequence> fresh;
+        List<SequenceGroup> fresh;
         synchronized (lock) {
             if (stopping) {
                 return false;
@@ -620,7 +698,7 @@ public final class GenerationEngine implements AutoCloseable {
             arrived.clear();
             statistics = snapshotWith(fresh.size());
         }
-        fresh.forEach(queue::arrive);
+        fresh.forEach(group -> queue.arrive(group.members().get(0)));
         return true;
     }
 
@@ -628,7 +706,7 @@ public final class GenerationEngine implements AutoCloseable {
         long wait = Long.MAX_VALUE;
         for (Sequence sequence : queue.waiting()) {
             Duration deadline = sequence.submission().deadline();
-            if (deadline != null) {
+            if (deadline != null && sequence.group().firstScheduled() < 0) {
                 wait = Math.min(wait, sequence.arrival() + deadline.toNanos() - now);
             }
         }
@@ -653,10 +731,10 @@ public final class GenerationEngine implements AutoCloseable {
     private void endEarly(long now) {
         for (Sequence sequence : queue.waiting()) {
             Duration deadline = sequence.submission().deadline();
-            if (sequence.handle().isCancelled()) {
+            if (sequence.group().answers().isCancelled()) {
                 fail(sequence, cancelled());
             } else if (deadline != null
-                    && sequence.firstScheduled() < 0
+                    && sequence.group().firstScheduled() < 0
                     && now - sequence.arrival() > deadline.toNanos()) {
                 fail(
                         sequence,
@@ -667,7 +745,7 @@ public final class GenerationEngine implements AutoCloseable {
             }
         }
         for (Sequence sequence : scheduler.running()) {
-            if (sequence.handle().isCancelled()) {
+            if (sequence.group().answers().isCancelled()) {
                 fail(sequence, cancelled());
             }
         }
@@ -682,9 +760,10 @@ public final class GenerationEngine implements AutoCloseable {
         List<Sequence> waiting = queue.waiting();
         int ahead = 0;
         for (Sequence sequence : waiting) {
-            if (sequence.loading() != null) {
+            SequenceGroup group = sequence.group();
+            if (sequence.index() == 0 && group.loading() != null) {
                 ++ahead;
-                if (sequence.lease() == null && sequence.loading().isDone()) {
+                if (group.lease() == null && group.loading().isDone()) {
                     lease(sequence);
                 }
             }
@@ -699,7 +778,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private static boolean lacksAdapter(Sequence sequence) {
-        return !sequence.isReady() && sequence.loading() == null;
+        return !sequence.isReady() && sequence.group().loading() == null;
     }
 
     /* Those that wait for room on the device do not keep others from adapters that are there. */
@@ -737,7 +816,7 @@ public final class GenerationEngine implements AutoCloseable {
             fail(sequence, e);
             return;
         }
-        sequence.setLoading(loading);
+        sequence.group().setLoading(loading);
         if (loading.isDone()) {
             lease(sequence);
         } else {
@@ -747,8 +826,8 @@ public final class GenerationEngine implements AutoCloseable {
 
     private void lease(Sequence sequence) {
         try {
-            AdapterLease lease = sequence.loading().join();
-            sequence.setLease(lease);
+            AdapterLease lease = sequence.group().loading().join();
+            sequence.group().setLease(lease);
             boolean another = lease.getSubstitution().isPresent();
             if (another && model.getLoraContext().extrasOf(lease.getMix()) != null) {
                 // what was checked of the request was checked for another revision
@@ -784,9 +863,9 @@ public final class GenerationEngine implements AutoCloseable {
 
     private void step(List<Work> works, long now) {
         for (Work work : works) {
-            if (work.sequence().firstScheduled() < 0) {
-                Sequence sequence = work.sequence();
-                sequence.setFirstScheduled(now);
+            Sequence sequence = work.sequence();
+            if (sequence.group().firstScheduled() < 0) {
+                sequence.group().setFirstScheduled(now);
                 begun();
                 record(
                         recorder ->
@@ -817,7 +896,10 @@ public final class GenerationEngine implements AutoCloseable {
             modelNanos += options.ticker().getAsLong() - start;
             int row = 0;
             for (Work work : works) {
-                postprocess(work, logits, row);
+                // one of several answers that failed has ended the others
+                if (!work.sequence().isEnded()) {
+                    postprocess(work, logits, row);
+                }
                 row += work.outputs();
             }
         } catch (RuntimeException | OutOfMemoryError e) {
@@ -825,7 +907,11 @@ public final class GenerationEngine implements AutoCloseable {
                 fail(works.get(0).sequence(), reason(e));
             } else {
                 logger.warn("A step failed and is run once more, one request at a time", e);
-                works.forEach(work -> run(List.of(work)));
+                for (Work work : works) {
+                    if (!work.sequence().isEnded()) {
+                        run(List.of(work));
+                    }
+                }
             }
         }
     }
@@ -873,12 +959,25 @@ public final class GenerationEngine implements AutoCloseable {
                 sequence.cache().truncate(sequence.virtualTokens() + sequence.computed());
             }
             blocks.keep(sequence);
+            branch(sequence);
             if (finished != null) {
                 finish(sequence, finished);
             }
         } catch (RuntimeException e) {
             // of a user's stop condition, or of logits that are not finite
             fail(sequence, named(sequence, before, e));
+        }
+    }
+
+    /** Begins the other answers to a request whose prompt has been run. */
+    private void branch(Sequence sequence) {
+        SequenceGroup group = sequence.group();
+        if (sequence.length() > sequence.promptLength()) {
+            while (group.isPartial()) {
+                Sequence next = newSequence(group);
+                group.add(next);
+                queue.arrive(next);
+            }
         }
     }
 
@@ -899,7 +998,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private FinishReason take(Sequence sequence, Sample sample) {
-        boolean first = sequence.length() == sequence.promptLength();
+        boolean first = sequence.index() == 0 && sequence.length() == sequence.promptLength();
         FinishReason finished = sequence.take(sample, endOfText);
         ++newTokens;
         if (first) {
@@ -922,6 +1021,12 @@ public final class GenerationEngine implements AutoCloseable {
                                 result.tokens().length,
                                 nanos));
         ends.add(() -> sequence.handle().complete(result));
+        SequenceGroup group = sequence.group();
+        group.finish(result);
+        if (group.isWhole()) {
+            end(group);
+            ends.add(() -> group.answers().complete(group.results()));
+        }
     }
 
     private void begun() {
@@ -931,31 +1036,45 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
+    /** Ends a request, with all of its answers. */
     private void fail(Sequence sequence, RuntimeException reason) {
-        if (sequence.firstScheduled() < 0) {
+        SequenceGroup group = sequence.group();
+        if (group.isEnded()) {
+            return;
+        }
+        if (group.firstScheduled() < 0) {
             begun();
         }
-        end(sequence);
-        record(recorder -> recorder.failed(sequence.request().adapter(), reason));
-        ends.add(() -> sequence.handle().fail(reason));
+        for (Sequence member : group.members()) {
+            if (!member.isEnded()) {
+                end(member);
+            }
+        }
+        end(group);
+        record(recorder -> recorder.failed(group.request().adapter(), reason));
+        ends.add(() -> group.answers().fail(reason));
     }
 
     /* Users hear of an end when the statistics tell of it. */
     private void tellEnds() {
         statistics = snapshot();
-        for (Runnable end : ends) {
-            end.run();
-            synchronized (lock) {
-                --taken;
-                lock.notifyAll();
-            }
-        }
+        ends.forEach(Runnable::run);
         ends.clear();
+        synchronized (lock) {
+            taken -= endedRequests;
+            lock.notifyAll();
+        }
+        endedRequests = 0;
     }
 
     private void end(Sequence sequence) {
         scheduler.end(sequence);
         sequence.release();
+    }
+
+    private void end(SequenceGroup group) {
+        group.end();
+        ++endedRequests;
     }
 
     private void failAll() {
@@ -964,13 +1083,14 @@ public final class GenerationEngine implements AutoCloseable {
         for (Sequence sequence : left) {
             fail(sequence, closed());
         }
-        List<Sequence> never;
+        List<SequenceGroup> never;
         synchronized (lock) {
             never = List.copyOf(arrived);
             arrived.clear();
         }
-        for (Sequence sequence : never) {
-            ends.add(() -> sequence.handle().fail(closed()));
+        for (SequenceGroup group : never) {
+            end(group);
+            ends.add(() -> group.answers().fail(closed()));
         }
         tellEnds();
     }
@@ -995,7 +1115,8 @@ public final class GenerationEngine implements AutoCloseable {
         List<Sequence> waiting = queue.waiting();
         int forAdapters = 0;
         for (Sequence sequence : waiting) {
-            forAdapters += sequence.loading() != null && sequence.lease() == null ? 1 : 0;
+            SequenceGroup group = sequence.group();
+            forAdapters += group.loading() != null && group.lease() == null ? 1 : 0;
         }
         return new EngineStatistics(
                 waiting.size() + fresh,

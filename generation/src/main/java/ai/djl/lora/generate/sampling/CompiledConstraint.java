@@ -8,8 +8,11 @@ import java.util.BitSet;
 import org.apache.lucene.util.automaton.Automaton;
 import org.apache.lucene.util.automaton.ByteRunAutomaton;
 
-/** An automaton over bytes with the masks of its states; many sequences share it. */
-final class CompiledConstraint {
+/**
+ * A description of structured output, compiled for a vocabulary: an automaton over bytes with the
+ * masks of its states. Any number of texts may follow it, on any threads.
+ */
+public final class CompiledConstraint {
 
     static final int START = 0;
 
@@ -17,25 +20,25 @@ final class CompiledConstraint {
     private final BitSet live = new BitSet();
     private final BitSet last = new BitSet();
     private final TokenTrie trie;
-    private final int tokens;
+    private final Vocabulary vocabulary;
     private final MaskCache masks;
 
     /**
      * Constructs a new {@code CompiledConstraint} instance.
      *
      * @param bytes the automaton, deterministic and without dead states
-     * @param trie the vocabulary
-     * @param tokens the number of tokens of the vocabulary
+     * @param trie the vocabulary's tokens by their bytes
+     * @param vocabulary the vocabulary
      * @param masks the cache of masks, shared with other constraints
      * @throws LoraConfigurationException if the automaton accepts nothing that can be written
      */
-    CompiledConstraint(Automaton bytes, TokenTrie trie, int tokens, MaskCache masks) {
+    CompiledConstraint(Automaton bytes, TokenTrie trie, Vocabulary vocabulary, MaskCache masks) {
         if (bytes.getNumStates() == 0) {
             throw new LoraConfigurationException("the constraint accepts no text");
         }
         automaton = TextAutomata.runnable(bytes);
         this.trie = trie;
-        this.tokens = tokens;
+        this.vocabulary = vocabulary;
         this.masks = masks;
         if (trie.writesEveryByte()) {
             for (int state = 0; state < bytes.getNumStates(); ++state) {
@@ -49,6 +52,15 @@ final class CompiledConstraint {
             throw new LoraConfigurationException(
                     "the vocabulary cannot write any text that the constraint accepts");
         }
+    }
+
+    /**
+     * Begins to follow a text.
+     *
+     * @return the constraint at the start of a text
+     */
+    public TokenConstraint begin() {
+        return new AutomatonConstraint(this, vocabulary);
     }
 
     /** Finds the states from which tokens lead on to the end of a text. */
@@ -83,7 +95,7 @@ final class CompiledConstraint {
     }
 
     private long[] newMask(int state) {
-        long[] mask = new long[(tokens + Long.SIZE - 1) / Long.SIZE];
+        long[] mask = new long[(vocabulary.size() + Long.SIZE - 1) / Long.SIZE];
         trie.walk(
                 automaton,
                 state,

@@ -57,15 +57,15 @@ public final class ConstraintCompiler {
     }
 
     /**
-     * Compiles a description, if that was not done before, and begins to follow a text. Compiling
-     * may take a second: it belongs on the thread of whoever asks, not on an engine's.
+     * Compiles a description, if that was not done before. Compiling may take a second: it belongs
+     * on the thread of whoever asks, not on an engine's.
      *
      * @param constraint what the text must look like
-     * @return the constraint at the start of a text
+     * @return the constraint, for any number of texts
      * @throws LoraConfigurationException naming what is wrong with the description, or not
      *     supported; also if it accepts no text, or needs too large an automaton
      */
-    public TokenConstraint compile(OutputConstraint constraint) {
+    public CompiledConstraint compile(OutputConstraint constraint) {
         CompiledConstraint known;
         synchronized (compiled) {
             known = compiled.get(constraint);
@@ -73,10 +73,7 @@ public final class ConstraintCompiler {
         if (known == null) {
             known =
                     new CompiledConstraint(
-                            TextAutomata.toUtf8(automaton(constraint)),
-                            trie,
-                            vocabulary.size(),
-                            masks);
+                            TextAutomata.toUtf8(automaton(constraint)), trie, vocabulary, masks);
             synchronized (compiled) {
                 compiled.put(constraint, known);
                 if (compiled.size() > KEPT_DESCRIPTIONS) {
@@ -84,7 +81,7 @@ public final class ConstraintCompiler {
                 }
             }
         }
-        return new AutomatonConstraint(known, vocabulary);
+        return known;
     }
 
     private static Automaton automaton(OutputConstraint constraint) {
