@@ -285,8 +285,8 @@ public class ServingRequestParserTest {
                 "the field parameters.beams is not known; known are [best_of,"
                         + " frequency_penalty, guided_choice, guided_json, guided_regex,"
                         + " ignore_eos, logit_bias, logprobs, max_new_tokens, min_new_tokens,"
-                        + " min_p, n, presence_penalty, repetition_penalty, response_format, seed, stop, stop_token_ids,"
-                        + " temperature, top_k, top_p, typical_p]"
+                        + " min_p, n, presence_penalty, repetition_penalty, response_format, seed,"
+                        + " stop, stop_token_ids, temperature, top_k, top_p, typical_p]"
             },
             {
                 "{'inputs': 'a', 'response_format': 'json'}",

@@ -276,8 +276,9 @@ public class StructuredOutputTest {
                                     json(
                                             "{'inputs': 'hello=', 'response_format': {'type':"
                                                     + " 'json_schema', 'json_schema': {'name': 'x',"
-                                                    + " 'strict': true, 'schema': {'type': 'object', 'properties':"
-                                                    + " {'word': {'enum': ['HELLO', 'hello']}},"
+                                                    + " 'strict': true, 'schema': {'type':"
+                                                    + " 'object', 'properties': {'word': {'enum':"
+                                                    + " ['HELLO', 'hello']}},"
                                                     + " 'required': ['word']}}}}"),
                                     json(
                                             "{'inputs': 'hello=', 'adapter': 'upper', 'parameters':"
