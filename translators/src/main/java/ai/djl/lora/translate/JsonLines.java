@@ -17,7 +17,8 @@ import java.util.function.Supplier;
 
 /**
  * Writes an answer as DJL LMI streams it ({@code application/jsonlines}): a line for each token,
- * with the whole text and details in the last one; a failure is a last line with the token -1.
+ * with the whole text and details in the last one; a failure is a last line with the token -1. An
+ * empty chunk ends them.
  *
  * <p>Called on the engine's thread, it only hands tokens on: lines are made by whoever reads them.
  * That the client has gone is seen with the next token.
@@ -84,14 +85,21 @@ final class JsonLines implements Flow.Subscriber<GeneratedToken> {
     @Override
     public void onError(Throwable reason) {
         int tokens = count;
-        content.appendContent(new Line(() -> errorLine(reason, tokens)), true);
+        end(new Line(() -> errorLine(reason, tokens)));
     }
 
     /** {@inheritDoc} */
     @Override
     public void onComplete() {
         GeneratedToken token = last;
-        content.appendContent(new Line(() -> lastLine(token)), true);
+        end(new Line(() -> lastLine(token)));
+    }
+
+    /* ChunkedBytesSupplier says that it has no more a moment before it has its last chunk: whoever
+     * asks in between would miss a line, but misses nothing of an empty chunk. */
+    private void end(Line line) {
+        content.appendContent(line, false);
+        content.appendContent(new byte[0], true);
     }
 
     private JsonObject line(GeneratedToken given) {

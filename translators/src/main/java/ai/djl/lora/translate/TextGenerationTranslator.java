@@ -155,14 +155,28 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
 
     List<StreamedAnswer> begin(Block block, List<GenerationRequest> requests) {
         GenerationEngine engine = GenerationEngine.of(model(block));
-        List<StreamedAnswer> answers =
-                requests.stream().map(request -> new StreamedAnswer(tokenizer, request)).toList();
+        List<TextSubmission> texts = new ArrayList<>(requests.size());
+        for (GenerationRequest request : requests) {
+            requireOneAnswer(texts.size(), request);
+            texts.add(submission(texts.size(), request));
+        }
         List<GenerationHandle> handles =
-                engine.submit(answers.stream().map(StreamedAnswer::submission).toList());
+                engine.submit(texts.stream().map(TextSubmission::submission).toList());
+        List<StreamedAnswer> answers = new ArrayList<>(handles.size());
         for (int i = 0; i < handles.size(); ++i) {
-            answers.get(i).begin(handles.get(i));
+            answers.add(new StreamedAnswer(texts.get(i), handles.get(i)));
         }
         return answers;
+    }
+
+    private static void requireOneAnswer(int index, GenerationRequest request) {
+        if (request.sampling().bestOf() > 1) {
+            throw new GenerationRequestException(
+                    index,
+                    "best_of is "
+                            + request.sampling().bestOf()
+                            + "; an answer that is streamed is the only one, so it must be 1");
+        }
     }
 
     static CausalLanguageModel model(Block block) {

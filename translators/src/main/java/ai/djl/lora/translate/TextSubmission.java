@@ -39,26 +39,22 @@ public final class TextSubmission {
     public TextSubmission(TextTokenizer tokenizer, GenerationRequest request) {
         this.tokenizer = tokenizer;
         this.request = request;
-        texts = new AnswerText[request.sampling().bestOf()];
-        submission = builder(tokenizer, request).optStops(this::begin).build();
-    }
-
-    /** Begins with a submission that says nothing yet of where the text ends. */
-    static Submission.Builder builder(TextTokenizer tokenizer, GenerationRequest request) {
         SamplingParameters sampling = request.sampling();
+        texts = new AnswerText[sampling.bestOf()];
         Submission.Builder builder =
                 Submission.builder(
-                        new GenerationRequest(
-                                request.promptTokens(),
-                                request.adapter(),
-                                sampling.toBuilder().stopStrings(List.of()).build(),
-                                request.unavailable()));
+                                new GenerationRequest(
+                                        request.promptTokens(),
+                                        request.adapter(),
+                                        sampling.toBuilder().stopStrings(List.of()).build(),
+                                        request.unavailable()))
+                        .optStops(this::begin);
         Optional<OutputConstraint> constraint = sampling.constraint();
         if (constraint.isPresent()) {
             CompiledConstraint compiled = tokenizer.constraints().compile(constraint.get());
             builder.optConstraint(compiled::begin);
         }
-        return builder;
+        submission = builder.build();
     }
 
     private IntPredicate begin(int answer) {
@@ -74,6 +70,11 @@ public final class TextSubmission {
      */
     public Submission submission() {
         return submission;
+    }
+
+    /** Returns the text of an answer; null while it has not begun. */
+    AnswerText text(int answer) {
+        return texts[answer];
     }
 
     /**

@@ -186,20 +186,35 @@ public class TextStreamTest {
         Assert.assertEquals(output.getCode(), 200);
         Assert.assertEquals(output.getProperty("Content-Type", null), "application/jsonlines");
         ChunkedBytesSupplier content = (ChunkedBytesSupplier) output.getData();
+        return rest(content);
+    }
+
+    /** Reads the lines that are left, behind which there is an empty chunk. */
+    private static List<JsonObject> rest(ChunkedBytesSupplier content) {
         List<JsonObject> lines = new ArrayList<>();
-        while (content.hasNext()) {
-            lines.add(line(content));
+        while (true) {
+            String chunk = chunk(content);
+            if (chunk.isEmpty()) {
+                Assert.assertFalse(content.hasNext());
+                return lines;
+            }
+            lines.add(object(chunk));
         }
-        return lines;
     }
 
     /** Reads a chunk, which is one line. */
     private static JsonObject line(ChunkedBytesSupplier content) {
+        return object(chunk(content));
+    }
+
+    private static JsonObject object(String chunk) {
+        Assert.assertEquals(chunk.indexOf('\n'), chunk.length() - 1);
+        return JsonParser.parseString(chunk).getAsJsonObject();
+    }
+
+    private static String chunk(ChunkedBytesSupplier content) {
         try {
-            String chunk =
-                    new String(content.nextChunk(60, TimeUnit.SECONDS), StandardCharsets.UTF_8);
-            Assert.assertEquals(chunk.indexOf('\n'), chunk.length() - 1);
-            return JsonParser.parseString(chunk).getAsJsonObject();
+            return new String(content.nextChunk(60, TimeUnit.SECONDS), StandardCharsets.UTF_8);
         } catch (InterruptedException e) {
             throw new IllegalStateException(e);
         }
@@ -293,6 +308,8 @@ public class TextStreamTest {
                         "{'inputs': ['hello='], 'stream': true}",
                         "stream is true and inputs is a list; a text is needed where the answer is"
                                 + " streamed",
+                        "{'inputs': 'hello=', 'stream': true, 'parameters': {'n': 2}}",
+                        "best_of is 2; an answer that is streamed is the only one, so it must be 1",
                         "{'inputs': 'hello=', 'stream': 1}",
                         "stream is 1; true or false is needed");
         try (Predictor<Input, Output> predictor = serving(model)) {
@@ -330,10 +347,7 @@ public class TextStreamTest {
                         "1 requests are waiting and 1 may (maxQueue); try again later");
                 input.setCancelled(true);
                 gate.open();
-                List<JsonObject> rest = new ArrayList<>();
-                while (content.hasNext()) {
-                    rest.add(line(content));
-                }
+                List<JsonObject> rest = rest(content);
                 // the token that tells of the reader's end, and what the step after it found
                 JsonObject last = rest.get(rest.size() - 1);
                 Assert.assertTrue(rest.size() <= 2, rest.toString());
@@ -371,10 +385,10 @@ public class TextStreamTest {
                     TimeUnit.MILLISECONDS.sleep(1);
                 }
                 gate.open();
-                JsonObject last = line(content);
-                Assert.assertFalse(content.hasNext());
+                List<JsonObject> rest = rest(content);
+                Assert.assertEquals(rest.size(), 1);
                 Assert.assertEquals(
-                        last.toString(),
+                        rest.get(0).toString(),
                         "{\"token\":{\"id\":-1,\"text\":\"\",\"log_prob\":-1,\"special_token\":true,"
                                 + "\"error_msg\":\"The engine was closed before the request had"
                                 + " ended\"},\"generated_text\":\"H\",\"details\":{"

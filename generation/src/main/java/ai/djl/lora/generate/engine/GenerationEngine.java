@@ -318,7 +318,9 @@ public final class GenerationEngine implements AutoCloseable {
      */
     public List<GenerationHandle> submit(List<Submission> submissions) {
         requireOneAnswer(submissions);
-        return submitAll(submissions).stream().map(group -> group.handle(0)).toList();
+        return submitAll(submissions, check(submissions)).stream()
+                .map(group -> group.handle(0))
+                .toList();
     }
 
     /**
@@ -334,14 +336,11 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws IllegalStateException if the engine is closed
      */
     public AnswerGroup submitGroup(Submission submission) {
-        return submitAll(List.of(submission)).get(0);
+        List<Submission> one = List.of(submission);
+        return submitAll(one, check(one)).get(0);
     }
 
-    private List<AnswerGroup> submitAll(List<Submission> submissions) {
-        return submit(submissions, check(submissions));
-    }
-
-    private List<AnswerGroup> submit(List<Submission> submissions, List<SequenceStart> starts) {
+    private List<AnswerGroup> submitAll(List<Submission> submissions, List<SequenceStart> starts) {
         synchronized (lock) {
             if (!draining && notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
@@ -577,8 +576,8 @@ public final class GenerationEngine implements AutoCloseable {
         SequenceStart start = check(0, request);
         PromptReader<R> reader = newReader(request);
         Submission submission = submission(request, reader, said);
-        AnswerGroup answers = submit(List.of(submission), List.of(start)).get(0);
-        return new ReadingHandle<>(answers.handle(0), reader);
+        return new ReadingHandle<>(
+                submitAll(List.of(submission), List.of(start)).get(0).handle(0), reader);
     }
 
     /**

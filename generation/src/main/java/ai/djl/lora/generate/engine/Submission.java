@@ -32,8 +32,9 @@ public final class Submission {
         this.stop = builder.stop;
         this.constraint = builder.constraint;
         this.reader = builder.reader;
-        if (reader != null && stop != null) {
-            throw new IllegalArgumentException("stop is given for a text that is only read");
+        if (reader != null && (stop != null || constraint != null)) {
+            throw new IllegalArgumentException(
+                    "a stop or a constraint is given for a text that is only read");
         }
     }
 
