@@ -4,6 +4,7 @@
 package ai.djl.lora.generate.sampling;
 
 import ai.djl.lora.LoraConfigurationException;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,11 +41,16 @@ public final class ConstraintCompiler {
 
     private static final int KEPT_DESCRIPTIONS = 64;
 
+    /** Of all descriptions that are kept; a state takes some 200 bytes. */
+    private static final int KEPT_STATES = 500_000;
+
     private final Vocabulary vocabulary;
     private final TokenTrie trie;
     private final MaskCache masks = new MaskCache();
     private final Map<OutputConstraint, CompiledConstraint> compiled =
             new LinkedHashMap<>(16, 0.75f, true);
+
+    private int states;
 
     /**
      * Constructs a new {@code ConstraintCompiler} instance. This reads the whole vocabulary.
@@ -74,14 +80,21 @@ public final class ConstraintCompiler {
             known =
                     new CompiledConstraint(
                             TextAutomata.toUtf8(automaton(constraint)), trie, vocabulary, masks);
-            synchronized (compiled) {
-                compiled.put(constraint, known);
-                if (compiled.size() > KEPT_DESCRIPTIONS) {
-                    compiled.remove(compiled.keySet().iterator().next());
-                }
-            }
+            keep(constraint, known);
         }
         return known;
+    }
+
+    private void keep(OutputConstraint constraint, CompiledConstraint known) {
+        synchronized (compiled) {
+            CompiledConstraint other = compiled.put(constraint, known);
+            states += known.states() - (other == null ? 0 : other.states());
+            Iterator<CompiledConstraint> oldest = compiled.values().iterator();
+            while (compiled.size() > KEPT_DESCRIPTIONS || states > KEPT_STATES) {
+                states -= oldest.next().states();
+                oldest.remove();
+            }
+        }
     }
 
     private static Automaton automaton(OutputConstraint constraint) {

@@ -3,11 +3,14 @@
  */
 package ai.djl.lora.generate.engine;
 
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.sampling.OutputConstraint;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.generate.sampling.TokenConstraint;
 import ai.djl.lora.model.KvPool;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -344,6 +347,56 @@ public class AnswerGroupTest {
             Assert.assertTrue(other.join().tokens().length > 0);
             Assert.assertTrue(engine.drain(Duration.ofSeconds(30)));
             Assert.assertEquals(engine.statistics().usedKvBlocks(), 0);
+        }
+    }
+
+    /** Allows one token, again and again, up to where nothing may follow and nothing may end. */
+    private static final class DeadEnd implements TokenConstraint {
+
+        private int taken;
+
+        @Override
+        public void fillMask(long[] mask) {
+            Arrays.fill(mask, 0);
+            mask[0] = taken < 3 ? 1L << 7 : 0;
+        }
+
+        @Override
+        public boolean mayEnd() {
+            return false;
+        }
+
+        @Override
+        public boolean isComplete() {
+            return false;
+        }
+
+        @Override
+        public void accept(int token) {
+            Assert.assertEquals(token, 7);
+            ++taken;
+        }
+    }
+
+    @Test
+    public void aConstraintThatLeadsNowhereFailsItsOwnRequestAlone() {
+        SamplingParameters constrained =
+                sampling(0).n(2).constraint(new OutputConstraint.JsonObject()).build();
+        Submission lost =
+                Submission.builder(new GenerationRequest(PROMPT, "golden", constrained))
+                        .optConstraint(DeadEnd::new)
+                        .build();
+        try (GenerationEngine engine = engine(EngineOptions.builder())) {
+            AnswerGroup group = engine.submitGroup(lost);
+            GenerationHandle other =
+                    engine.submit(submission("golden", sampling(0).ignoreEos(true).build()));
+            LoraConfigurationException e =
+                    Assert.expectThrows(LoraConfigurationException.class, group::join);
+            Assert.assertEquals(
+                    e.getMessage(),
+                    "the constraint allows no token of the vocabulary after 3 new tokens; the"
+                            + " vocabulary must be able to write its texts");
+            Assert.assertEquals(other.join().tokens().length, 12);
         }
     }
 

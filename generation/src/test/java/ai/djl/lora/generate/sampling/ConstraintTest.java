@@ -306,6 +306,32 @@ public class ConstraintTest {
                 e.getMessage(), "the vocabulary cannot write any text that the constraint accepts");
     }
 
+    /** A chain of many states and a vocabulary that lacks bytes: each state is looked at once. */
+    @Test(timeOut = 60_000)
+    public void testALongTextIsCompiledForAVocabularyThatLacksBytes() {
+        String text = "ab".repeat(15_000);
+        ConstraintCompiler wordCompiler = new ConstraintCompiler(new Words("ab", "b", "a", "aba"));
+        TokenConstraint constraint =
+                wordCompiler.compile(new OutputConstraint.Choice(List.of(text))).begin();
+        for (int i = 0; i < 15_000; ++i) {
+            Assert.assertEquals(allowed(constraint), i < 14_999 ? Set.of(0, 2, 3) : Set.of(0, 2));
+            constraint.accept(0);
+        }
+        Assert.assertTrue(constraint.isComplete());
+    }
+
+    @Test
+    public void testWhatIsKeptIsBounded() {
+        OutputConstraint first = new OutputConstraint.Regex("a{20000}");
+        CompiledConstraint compiled = compiler.compile(first);
+        Assert.assertSame(compiler.compile(new OutputConstraint.Regex("a{20000}")), compiled);
+        // 25 of them are as many states as are kept
+        for (int i = 0; i < 25; ++i) {
+            compiler.compile(new OutputConstraint.Regex("b{" + (20_000 + i) + "}"));
+        }
+        Assert.assertNotSame(compiler.compile(first), compiled);
+    }
+
     private static Set<Integer> allowed(TokenConstraint constraint) {
         long[] mask = new long[1];
         constraint.fillMask(mask);
