@@ -15,12 +15,14 @@ import shlex
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 OURS = "djl-lora"
 ADAPTERS = 16
+QUICK_NEW_TOKENS = 24
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Comparison:
         self.random = random.Random(1)
         self.vocabulary = vocabulary
         self.idle: dict[str, float] = {}
+        self.start = time.monotonic()
 
     def request(
         self, batch: int, prompt: int, new: int, adapted: bool, **others: Any
@@ -129,6 +132,8 @@ class Comparison:
         for other, before in others.items():
             share = (self.runners[other].processor_seconds() - before) / whole
             self.idle[other] = max(self.idle.get(other, 0.0), share)
+        took = time.monotonic() - self.start
+        print(f"{took:6.0f} s  {case.name}: {name} {tokens / seconds:.1f}", file=sys.stderr)
         return tokens / seconds
 
     def check(self, quick: bool) -> list[dict[str, Any]]:
@@ -149,7 +154,8 @@ class Comparison:
         for case in CASES:
             for name in {OURS: None, **case.bars}:
                 if name in self.runners:
-                    new = 1 if case.new == 1 else (64 if name == "jlama" else 4)
+                    # the JVM of Jlama compiles what it computes with meanwhile
+                    new = 1 if case.new == 1 else (QUICK_NEW_TOKENS if name == "jlama" else 4)
                     request = self.request(case.batch, case.prompt, new, case.adapted)
                     self.runners[name].answer(request)
 
@@ -253,7 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runner", action="append", nargs=2, metavar=("NAME", "COMMAND"))
     parser.add_argument("--vocabulary", type=int, default=151_936)
-    parser.add_argument("--quick", action="store_true", help="one round after a short check")
+    parser.add_argument("--quick", action="store_true", help="one round of shorter answers")
     parser.add_argument("--rounds", type=int, help="rounds of each case (5; with --quick 1)")
     parser.add_argument("--json", type=Path, help="where the numbers are written to")
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES])
@@ -269,9 +275,10 @@ def main() -> None:
     comparison.warm_up()
     rows = []
     for case in CASES:
+        if options.quick:
+            case = replace(case, new=min(case.new, QUICK_NEW_TOKENS), repeats=1)
         if not options.case or case.name in options.case:
             rows += comparison.run(case, rounds)
-            print(f"{case.name}: done", file=sys.stderr)
     print(table(rows))
     print("\nprocessor time of an engine while another had its turn, at most:")
     for name, share in comparison.idle.items():

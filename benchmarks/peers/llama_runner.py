@@ -35,7 +35,9 @@ class Context:
         parameters.n_threads = options.threads
         parameters.n_threads_batch = options.threads
         parameters.flash_attn_type = int(options.flash_attention)
-        parameters.type_k = parameters.type_v = GGML_TYPES[options.cache]
+        # of the two 16-bit types the one that was faster
+        cache = options.cache or ("f16" if sequences == 1 else "bf16")
+        parameters.type_k = parameters.type_v = GGML_TYPES[cache]
         parameters.kv_unified = False
         parameters.no_perf = True
         self.handle = llama_cpp.llama_init_from_model(model, parameters)
@@ -126,7 +128,7 @@ def main() -> None:
     parser.add_argument("--adapters", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--flash-attention", type=int, choices=(0, 1), default=1)
-    parser.add_argument("--cache", choices=GGML_TYPES, default="f16")
+    parser.add_argument("--cache", choices=GGML_TYPES)
     options = parser.parse_args()
 
     # kept for as long as the library may call it
