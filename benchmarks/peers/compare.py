@@ -113,6 +113,10 @@ class Comparison:
             **others,
         }
 
+    def progress(self, text: str) -> None:
+        """Say what was done, and when."""
+        print(f"{time.monotonic() - self.start:6.0f} s  {text}", file=sys.stderr)
+
     def rate(self, name: str, case: Case, requests: list[dict[str, Any]]) -> float:
         """Give an engine a turn, and say how many tokens a second it did."""
         others = {o: self.runners[o].processor_seconds() for o in self.runners if o != name}
@@ -132,8 +136,7 @@ class Comparison:
         for other, before in others.items():
             share = (self.runners[other].processor_seconds() - before) / whole
             self.idle[other] = max(self.idle.get(other, 0.0), share)
-        took = time.monotonic() - self.start
-        print(f"{took:6.0f} s  {case.name}: {name} {tokens / seconds:.1f}", file=sys.stderr)
+        self.progress(f"{case.name}: {name} {tokens / seconds:.1f} tokens/s")
         return tokens / seconds
 
     def check(self, quick: bool) -> list[dict[str, Any]]:
@@ -146,6 +149,7 @@ class Comparison:
                 if name == OURS or (adapted and name == "jlama"):
                     continue
                 theirs = runner.answer(request)
+                self.progress(f"checked {name}")
                 rows.append({"engine": name, "adapters": adapted, **agreement(ours, theirs)})
         return rows
 
@@ -156,8 +160,11 @@ class Comparison:
                 if name in self.runners:
                     # the JVM of Jlama compiles what it computes with meanwhile
                     new = 1 if case.new == 1 else (QUICK_NEW_TOKENS if name == "jlama" else 4)
-                    request = self.request(case.batch, case.prompt, new, case.adapted)
+                    # ours takes each adapter to the device when it is first asked for
+                    batch = case.batch if name == OURS else min(case.batch, 2)
+                    request = self.request(batch, case.prompt, new, case.adapted)
                     self.runners[name].answer(request)
+                    self.progress(f"{case.name}: {name} is warm")
 
     def run(self, case: Case, rounds: int) -> list[dict[str, Any]]:
         """Compare at one case."""

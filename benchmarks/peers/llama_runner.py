@@ -179,7 +179,8 @@ def main() -> None:
             "decoded": last * (request["new_tokens"] - 1),
         }
 
-    serve(f"llama.cpp of llama-cpp-python {version('llama-cpp-python')}", answer)
+    compiled = llama_cpp.llama_print_system_info().decode().strip()
+    serve(f"llama.cpp of llama-cpp-python {version('llama-cpp-python')}, {compiled}", answer)
 
 
 if __name__ == "__main__":
