@@ -8,7 +8,7 @@
 #   JAVA_OPTS   further options of the JVMs, such as -Xmx8g
 
 set -euo pipefail
-# shellcheck source=build.sh
+# shellcheck source-path=SCRIPTDIR source=build.sh
 source "$(dirname "${BASH_SOURCE[0]}")/build.sh"
 
 main=BenchmarkCommand

@@ -113,9 +113,7 @@ def generate(
             take(sequence, logits)
     first = time.perf_counter()
     for step in range(count - 1):
-        rows = [
-            (tokens[i][-1], len(prompt) + step, i, True) for i, prompt in enumerate(prompts)
-        ]
+        rows = [(tokens[i][-1], len(prompt) + step, i, True) for i, prompt in enumerate(prompts)]
         for sequence, logits in enumerate(context.decode(rows)):
             take(sequence, logits)
     return tokens, log_probs, first

@@ -7,7 +7,7 @@
 # --case NAME.
 #
 #   JAVA_HOME         the JDK of this project's engine, 17 or later; otherwise the java on the PATH
-#   JAVA_HOME_25      a JDK 22 or later for Jlama, where none is under /usr/lib/jvm; without one Jlama is left out
+#   JAVA_HOME_25      a JDK 23 or later for Jlama, where none is under /usr/lib/jvm; without one Jlama is left out
 #   PYTHON            a Python 3.11 or later; python3 by default
 #   THREADS           how many threads each engine computes with; as many as there are cores by default
 #   XDG_CACHE_HOME    where the peers and the model are kept, in djl-lora/peers; ~/.cache by default
@@ -18,15 +18,15 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/djl-lora/peers
 threads=${THREADS:-$(nproc)}
 venv=$cache/venv
 model=$cache/qwen2-0.5b
-# shellcheck source=../build.sh
+# shellcheck source-path=SCRIPTDIR source=../build.sh
 source "$here/../build.sh"
 
-# Prints the home of the first JDK of version 22 or later, or nothing.
+# Prints the home of the first JDK of version 23 or later, or nothing.
 find_jdk() {
     local home version
     for home in "${JAVA_HOME_25:-}" "${JAVA_HOME:-}" /usr/lib/jvm/*; do
         version=$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$home/release" 2>/dev/null || true)
-        if [ -x "$home/bin/javac" ] && [ "${version:-0}" -ge 22 ]; then
+        if [ -x "$home/bin/javac" ] && [ "${version:-0}" -ge 23 ]; then
             echo "$home"
             return
         fi
@@ -81,12 +81,12 @@ if [ -n "$jdk" ]; then
     # Jlama's Panama operations were faster here at a single row than its native ones, and these give other answers for
     # prompts that they take in one batch.
     jlama=("$jdk/bin/java" --add-modules jdk.incubator.vector --enable-preview --enable-native-access=ALL-UNNAMED
-        --sun-misc-unsafe-memory-access=allow -Djdk.incubator.vector.VECTOR_ACCESS_OOB_CHECK=0
-        -Djlama.force_panama_tensor_operations=true -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
+        --sun-misc-unsafe-memory-access=allow -Djlama.force_panama_tensor_operations=true
+        -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
         -cp "$cache/jlama/classes:$cache/jlama/lib/*" JlamaRunner "$model" F32 "$threads")
     runners+=(--runner jlama "$(quoted "${jlama[@]}")")
 else
-    echo "${0##*/}: no JDK 22 or later; Jlama is left out" >&2
+    echo "${0##*/}: no JDK 23 or later; Jlama is left out" >&2
 fi
 
 export OMP_NUM_THREADS=$threads
