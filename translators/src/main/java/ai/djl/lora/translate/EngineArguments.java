@@ -7,11 +7,16 @@ import ai.djl.Model;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.engine.GenerationEngine;
+import ai.djl.lora.generate.kv.KvCompression;
 import java.math.BigDecimal;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
+import java.util.function.DoubleConsumer;
 import java.util.function.IntConsumer;
 import java.util.function.LongConsumer;
 
@@ -46,6 +51,10 @@ final class EngineArguments {
         bytes("kv_bytes", options::optKvBytes);
         bytes("scoring_bytes", options::optScoringBytes);
         flag("prefix_caching", "enable_prefix_caching", options::optPrefixCaching);
+        compression();
+        share("kv_pruned_share", options::optKvPrunedShare);
+        seconds("kv_compress_after_seconds", options::optKvCompressAfter);
+        bytes("kv_compressed_bytes", options::optKvCompressedBytes);
         flag("speculation", null, options::optSpeculation);
         seconds("max_wait_seconds", options::optMaxWait);
         seconds("adapter_timeout_seconds", options::optAdapterTimeout);
@@ -108,6 +117,33 @@ final class EngineArguments {
         String value = text(name, null);
         if (value != null) {
             option.accept(Duration.ofSeconds(whole(name, value, LONGEST.toSeconds())));
+        }
+    }
+
+    private void compression() {
+        String value = text("kv_compression", null);
+        if (value == null) {
+            return;
+        }
+        List<String> known =
+                Arrays.stream(KvCompression.values()).map(KvCompression::toString).toList();
+        int index = known.indexOf(value.toLowerCase(Locale.ROOT));
+        if (index < 0) {
+            throw new LoraConfigurationException(
+                    "the argument kv_compression is " + value + "; one of " + known + " is needed");
+        }
+        options.optKvCompression(KvCompression.values()[index]);
+    }
+
+    private void share(String name, DoubleConsumer option) {
+        String value = text(name, null);
+        if (value != null) {
+            try {
+                option.accept(Double.parseDouble(value));
+            } catch (NumberFormatException e) {
+                throw new LoraConfigurationException(
+                        "the argument " + name + " is " + value + "; a number is needed", e);
+            }
         }
     }
 

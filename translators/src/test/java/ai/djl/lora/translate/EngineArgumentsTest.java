@@ -5,8 +5,10 @@ package ai.djl.lora.translate;
 
 import ai.djl.ModelException;
 import ai.djl.inference.Predictor;
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.engine.GenerationEngine;
+import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.repository.zoo.Criteria;
@@ -123,6 +125,43 @@ public class EngineArgumentsTest {
     }
 
     @Test
+    public void testArgumentsOfCompression() throws IOException, ModelException {
+        Map<String, Object> arguments =
+                Map.of(
+                        "kv_compression",
+                        "Int8",
+                        "kv_pruned_share",
+                        "0.25",
+                        "kv_compress_after_seconds",
+                        5,
+                        "kv_compressed_bytes",
+                        1 << 20);
+        EngineOptions options =
+                EngineOptions.builder()
+                        .optKvCompression(KvCompression.INT8)
+                        .optKvPrunedShare(0.25)
+                        .optKvCompressAfter(Duration.ofSeconds(5))
+                        .optKvCompressedBytes(1 << 20)
+                        .build();
+        try (ZooModel<TextRequest, TextResult> model = load(arguments)) {
+            CausalLanguageModel block = (CausalLanguageModel) model.getBlock();
+            Assert.assertNotNull(GenerationEngine.of(block, options));
+            LoraConfigurationException e =
+                    Assert.expectThrows(
+                            LoraConfigurationException.class,
+                            () ->
+                                    GenerationEngine.of(
+                                            block,
+                                            EngineOptions.builder()
+                                                    .optKvCompression(KvCompression.LOSSLESS)
+                                                    .build()));
+            Assert.assertTrue(
+                    e.getMessage().contains("kvCompression int8, and not lossless"),
+                    e.getMessage());
+        }
+    }
+
+    @Test
     public void testArgumentsThatAreWrong() throws IOException, ModelException {
         Map<Map<String, ?>, String> cases =
                 Map.of(
@@ -137,6 +176,11 @@ public class EngineArgumentsTest {
                                 + " 9223372036854775807 is needed",
                         Map.of("kv_bytes", 10),
                         "kvBytes is 10; a block of this model takes ",
+                        Map.of("kv_compression", "zip"),
+                        "the argument kv_compression is zip; one of [none, float16, int8, lossless]"
+                                + " is needed",
+                        Map.of("kv_pruned_share", "some", "kv_compression", "int8"),
+                        "the argument kv_pruned_share is some; a number is needed",
                         Map.of("speculation", "on"),
                         "the argument speculation is on; true or false is needed",
                         Map.of("max_wait_seconds", "1e9"),

@@ -143,6 +143,12 @@ public final class EngineOptions {
         values.put("kvBytes", kvBytes.isPresent() ? kvBytes.getAsLong() : "by default");
         values.put("scoringBytes", scoringBytes);
         values.put("prefixCaching", prefixCaching);
+        values.put("kvCompression", kvCompression);
+        values.put("kvPrunedShare", kvPrunedShare);
+        values.put("kvCompressAfter", kvCompressAfter);
+        values.put(
+                "kvCompressedBytes",
+                kvCompressedBytes.isPresent() ? kvCompressedBytes.getAsLong() : "by default");
         values.put("speculation", speculation);
         values.put("speculationSequences", speculationSequences);
         values.put("maxWait", maxWait);
