@@ -5,6 +5,7 @@ package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.kv.KvCompression;
+import ai.djl.lora.model.KvType;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
@@ -21,6 +22,7 @@ public final class EngineOptions {
     private final int maxQueue;
     private final int adapterLookahead;
     private final OptionalLong kvBytes;
+    private final KvType kvType;
     private final boolean prefixCaching;
     private final KvCompression kvCompression;
     private final double kvPrunedShare;
@@ -42,6 +44,7 @@ public final class EngineOptions {
         maxQueue = builder.maxQueue;
         adapterLookahead = builder.adapterLookahead;
         kvBytes = builder.kvBytes;
+        kvType = builder.kvType;
         prefixCaching = builder.prefixCaching;
         kvCompression = builder.kvCompression;
         kvPrunedShare = builder.kvPrunedShare;
@@ -78,6 +81,14 @@ public final class EngineOptions {
                     "kvCompression is "
                             + kvCompression
                             + " without prefixCaching, and there are no unused blocks to compress");
+        }
+        if (compressing && kvType != KvType.MODEL) {
+            throw new LoraConfigurationException(
+                    "kvCompression is "
+                            + kvCompression
+                            + " and kvType "
+                            + kvType
+                            + ", whose blocks are not compressed any further; choose one of them");
         }
         if (!(kvPrunedShare >= 0 && kvPrunedShare < 1)) {
             throw new LoraConfigurationException(
@@ -157,6 +168,10 @@ public final class EngineOptions {
         return kvBytes;
     }
 
+    KvType kvType() {
+        return kvType;
+    }
+
     boolean prefixCaching() {
         return prefixCaching;
     }
@@ -218,6 +233,7 @@ public final class EngineOptions {
         private int maxQueue = 1024;
         private int adapterLookahead = 16;
         private OptionalLong kvBytes = OptionalLong.empty();
+        private KvType kvType = KvType.MODEL;
         private boolean prefixCaching = true;
         private KvCompression kvCompression = KvCompression.NONE;
         private double kvPrunedShare;
@@ -299,6 +315,17 @@ public final class EngineOptions {
          */
         public Builder optKvBytes(long value) {
             kvBytes = OptionalLong.of(value);
+            return this;
+        }
+
+        /**
+         * Sets how keys and values are held.
+         *
+         * @param value the type; the model's by default
+         * @return this builder
+         */
+        public Builder optKvType(KvType value) {
+            kvType = Objects.requireNonNull(value, "kvType");
             return this;
         }
 
