@@ -42,9 +42,7 @@ std::vector<Part> Divide(const AttentionProblem& problem, int64_t most_rows) {
 }
 
 // Elements of a head's keys in a page, and of its values.
-int64_t HeadElements(const Pages& pages) {
-  return (pages.dim + (pages.int8 ? kScaleBytes : 0)) * pages.positions;
-}
+int64_t HeadElements(const Pages& pages) { return (pages.dim + (pages.int8 ? kScaleBytes : 0)) * pages.positions; }
 
 void Run(const AttentionProblem& problem, const Part& part, AttendFn attend) {
   const Pages& pages = problem.pages;
@@ -103,8 +101,9 @@ void WriteHead(const KvWriteProblem& problem, int64_t token, int64_t head) {
   std::copy(v, v + dim, static_cast<T*>(pages.values) + start + position * dim);
 }
 
-// Rounds numbers to integers, each `stride` behind the other. Returns the scale, which is the largest magnitude over 127
-// rounded up, so that none is beyond 127. Where one is not finite the scale is not a number, and so is what attends.
+// Rounds numbers to integers, each `stride` behind the other. Returns the scale, which is the largest magnitude over
+// 127 rounded up, so that none is beyond 127. Where one is not finite the scale is not a number, and so is what
+// attends.
 BFloat16 Round(const float* values, int64_t count, int8_t* target, int64_t stride) {
   uint32_t largest = 0;  // ordered as the magnitudes are, and what is not finite above all others
   for (int64_t i = 0; i < count; ++i) {

@@ -46,7 +46,7 @@ import org.testng.annotations.Test;
  * What each codec saves on the demo model's keys and values, what it loses, and what becomes of the
  * answers of the base and of every adapter. Writes the tables of {@code
  * docs/results/kv-compression.md} to {@code target/kv-compression.md}; with {@code
- * -Ddjl.lora.rounds=100}, with times that mean something.
+ * -Ddjl.lora.rounds=50}, with times that mean something.
  */
 public class KvCompressionTableTest {
 
