@@ -31,20 +31,24 @@ struct AttentionCase {
   std::vector<std::vector<T>> v;
   std::vector<T> keys;
   std::vector<T> values;
+  bool int8;
+  std::vector<int8_t> int8_keys;
+  std::vector<int8_t> int8_values;
 
-  AttentionCase(std::mt19937* random, int64_t sequences, int64_t most_length)
+  AttentionCase(std::mt19937* random, int64_t sequences, int64_t most_length, bool in_eight_bits = false)
       : kv_heads(Between(random, 1, 3)),
         group(Between(random, 1, 7)),
         dim(Between(random, 1, 40) * 2),
-        positions(16 * Between(random, 1, 3)) {
+        positions(16 * Between(random, 1, 3)),
+        int8(in_eight_bits) {
     for (int64_t s = 0; s < sequences; ++s) {
       const int64_t length = Between(random, 1, most_length);
       const int64_t rows = Between(random, 0, 2) == 0 ? Between(random, 1, length) : 1;
       lengths.push_back(length);
       row_starts.push_back(row_starts.back() + rows);
       page_starts.push_back(page_starts.back() + (length + positions - 1) / positions + Between(random, 0, 1));
-      k.push_back(Random<T>(random, length * kv_heads * dim));
-      v.push_back(Random<T>(random, length * kv_heads * dim));
+      k.push_back(Heads(random, length));
+      v.push_back(Heads(random, length));
     }
     pages = page_starts.back() + 3;
     page_table.resize(static_cast<size_t>(pages));
@@ -55,6 +59,9 @@ struct AttentionCase {
     const T nan = FromFloat<T>(std::numeric_limits<float>::quiet_NaN());
     keys.assign(static_cast<size_t>(pages * kv_heads * dim * positions), nan);
     values = keys;
+    // two of these bytes are a scale that is not a number
+    int8_keys.assign(static_cast<size_t>(pages * kv_heads * (dim + kScaleBytes) * positions), -1);
+    int8_values = int8_keys;
     q = Random<T>(random, row_starts.back() * kv_heads * group * dim);
     for (int64_t s = 0; s < sequences; ++s) {
       std::vector<int64_t> places;
@@ -67,7 +74,30 @@ struct AttentionCase {
     }
   }
 
-  Pages Described() { return {ElementTraits<T>::kType, pages, kv_heads, dim, positions, keys.data(), values.data()}; }
+  // Keys or values. In 8 bits each row's greatest is 127 and its scale a power of two, so that nothing is rounded.
+  std::vector<T> Heads(std::mt19937* random, int64_t length) const {
+    if (!int8) {
+      return Random<T>(random, length * kv_heads * dim);
+    }
+    std::vector<T> result;
+    result.reserve(static_cast<size_t>(length * kv_heads * dim));
+    for (int64_t row = 0; row < length * kv_heads; ++row) {
+      const float scale = std::ldexp(1.0f, static_cast<int>(Between(random, -9, -7)));
+      const int64_t greatest = Between(random, 0, dim - 1);
+      for (int64_t d = 0; d < dim; ++d) {
+        const int64_t integer = d == greatest ? 127 : Between(random, -127, 127);
+        result.push_back(FromFloat<T>(static_cast<float>(integer) * scale));
+      }
+    }
+    return result;
+  }
+
+  Pages Described() {
+    if (int8) {
+      return {ElementTraits<T>::kType, pages, kv_heads, dim, positions, int8_keys.data(), int8_values.data(), true};
+    }
+    return {ElementTraits<T>::kType, pages, kv_heads, dim, positions, keys.data(), values.data()};
+  }
 
   std::vector<T> Run(int64_t window, int threads) {
     std::vector<T> result(q.size());
@@ -122,8 +152,8 @@ TYPED_TEST_SUITE(AttentionTest, Types);
 TYPED_TEST(AttentionTest, AgreesWithDoublePrecision) {
   for (const Isa isa : SupportedIsas()) {
     SetActiveIsa(isa);
-    for (int round = 0; round < 12; ++round) {
-      AttentionCase<TypeParam> batch(&this->random_, 1 + round % 4, round % 3 == 0 ? 300 : 40);
+    for (int round = 0; round < 24; ++round) {
+      AttentionCase<TypeParam> batch(&this->random_, 1 + round % 4, round % 3 == 0 ? 300 : 40, round >= 12);
       const int64_t window = round % 2 == 0 ? 0 : Between(&this->random_, 1, 60);
       const std::vector<TypeParam> result = batch.Run(window, 2);
       for (size_t s = 0; s < batch.lengths.size(); ++s) {
@@ -149,7 +179,7 @@ TYPED_TEST(AttentionTest, AgreesWithDoublePrecision) {
 TYPED_TEST(AttentionTest, RowsDoNotDependOnWhatIsBesideThem) {
   for (const Isa isa : SupportedIsas()) {
     SetActiveIsa(isa);
-    AttentionCase<TypeParam> batch(&this->random_, 1, 400);
+    AttentionCase<TypeParam> batch(&this->random_, 1, 400, isa != SupportedIsas().front());
     batch.row_starts = {0, batch.lengths[0]};
     batch.q = Random<TypeParam>(&this->random_, batch.lengths[0] * batch.kv_heads * batch.group * batch.dim);
     for (const int64_t window : {0, 37}) {
@@ -218,6 +248,97 @@ TYPED_TEST(AttentionTest, KvWriteTurnsAsRotaryDoes) {
         ASSERT_EQ(ToFloat(k[source]), ToFloat(keys[base + d * kPositions + position]));
         ASSERT_EQ(ToFloat(v[source]), ToFloat(values[base + position * 2 * kHalf + d]));
       }
+    }
+  }
+}
+
+TYPED_TEST(AttentionTest, KvWriteRoundsToEightBits) {
+  constexpr int64_t kTokens = 40;
+  constexpr int64_t kHeads = 3;
+  constexpr int64_t kHalf = 9;
+  constexpr int64_t kDim = 2 * kHalf;
+  constexpr int64_t kPositions = 32;
+  constexpr int64_t kHead = (kDim + kScaleBytes) * kPositions;
+  const ElementType type = ElementTraits<TypeParam>::kType;
+  auto k = Random<TypeParam>(&this->random_, kTokens * kHeads * kDim);
+  auto v = Random<TypeParam>(&this->random_, kTokens * kHeads * kDim, 100.0f);
+  std::fill(v.begin(), v.begin() + kDim, FromFloat<TypeParam>(0.0f));
+  const auto cos = Random<float>(&this->random_, kTokens * kHalf);
+  const auto sin = Random<float>(&this->random_, kTokens * kHalf);
+  std::vector<int64_t> places(2 * kPositions);
+  std::iota(places.begin(), places.end(), kPositions);
+  std::shuffle(places.begin(), places.end(), this->random_);
+  std::vector<int8_t> keys(3 * kHeads * kHead);
+  std::vector<int8_t> values(keys.size());
+  KvWriteCpu({{type, 3, kHeads, kDim, kPositions, keys.data(), values.data(), true},
+              kTokens,
+              0,
+              nullptr,
+              0,
+              0,
+              k.data(),
+              kHeads * kDim,
+              kDim,
+              v.data(),
+              kHeads * kDim,
+              kDim,
+              cos.data(),
+              sin.data(),
+              places.data()},
+             4);
+  const auto near = [](const std::vector<double>& expected, const int8_t* found, int64_t stride, const int8_t* bytes) {
+    BFloat16 scale_bits;
+    std::memcpy(&scale_bits, bytes, sizeof(scale_bits));
+    const double scale = ToFloat(scale_bits);
+    double greatest = 0.0;
+    for (const double value : expected) {
+      greatest = std::max(greatest, std::abs(value));
+    }
+    // rounded up to bfloat16, and a few roundings of float32 in turning and dividing
+    EXPECT_GE(scale, greatest / 127.0 * (1.0 - 1e-6));
+    EXPECT_LE(scale, greatest / 127.0 * (1.0 + 0x1p-7 + 1e-6));
+    for (size_t d = 0; d < expected.size(); ++d) {
+      EXPECT_NEAR(expected[d], found[static_cast<int64_t>(d) * stride] * scale, scale / 2 + greatest * 1e-6);
+    }
+  };
+  for (int64_t t = 0; t < kTokens; ++t) {
+    for (int64_t head = 0; head < kHeads; ++head) {
+      const int64_t base = (places[t] / kPositions * kHeads + head) * kHead;
+      const int64_t position = places[t] % kPositions;
+      const int64_t source = (t * kHeads + head) * kDim;
+      std::vector<double> key(kDim);
+      std::vector<double> value(kDim);
+      for (int64_t i = 0; i < kHalf; ++i) {
+        const double first = ToFloat(k[source + i]);
+        const double second = ToFloat(k[source + i + kHalf]);
+        key[i] = first * cos[t * kHalf + i] - second * sin[t * kHalf + i];
+        key[i + kHalf] = second * cos[t * kHalf + i] + first * sin[t * kHalf + i];
+      }
+      for (int64_t d = 0; d < kDim; ++d) {
+        value[d] = ToFloat(v[source + d]);
+      }
+      near(key, keys.data() + base + position, kPositions,
+           keys.data() + base + kDim * kPositions + position * kScaleBytes);
+      const int8_t* row = values.data() + base + position * (kDim + kScaleBytes);
+      near(value, row, 1, row + kDim);
+    }
+  }
+}
+
+TYPED_TEST(AttentionTest, WhatIsNotFiniteStaysSoInEightBits) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    for (const bool in_keys : {false, true}) {
+      AttentionCase<TypeParam> batch(&this->random_, 1, 20, true);
+      (in_keys ? batch.k : batch.v)[0][batch.dim - 1] = FromFloat<TypeParam>(bad);
+      std::vector<int64_t> places;
+      for (int64_t i = 0; i < batch.lengths[0]; ++i) {
+        places.push_back(batch.page_table[i / batch.positions] * batch.positions + i % batch.positions);
+      }
+      const int64_t stride = batch.kv_heads * batch.dim;
+      KvWriteCpu({batch.Described(), batch.lengths[0], 0, nullptr, 0, 0, batch.k[0].data(), stride, batch.dim,
+                  batch.v[0].data(), stride, batch.dim, nullptr, nullptr, places.data()},
+                 1);
+      EXPECT_TRUE(std::isnan(ToFloat(batch.Run(0, 1)[0])));
     }
   }
 }

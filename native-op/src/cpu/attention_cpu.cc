@@ -2,6 +2,7 @@
 #include "cpu/attention_cpu.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "cpu/kernels.h"
@@ -40,20 +41,24 @@ std::vector<Part> Divide(const AttentionProblem& problem, int64_t most_rows) {
   return parts;
 }
 
+// Elements of a head's keys in a page, and of its values.
+int64_t HeadElements(const Pages& pages) { return (pages.dim + (pages.int8 ? kScaleBytes : 0)) * pages.positions; }
+
 void Run(const AttentionProblem& problem, const Part& part, AttendFn attend) {
   const Pages& pages = problem.pages;
   const int64_t size = ElementSize(pages.type);
+  const int64_t stored_size = pages.int8 ? 1 : size;
   const int64_t group = problem.heads / pages.heads;
   const int64_t row_start = problem.row_starts[part.sequence];
   const int64_t past = problem.lengths[part.sequence] - (problem.row_starts[part.sequence + 1] - row_start);
-  const int64_t head_elements = pages.dim * pages.positions;
+  const int64_t head_elements = HeadElements(pages);
   AttendTask task;
   task.rows = part.rows;
   task.dim = pages.dim;
   task.positions = pages.positions;
   task.page_stride = pages.heads * head_elements;
-  task.keys = static_cast<const char*>(pages.keys) + part.head * head_elements * size;
-  task.values = static_cast<const char*>(pages.values) + part.head * head_elements * size;
+  task.keys = static_cast<const char*>(pages.keys) + part.head * head_elements * stored_size;
+  task.values = static_cast<const char*>(pages.values) + part.head * head_elements * stored_size;
   task.page_table = problem.page_table + problem.page_starts[part.sequence];
   task.scale = problem.scale;
   for (int64_t r = 0; r < part.rows; ++r) {
@@ -96,6 +101,63 @@ void WriteHead(const KvWriteProblem& problem, int64_t token, int64_t head) {
   std::copy(v, v + dim, static_cast<T*>(pages.values) + start + position * dim);
 }
 
+// Rounds numbers to integers, each `stride` behind the other. Returns the scale, which is the largest magnitude over
+// 127 rounded up, so that none is beyond 127. Where one is not finite the scale is not a number, and so is what
+// attends.
+BFloat16 Round(const float* values, int64_t count, int8_t* target, int64_t stride) {
+  uint32_t largest = 0;  // ordered as the magnitudes are, and what is not finite above all others
+  for (int64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, FloatBits(values[i]) & 0x7fffffffu);
+  }
+  constexpr uint32_t kInfinity = 0x7f800000u;
+  constexpr float kSmallest = 0x1p-126f;  // below it float32 has no inverse
+  const float scale = largest < kInfinity ? BitsFloat(largest) / 127.0f : 0.0f;
+  const uint32_t bits = scale < kSmallest ? 0 : (FloatBits(scale) + 0xffffu) >> 16;
+  const float inverse = bits == 0 ? 0.0f : 1.0f / BitsFloat(bits << 16);
+  constexpr float kRounder = 0x1.8p23f;  // what is added to it is rounded to an integer, which its lowest bits hold
+  for (int64_t i = 0; i < count; ++i) {
+    target[i * stride] = static_cast<int8_t>(FloatBits(values[i] * inverse + kRounder) - FloatBits(kRounder));
+  }
+  constexpr uint16_t kNan = 0x7fc0;
+  return BFloat16{largest < kInfinity ? static_cast<uint16_t>(bits) : kNan};
+}
+
+template <typename T>
+void WriteHeadInt8(const KvWriteProblem& problem, int64_t token, int64_t head) {
+  const Pages& pages = problem.pages;
+  const int64_t dim = pages.dim;
+  const int64_t page = problem.places[token] / pages.positions;
+  const int64_t position = problem.places[token] % pages.positions;
+  const int64_t start = (page * pages.heads + head) * HeadElements(pages);
+  const T* k = static_cast<const T*>(problem.k) + token * problem.k_token_stride + head * problem.k_head_stride;
+  const T* v = static_cast<const T*>(problem.v) + token * problem.v_token_stride + head * problem.v_head_stride;
+  float row[kMostHeadDim] = {};
+  if (problem.cos == nullptr) {
+    for (int64_t d = 0; d < dim; ++d) {
+      row[d] = ToFloat(k[d]);
+    }
+  } else {
+    const int64_t half = dim / 2;
+    const float* cos = problem.cos + token * half;
+    const float* sin = problem.sin + token * half;
+    for (int64_t i = 0; i < half; ++i) {
+      const float first = ToFloat(k[i]);
+      const float second = ToFloat(k[i + half]);
+      row[i] = first * cos[i] - second * sin[i];
+      row[i + half] = second * cos[i] + first * sin[i];
+    }
+  }
+  int8_t* keys = static_cast<int8_t*>(pages.keys) + start;
+  const BFloat16 key_scale = Round(row, dim, keys + position, pages.positions);
+  std::memcpy(keys + dim * pages.positions + position * kScaleBytes, &key_scale, sizeof(key_scale));
+  for (int64_t d = 0; d < dim; ++d) {
+    row[d] = ToFloat(v[d]);
+  }
+  int8_t* values = static_cast<int8_t*>(pages.values) + start + position * (dim + kScaleBytes);
+  const BFloat16 value_scale = Round(row, dim, values, 1);
+  std::memcpy(values + dim, &value_scale, sizeof(value_scale));
+}
+
 template <typename T>
 void TurnQueries(const KvWriteProblem& problem, int64_t token) {
   const int64_t half = problem.pages.dim / 2;
@@ -123,7 +185,11 @@ void Write(const KvWriteProblem& problem, int threads) {
       TurnQueries<T>(problem, token);
     }
     for (int64_t head = 0; head < problem.pages.heads; ++head) {
-      WriteHead<T>(problem, token, head);
+      if (problem.pages.int8) {
+        WriteHeadInt8<T>(problem, token, head);
+      } else {
+        WriteHead<T>(problem, token, head);
+      }
     }
   }
 }
@@ -140,7 +206,7 @@ void AttentionCpu(const AttentionProblem& problem, int threads) {
   const int team = UsefulThreads(work, threads);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(team) if (team > 1)
   for (const Part& part : parts) {
-    Run(problem, part, kernels.attend);
+    Run(problem, part, problem.pages.int8 ? kernels.attend_int8 : kernels.attend);
   }
 }
 

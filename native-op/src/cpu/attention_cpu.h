@@ -14,17 +14,23 @@ namespace djl_lora {
 
 constexpr int64_t kPageUnit = 16;      // positions in a page are a multiple of this
 constexpr int64_t kMostHeadDim = 512;  // the largest head
+constexpr int64_t kScaleBytes = 2;     // of a position of a head in 8 bits
 
 // Where the keys and values of one layer lie. Keys are turned, so that one vector holds one component of 16 positions'
 // keys and a score needs no sum over lanes.
+//
+// Either they are of the activations' type, or 8-bit integers with a scale in bfloat16 for each position of a head. The
+// scales take the place of two components: two bytes behind each position's value, and of the keys the last two rows of
+// `positions` bytes, which hold the positions' scales one after another.
 struct Pages {
-  ElementType type;
+  ElementType type;  // of the activations: float32, float16 or bfloat16
   int64_t count;
   int64_t heads;  // of keys and values
   int64_t dim;
   int64_t positions;  // in a page, a multiple of kPageUnit
-  void* keys;         // [count, heads, dim, positions]
-  void* values;       // [count, heads, positions, dim]
+  void* keys;         // [count, heads, dim, positions]; or int8 [count, heads, dim + kScaleBytes, positions]
+  void* values;       // [count, heads, positions, dim]; or int8 [count, heads, positions, dim + kScaleBytes]
+  bool int8 = false;
 };
 
 // result[t, head, :] = softmax(scale · q[t, head, :] · K) V over the positions that row t of its sequence sees: all up

@@ -6,6 +6,9 @@
 #ifndef DJL_LORA_CPU_ATTENTION_IMPL_H_
 #define DJL_LORA_CPU_ATTENTION_IMPL_H_
 
+#include <cstring>
+#include <type_traits>
+
 #include "cpu/attention_cpu.h"
 #include "cpu/exp.h"
 #include "cpu/kernels.h"
@@ -17,14 +20,18 @@ namespace {  // NOLINT(google-build-namespaces): each instruction set's file has
 inline constexpr int64_t kSpan = 128;  // positions whose scores are kept; a multiple of kPageUnit
 inline constexpr float kNothing = -__builtin_inff();
 
+// Keys and values are of type S, activations of T; see Pages for those in 8 bits.
+template <typename S>
+inline constexpr bool kScaled = std::is_same_v<S, int8_t>;
+
 // The scores of one span: scores[r][i] for the position `from` + i, of whole units.
-template <typename V, typename T, int kRows>
+template <typename V, typename S, int kRows>
 DJL_LORA_INLINE void Scores(const AttendTask& task, const float* q, int64_t from, int64_t units,
                             float (*scores)[kSpan]) {
   for (int64_t u = 0; u < units; ++u) {
     const int64_t position = from + u * kPageUnit;
     const int64_t page = task.page_table[position / task.positions];
-    const T* keys = static_cast<const T*>(task.keys) + page * task.page_stride + position % task.positions;
+    const S* keys = static_cast<const S*>(task.keys) + page * task.page_stride + position % task.positions;
     typename V::Vec sums[kRows];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -35,6 +42,16 @@ DJL_LORA_INLINE void Scores(const AttendTask& task, const float* q, int64_t from
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         sums[r] = V::MulAdd(key, V::Set(q[d * kRows + r]), sums[r]);
+      }
+    }
+    if constexpr (kScaled<S>) {
+      BFloat16 scales[kPageUnit];
+      const int64_t inside = position % task.positions;
+      std::memcpy(scales, keys - inside + task.dim * task.positions + inside * kScaleBytes, sizeof(scales));
+      const typename V::Vec factors = V::Load(scales);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        sums[r] = V::Mul(sums[r], factors);
       }
     }
 #pragma GCC unroll 16
@@ -87,11 +104,36 @@ DJL_LORA_INLINE float Weigh(float* scores, int64_t units, float* greatest, float
   return shrink;
 }
 
+// Elements from a position's value to the next one's.
+template <typename S>
+DJL_LORA_INLINE int64_t ValueStride(const AttendTask& task) {
+  return kScaled<S> ? task.dim + kScaleBytes : task.dim;
+}
+
+// Multiplies weights with the scales of their values.
+template <int kRows>
+DJL_LORA_INLINE void ScaleWeights(const AttendTask& task, int64_t from, int64_t to, float (*weights)[kSpan]) {
+  const int64_t stride = ValueStride<int8_t>(task);
+  for (int64_t position = from; position < to; ++position) {
+    const int8_t* value = static_cast<const int8_t*>(task.values) +
+                          task.page_table[position / task.positions] * task.page_stride +
+                          position % task.positions * stride;
+    BFloat16 scale;
+    std::memcpy(&scale, value + task.dim, sizeof(scale));
+    const float factor = ToFloat(scale);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      weights[r][position - from] *= factor;
+    }
+  }
+}
+
 // sums[r][c] += weights of the span times its values, for one vector of a head's components.
-template <typename V, typename T, int kRows>
+template <typename V, typename S, int kRows>
 DJL_LORA_INLINE void AddValues(const AttendTask& task, int64_t from, int64_t to, int64_t first,
                                const float (*weights)[kSpan], const float* shrink, float* sums, int64_t stride) {
   const int64_t left = task.dim - first;
+  const int64_t value_stride = ValueStride<S>(task);
   typename V::Vec rows[kRows];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -100,11 +142,11 @@ DJL_LORA_INLINE void AddValues(const AttendTask& task, int64_t from, int64_t to,
   int64_t position = from;
   while (position < to) {
     const int64_t inside = position % task.positions;
-    const T* values = static_cast<const T*>(task.values) +
-                      task.page_table[position / task.positions] * task.page_stride + inside * task.dim + first;
+    const S* values = static_cast<const S*>(task.values) +
+                      task.page_table[position / task.positions] * task.page_stride + inside * value_stride + first;
     const int64_t count = task.positions - inside < to - position ? task.positions - inside : to - position;
     for (int64_t i = 0; i < count; ++i) {
-      const T* p = values + i * task.dim;
+      const S* p = values + i * value_stride;
       const typename V::Vec value = LoadUpTo16<V>(p, left);
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
@@ -120,7 +162,7 @@ DJL_LORA_INLINE void AddValues(const AttendTask& task, int64_t from, int64_t to,
 }
 
 // task.rows is at most kRows; rows that are missing count as zeros.
-template <typename V, typename T, int kRows>
+template <typename V, typename T, typename S, int kRows>
 void AttendRows(const AttendTask& task) {
   alignas(64) float q[kMostHeadDim * kRows];
   alignas(64) float scores[kRows][kSpan];
@@ -149,7 +191,7 @@ void AttendRows(const AttendTask& task) {
   for (int64_t from = begin / kSpan * kSpan; from < end; from += kSpan) {
     const int64_t to = from + kSpan < end ? from + kSpan : end;
     const int64_t units = (to - from + kPageUnit - 1) / kPageUnit;
-    Scores<V, T, kRows>(task, q, from, units, scores);
+    Scores<V, S, kRows>(task, q, from, units, scores);
     for (int r = 0; r < kRows; ++r) {
       const int64_t first = r < task.rows ? task.first[r] - from : 0;
       const int64_t last = r < task.rows ? task.end[r] - from : kSpan;
@@ -161,8 +203,11 @@ void AttendRows(const AttendTask& task) {
       }
       shrink[r] = Weigh(scores[r], units, &greatest[r], &sum[r]);
     }
+    if constexpr (kScaled<S>) {
+      ScaleWeights<kRows>(task, from, to, scores);
+    }
     for (int64_t d = 0; d < task.dim; d += kLanes) {
-      AddValues<V, T, kRows>(task, from, to, d, scores, shrink, sums, stride);
+      AddValues<V, S, kRows>(task, from, to, d, scores, shrink, sums, stride);
     }
   }
   for (int64_t r = 0; r < task.rows; ++r) {
@@ -174,16 +219,16 @@ void AttendRows(const AttendTask& task) {
   }
 }
 
-template <typename V, typename T>
+template <typename V, typename T, typename S>
 void Attend(const AttendTask& task) {
   if (task.rows == 1) {
-    AttendRows<V, T, 1>(task);
+    AttendRows<V, T, S, 1>(task);
   } else if (task.rows <= V::kAttendRows / 4) {
-    AttendRows<V, T, V::kAttendRows / 4>(task);
+    AttendRows<V, T, S, V::kAttendRows / 4>(task);
   } else if (task.rows <= V::kAttendRows / 2) {
-    AttendRows<V, T, V::kAttendRows / 2>(task);
+    AttendRows<V, T, S, V::kAttendRows / 2>(task);
   } else {
-    AttendRows<V, T, V::kAttendRows>(task);
+    AttendRows<V, T, S, V::kAttendRows>(task);
   }
 }
 

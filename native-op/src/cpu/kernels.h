@@ -93,7 +93,7 @@ struct AttendTask {
   int64_t rows;  // 1 to the set's attend_rows
   int64_t dim;
   int64_t positions;    // in a page
-  int64_t page_stride;  // elements from a page to the next
+  int64_t page_stride;  // elements from a page to the next; as the keys and values of Pages in attention_cpu.h
   const void* keys;     // of the head in page 0: [dim, positions]
   const void* values;   // of the head in page 0: [positions, dim]
   const int64_t* page_table;
@@ -152,6 +152,7 @@ struct KernelSet {
   StoreFn store;
   int64_t chunk_tokens;  // rows of x that one call should take, at most kMostTokens
   AttendFn attend;
+  AttendFn attend_int8;
   int64_t attend_rows;  // rows of queries that one call takes, at most kMostAttendRows
   NormFn norm;
   SiluMulFn silu_mul;

@@ -12,19 +12,24 @@ namespace {
 
 long long Long(int64_t value) { return static_cast<long long>(value); }
 
-Pages DescribePages(const char* operation, const PagesArgument& argument) {
+// Pages for activations like the given ones.
+Pages DescribePages(const char* operation, const PagesArgument& argument, const TensorInfo& activations) {
   const TensorInfo keys = Describe(operation, "keys", argument.keys);
   const TensorInfo values = Describe(operation, "values", argument.values);
-  RequireKernelType(operation, keys);
+  RequireKernelType(operation, activations);
+  const bool int8 = keys.type == ElementType::kInt8;
+  if (!int8) {
+    RequireType(operation, keys, activations.type);
+  }
   RequireType(operation, values, keys.type);
   for (const TensorInfo* pages : {&keys, &values}) {
     RequireDim(operation, *pages, 4);
     RequireContiguous(operation, *pages);
   }
-  const int64_t dim = keys.sizes[2];
+  const int64_t dim = keys.sizes[2] - (int8 ? kScaleBytes : 0);
   const int64_t positions = keys.sizes[3];
   if (values.sizes[0] != keys.sizes[0] || values.sizes[1] != keys.sizes[1] || values.sizes[2] != positions ||
-      values.sizes[3] != dim) {
+      values.sizes[3] != keys.sizes[2]) {
     Refuse(
         "%s: keys is %s and values is %s, but they must be [pages, heads, dim, positions] and [pages, heads, "
         "positions, dim]",
@@ -35,7 +40,7 @@ Pages DescribePages(const char* operation, const PagesArgument& argument) {
            keys.Text().c_str(), Long(kMostHeadDim), Long(kPageUnit));
   }
   RequireSeparate(operation, keys, values);
-  return {keys.type, keys.sizes[0], keys.sizes[1], dim, positions, keys.data, values.data};
+  return {activations.type, keys.sizes[0], keys.sizes[1], dim, positions, keys.data, values.data, int8};
 }
 
 // [tokens, heads, dim] beside pages.
@@ -87,7 +92,7 @@ void RequireStarts(const char* operation, const TensorInfo& starts, int64_t part
 
 Tensor PagedAttention(const AttentionArguments& arguments, int threads) {
   constexpr const char* kName = "paged_attention";
-  const Pages pages = DescribePages(kName, arguments.pages);
+  const Pages pages = DescribePages(kName, arguments.pages, Describe(kName, "q", arguments.q));
   const TensorInfo q = Heads(kName, "q", arguments.q, pages);
   RequireQueryHeads(kName, q, pages);
   const TensorInfo row_starts = Indices(kName, "row_starts", arguments.row_starts);
@@ -128,7 +133,7 @@ Tensor PagedAttention(const AttentionArguments& arguments, int threads) {
 
 void KvWrite(const KvWriteArguments& arguments, int threads) {
   constexpr const char* kName = "kv_write";
-  const Pages pages = DescribePages(kName, arguments.pages);
+  const Pages pages = DescribePages(kName, arguments.pages, Describe(kName, "k", arguments.k));
   const TensorInfo k = Heads(kName, "k", arguments.k, pages);
   const TensorInfo v = Heads(kName, "v", arguments.v, pages);
   const TensorInfo places = Indices(kName, "places", arguments.places);

@@ -8,7 +8,8 @@
 
 namespace djl_lora {
 
-// The pages of one layer, both of one type, which is that of all floating-point arguments.
+// The pages of one layer, both of one type, which is that of all floating-point arguments; or int8 with dim + 2 in
+// dim's place, which holds the scales as Pages in cpu/attention_cpu.h says.
 struct PagesArgument {
   AtenTensorHandle keys;    // [pages, heads, dim, positions], contiguous, positions a multiple of 16
   AtenTensorHandle values;  // [pages, heads, positions, dim], contiguous

@@ -17,6 +17,9 @@ import java.nio.ByteOrder;
 /** Tensor operations through libdjl_lora, in float32 and bfloat16. */
 final class NativeTensorOps implements TensorOps {
 
+    /** The number by which the native library knows 8-bit integers. */
+    private static final int INT8 = 7;
+
     /** {@inheritDoc} */
     @Override
     public boolean supports(ElementType type) {
@@ -195,6 +198,17 @@ final class NativeTensorOps implements TensorOps {
 
     /** {@inheritDoc} */
     @Override
+    public KvPages int8Pages(NDManager manager, long pages, long heads, long dim, long positions) {
+        long stored = dim + KvPages.SCALE_BYTES;
+        return new KvPages(
+                wrap(manager, LoraNative.empty(INT8, new long[] {pages, heads, stored, positions})),
+                wrap(
+                        manager,
+                        LoraNative.empty(INT8, new long[] {pages, heads, positions, stored})));
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public void copyRows(NDArray target, long targetRow, NDArray source) {
         LoraNative.copyRows(handle(target), targetRow, handle(source));
     }
@@ -224,7 +238,9 @@ final class NativeTensorOps implements TensorOps {
 
     private int rowBytes(NDArray array, long row) {
         TensorChecks.rowRange(array, row, row + 1);
-        return Math.toIntExact(array.getShape().slice(1).size() * typeOf(array).bytes());
+        boolean int8 = LoraNative.elementType(handle(array)) == INT8;
+        int width = int8 ? 1 : typeOf(array).bytes();
+        return Math.toIntExact(array.getShape().slice(1).size() * width);
     }
 
     static long handle(NDArray array) {

@@ -305,6 +305,13 @@ final class NdArrayTensorOps implements TensorOps {
 
     /** {@inheritDoc} */
     @Override
+    public KvPages int8Pages(NDManager manager, long pages, long heads, long dim, long positions) {
+        throw new LoraBackendException(
+                "Backend pytorch keeps keys and values in float32 only; int8 was asked for");
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public void copyRows(NDArray target, long targetRow, NDArray source) {
         long rows = source.getShape().get(0);
         TensorChecks.rowRange(target, targetRow, targetRow + rows);

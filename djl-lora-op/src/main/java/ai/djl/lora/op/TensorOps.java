@@ -197,6 +197,19 @@ public interface TensorOps {
     NDArray empty(NDManager manager, Shape shape, ElementType type);
 
     /**
+     * Makes pages of 8-bit integers, whose elements are not set.
+     *
+     * @param manager the manager to attach them to
+     * @param pages the number of pages
+     * @param heads the number of heads
+     * @param dim the size of a head
+     * @param positions the positions of a page, a multiple of 16
+     * @return the pages, which take up memory as they are written where the system allows
+     * @throws ai.djl.lora.LoraBackendException if the backend does not attend to such pages
+     */
+    KvPages int8Pages(NDManager manager, long pages, long heads, long dim, long positions);
+
+    /**
      * Copies rows into a part of an array.
      *
      * @param target the array to write to [rows, ...]
@@ -218,7 +231,7 @@ public interface TensorOps {
     /**
      * Copies a row out of an array.
      *
-     * @param array an array [rows, ...]
+     * @param array an array [rows, ...], of pages in 8 bits too
      * @param row the row
      * @param target where its elements go, little endian
      * @param offset the first byte to write
@@ -231,7 +244,7 @@ public interface TensorOps {
      *
      * @param array an array [rows, ...]
      * @param row the row
-     * @param source the elements of array's type, little endian
+     * @param source the elements, of array's type and little endian
      * @param offset their first byte
      * @return the byte behind the last that was read
      */

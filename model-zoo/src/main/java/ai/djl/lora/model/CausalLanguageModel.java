@@ -33,7 +33,20 @@ public interface CausalLanguageModel extends AdaptedBlock {
      * @param blocks the number of blocks of {@link KvPool#BLOCK_POSITIONS} positions
      * @return the pool, owned by the caller
      */
-    KvPool newKvPool(NDManager manager, int blocks);
+    default KvPool newKvPool(NDManager manager, int blocks) {
+        return newKvPool(manager, blocks, KvType.MODEL);
+    }
+
+    /**
+     * Makes memory for the keys and values of many sequences.
+     *
+     * @param manager the manager that the memory is to belong to
+     * @param blocks the number of blocks of {@link KvPool#BLOCK_POSITIONS} positions
+     * @param type how they are held
+     * @return the pool, owned by the caller
+     * @throws ai.djl.lora.LoraBackendException if the backend does not attend to that type
+     */
+    KvPool newKvPool(NDManager manager, int blocks, KvType type);
 
     /**
      * Computes the logits of the tokens that a step adds to its sequences.

@@ -28,10 +28,11 @@ public final class KvPool implements AutoCloseable {
     private final NDManager manager;
     private final KvPages[] layers;
     private final int blocks;
+    private final KvType type;
     private final KvBlockAllocator allocator;
     private boolean closed;
 
-    KvPool(LlamaConfig config, LoraContext context, NDManager parent, int blocks) {
+    KvPool(LlamaConfig config, LoraContext context, NDManager parent, int blocks, KvType type) {
         if (blocks < 1) {
             throw new IllegalArgumentException(
                     "The pool has " + blocks + " blocks; it must have 1 or more");
@@ -39,6 +40,7 @@ public final class KvPool implements AutoCloseable {
         this.config = config;
         this.context = context;
         this.blocks = blocks;
+        this.type = type;
         this.allocator = new FreeBlocks(blocks);
         this.manager = parent.newSubManager();
         manager.setName("kvPool");
@@ -52,9 +54,11 @@ public final class KvPool implements AutoCloseable {
                 Shape keys = new Shape(blocks, heads, dim, BLOCK_POSITIONS);
                 Shape values = new Shape(blocks, heads, BLOCK_POSITIONS, dim);
                 layers[layer] =
-                        new KvPages(
-                                ops.empty(manager, keys, context.getType()),
-                                ops.empty(manager, values, context.getType()));
+                        type == KvType.INT8
+                                ? ops.int8Pages(manager, blocks, heads, dim, BLOCK_POSITIONS)
+                                : new KvPages(
+                                        ops.empty(manager, keys, context.getType()),
+                                        ops.empty(manager, values, context.getType()));
             }
             made = true;
         } finally {
@@ -71,11 +75,25 @@ public final class KvPool implements AutoCloseable {
      * @return the size in bytes
      */
     public static long bytesPerBlock(CausalLanguageModel model) {
-        return bytesPerBlock(model.getConfig(), model.getLoraContext());
+        return bytesPerBlock(model, KvType.MODEL);
     }
 
-    private static long bytesPerBlock(LlamaConfig config, LoraContext context) {
-        return blockShape(config, context).bytes();
+    /**
+     * Returns the memory that a block of a model takes, in all layers together.
+     *
+     * @param model the model
+     * @param type how the block's keys and values are held
+     * @return the size in bytes
+     */
+    public static long bytesPerBlock(CausalLanguageModel model, KvType type) {
+        return bytesPerBlock(model.getConfig(), model.getLoraContext(), type);
+    }
+
+    private static long bytesPerBlock(LlamaConfig config, LoraContext context, KvType type) {
+        KvBlockShape shape = blockShape(config, context);
+        return type == KvType.INT8
+                ? (long) shape.elements() / shape.dim() * (shape.dim() + KvPages.SCALE_BYTES)
+                : shape.bytes();
     }
 
     private static KvBlockShape blockShape(LlamaConfig config, LoraContext context) {
@@ -91,8 +109,12 @@ public final class KvPool implements AutoCloseable {
      * Returns the order of a block's elements.
      *
      * @return the shape of what {@link #readBlock} gives
+     * @throws IllegalStateException if the pool does not hold elements of the model's type
      */
     public KvBlockShape blockShape() {
+        if (type != KvType.MODEL) {
+            throw new IllegalStateException("The pool's blocks are in " + type);
+        }
         return blockShape(config, context);
     }
 
@@ -142,7 +164,7 @@ public final class KvPool implements AutoCloseable {
      * @return the size in bytes
      */
     public long bytesPerBlock() {
-        return bytesPerBlock(config, context);
+        return bytesPerBlock(config, context, type);
     }
 
     /**

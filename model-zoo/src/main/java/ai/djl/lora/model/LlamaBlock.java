@@ -180,8 +180,8 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
 
     /** {@inheritDoc} */
     @Override
-    public KvPool newKvPool(NDManager manager, int blocks) {
-        return new KvPool(config, context, manager, blocks);
+    public KvPool newKvPool(NDManager manager, int blocks, KvType type) {
+        return new KvPool(config, context, manager, blocks, type);
     }
 
     /** {@inheritDoc} */

@@ -304,8 +304,10 @@ public final class LoraNative {
      *
      * @param q [tokens, heads, dim], floating, the last dimension contiguous
      * @param keys [pages, kvHeads, dim, positions], of q's type, contiguous; kvHeads divides heads,
-     *     positions is a multiple of 16
-     * @param values [pages, kvHeads, positions, dim], of q's type, contiguous
+     *     positions is a multiple of 16; or int8 [pages, kvHeads, dim + 2, positions], where the
+     *     last two rows of each head's bytes are the positions' scales in bfloat16
+     * @param values [pages, kvHeads, positions, dim], of q's type, contiguous; or, as keys are,
+     *     int8 [pages, kvHeads, positions, dim + 2], the last two bytes of each row its scale
      * @param rowStarts int64 [sequences + 1], the rows of each sequence
      * @param lengths int64 [sequences], the positions of each sequence, of which its rows are the
      *     last
@@ -335,7 +337,9 @@ public final class LoraNative {
      * @param v as k
      * @param cosOrZero float32 [tokens, dim / 2], contiguous; 0 to turn nothing, without q
      * @param sinOrZero as cos
-     * @param keys [pages, kvHeads, dim, positions], of k's type, contiguous
+     * @param keys [pages, kvHeads, dim, positions], of k's type, contiguous; or int8 as {@link
+     *     #pagedAttention} takes them, and values too: then each row is rounded by its greatest
+     *     magnitude
      * @param values [pages, kvHeads, positions, dim], of k's type, contiguous
      * @param places int64 [tokens]: page * positions + position in the page, none twice
      */

@@ -21,6 +21,9 @@ public class LoraNativeAttentionTest {
 
     private static final int POSITIONS = 16;
 
+    /** The code of 8-bit integers. */
+    private static final int INT8 = 7;
+
     private NDManager manager;
 
     @BeforeMethod
@@ -151,6 +154,21 @@ public class LoraNativeAttentionTest {
                                 handle(random(1)),
                                 longs(0, 1),
                                 longs(0)));
+        long bytes = handle(array(LoraNative.zeros(INT8, new long[] {2, 2, 10, 16})));
+        assertRefused(
+                "values is float32 [2, 2, 16, 8], but its type must be int8",
+                () -> attend(q, bytes, values, longs(0, 3), longs(3), longs(0, 1), longs(0)));
+        assertRefused(
+                "keys is int8 [2, 2, 10, 16] and values is int8 [2, 2, 10, 16]",
+                () -> attend(q, bytes, bytes, longs(0, 3), longs(3), longs(0, 1), longs(0)));
+        long narrow = handle(array(LoraNative.zeros(INT8, new long[] {2, 2, 16, 16})));
+        long other = handle(array(LoraNative.zeros(INT8, new long[] {2, 2, 16, 16})));
+        assertRefused(
+                "q is float32 [3, 4, 8], but heads in pages have 14 components",
+                () -> attend(q, narrow, other, longs(0, 3), longs(3), longs(0, 1), longs(0)));
+        assertRefused(
+                "q is int8",
+                () -> attend(bytes, narrow, other, longs(0, 3), longs(3), longs(0, 1), longs(0)));
         long k = handle(random(3, 2, 8));
         assertRefused(
                 "places[1] is 32, but there are 32",

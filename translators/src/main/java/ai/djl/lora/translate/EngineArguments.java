@@ -8,6 +8,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.kv.KvCompression;
+import ai.djl.lora.model.KvType;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.Arrays;
@@ -51,7 +52,8 @@ final class EngineArguments {
         bytes("kv_bytes", options::optKvBytes);
         bytes("scoring_bytes", options::optScoringBytes);
         flag("prefix_caching", "enable_prefix_caching", options::optPrefixCaching);
-        compression();
+        oneOf("kv_type", KvType.values(), options::optKvType);
+        oneOf("kv_compression", KvCompression.values(), options::optKvCompression);
         share("kv_pruned_share", options::optKvPrunedShare);
         seconds("kv_compress_after_seconds", options::optKvCompressAfter);
         bytes("kv_compressed_bytes", options::optKvCompressedBytes);
@@ -120,19 +122,19 @@ final class EngineArguments {
         }
     }
 
-    private void compression() {
-        String value = text("kv_compression", null);
+    private <T extends Enum<T>> void oneOf(String name, T[] known, Consumer<T> option) {
+        String value = text(name, null);
         if (value == null) {
             return;
         }
-        List<String> known =
-                Arrays.stream(KvCompression.values()).map(KvCompression::toString).toList();
-        int index = known.indexOf(value.toLowerCase(Locale.ROOT));
+        List<String> names =
+                Arrays.stream(known).map(each -> each.name().toLowerCase(Locale.ROOT)).toList();
+        int index = names.indexOf(value.toLowerCase(Locale.ROOT));
         if (index < 0) {
             throw new LoraConfigurationException(
-                    "the argument kv_compression is " + value + "; one of " + known + " is needed");
+                    "the argument " + name + " is " + value + "; one of " + names + " is needed");
         }
-        options.optKvCompression(KvCompression.values()[index]);
+        option.accept(known[index]);
     }
 
     private void share(String name, DoubleConsumer option) {

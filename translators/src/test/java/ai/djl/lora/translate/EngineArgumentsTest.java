@@ -11,6 +11,7 @@ import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.KvType;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
 import ai.djl.translate.TranslateException;
@@ -138,6 +139,7 @@ public class EngineArgumentsTest {
                         1 << 20);
         EngineOptions options =
                 EngineOptions.builder()
+                        .optKvType(KvType.INT8)
                         .optKvCompression(KvCompression.INT8)
                         .optKvPrunedShare(0.25)
                         .optKvCompressAfter(Duration.ofSeconds(5))
@@ -153,6 +155,7 @@ public class EngineArgumentsTest {
                                     GenerationEngine.of(
                                             block,
                                             EngineOptions.builder()
+                                                    .optKvType(KvType.INT8)
                                                     .optKvCompression(KvCompression.LOSSLESS)
                                                     .build()));
             Assert.assertTrue(

@@ -5,6 +5,7 @@ package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.kv.KvCompression;
+import ai.djl.lora.model.KvType;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -27,6 +28,7 @@ public final class EngineOptions {
     private final int adapterLookahead;
     private final OptionalLong kvBytes;
     private final long scoringBytes;
+    private final KvType kvType;
     private final boolean prefixCaching;
     private final KvCompression kvCompression;
     private final double kvPrunedShare;
@@ -49,6 +51,7 @@ public final class EngineOptions {
         adapterLookahead = builder.adapterLookahead;
         kvBytes = builder.kvBytes;
         scoringBytes = builder.scoringBytes;
+        kvType = builder.kvType;
         prefixCaching = builder.prefixCaching;
         kvCompression = builder.kvCompression;
         kvPrunedShare = builder.kvPrunedShare;
@@ -86,6 +89,14 @@ public final class EngineOptions {
                     "kvCompression is "
                             + kvCompression
                             + " without prefixCaching, and there are no unused blocks to compress");
+        }
+        if (compressing && kvType != KvType.MODEL) {
+            throw new LoraConfigurationException(
+                    "kvCompression is "
+                            + kvCompression
+                            + " and kvType "
+                            + kvType
+                            + ", whose blocks are not compressed any further; choose one of them");
         }
         if (!(kvPrunedShare >= 0 && kvPrunedShare < 1)) {
             throw new LoraConfigurationException(
@@ -141,6 +152,7 @@ public final class EngineOptions {
         values.put("maxQueue", maxQueue);
         values.put("adapterLookahead", adapterLookahead);
         values.put("kvBytes", kvBytes.isPresent() ? kvBytes.getAsLong() : "by default");
+        values.put("kvType", kvType);
         values.put("scoringBytes", scoringBytes);
         values.put("prefixCaching", prefixCaching);
         values.put("kvCompression", kvCompression);
@@ -215,6 +227,10 @@ public final class EngineOptions {
         return scoringBytes;
     }
 
+    KvType kvType() {
+        return kvType;
+    }
+
     boolean prefixCaching() {
         return prefixCaching;
     }
@@ -277,6 +293,7 @@ public final class EngineOptions {
         private int adapterLookahead = 16;
         private OptionalLong kvBytes = OptionalLong.empty();
         private long scoringBytes = 64L << 20;
+        private KvType kvType = KvType.MODEL;
         private boolean prefixCaching = true;
         private KvCompression kvCompression = KvCompression.NONE;
         private double kvPrunedShare;
@@ -370,6 +387,17 @@ public final class EngineOptions {
          */
         public Builder optScoringBytes(long value) {
             scoringBytes = value;
+            return this;
+        }
+
+        /**
+         * Sets how keys and values are held.
+         *
+         * @param value the type; the model's by default
+         * @return this builder
+         */
+        public Builder optKvType(KvType value) {
+            kvType = Objects.requireNonNull(value, "kvType");
             return this;
         }
 

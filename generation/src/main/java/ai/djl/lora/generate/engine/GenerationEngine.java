@@ -157,7 +157,7 @@ public final class GenerationEngine implements AutoCloseable {
         int kvBlocks = kvBlocks(); // may refuse, before anything is taken
         this.manager = model.getLoraContext().getManager().newSubManager();
         manager.setName("generationEngine");
-        this.pool = model.newKvPool(manager, kvBlocks);
+        this.pool = newPool(kvBlocks);
         this.cold = options.kvCompression() == KvCompression.NONE ? null : newColdBlocks();
         this.blocks =
                 new BlockManager(
@@ -225,7 +225,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private int kvBlocks() {
-        long block = KvPool.bytesPerBlock(model);
+        long block = KvPool.bytesPerBlock(model, options.kvType());
         long most =
                 (long) options.maxSequences()
                         * KvPool.blocksFor(model.getConfig().maxPositionEmbeddings());
@@ -236,6 +236,20 @@ public final class GenerationEngine implements AutoCloseable {
                     "kvBytes is " + bytes + "; a block of this model takes " + block);
         }
         return Math.toIntExact(Math.min(Math.min(most, bytes / block), Integer.MAX_VALUE / 2));
+    }
+
+    /* A backend may refuse the type. */
+    private KvPool newPool(int kvBlocks) {
+        boolean made = false;
+        try {
+            KvPool result = model.newKvPool(manager, kvBlocks, options.kvType());
+            made = true;
+            return result;
+        } finally {
+            if (!made) {
+                manager.close();
+            }
+        }
     }
 
     private ColdBlocks newColdBlocks() {

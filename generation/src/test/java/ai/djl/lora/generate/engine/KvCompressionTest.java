@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.generate.engine;
 
+import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationResult;
@@ -10,6 +11,7 @@ import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.model.KvPool;
+import ai.djl.lora.model.KvType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -194,7 +196,55 @@ public class KvCompressionTest {
     }
 
     @Test
+    public void aPoolInEightBitsHoldsMore() throws Exception {
+        long block = KvPool.bytesPerBlock(model.block(), KvType.INT8);
+        Assert.assertTrue(4 * block < 1.2 * KvPool.bytesPerBlock(model.block()));
+        EngineOptions.Builder options =
+                EngineOptions.builder()
+                        .optKvType(KvType.INT8)
+                        .optKvBytes(7 * block)
+                        .optMaxTokensPerStep(13);
+        List<GenerationRequest> requests =
+                IntStream.range(0, 30)
+                        .mapToObj(i -> request(model.adapters().get(i % 4), i % 5))
+                        .toList();
+        List<int[]> expected = expected(requests);
+        int same = 0;
+        try (GenerationEngine engine = new GenerationEngine(model.block(), options.build())) {
+            Assert.assertEquals(engine.statistics().kvBlocks(), 7);
+            Assert.assertEquals(engine.statistics().kvBlockBytes(), block);
+            List<GenerationResult> results = engine.generate(requests);
+            for (int i = 0; i < results.size(); ++i) {
+                Assert.assertEquals(results.get(i).tokens().length, 6);
+                same += results.get(i).tokens()[0] == expected.get(i)[0] ? 1 : 0;
+            }
+            Assert.assertEquals(engine.statistics().usedKvBlocks(), 0);
+            Assert.assertTrue(engine.statistics().cachedTokens() > 0, "nothing was cached");
+        }
+        // a model of random weights is of two minds now and then
+        Assert.assertTrue(same >= 24, same + " of 30 first tokens");
+    }
+
+    @Test
+    public void refusesAPoolThatTheBackendHasNot() throws Exception {
+        try (TestModel other = new TestModel("qwen2", "pytorch", work)) {
+            int managed = other.managed();
+            EngineOptions options = EngineOptions.builder().optKvType(KvType.INT8).build();
+            LoraBackendException e =
+                    Assert.expectThrows(
+                            LoraBackendException.class,
+                            () -> new GenerationEngine(other.block(), options));
+            Assert.assertTrue(e.getMessage().contains("int8 was asked for"), e.getMessage());
+            Assert.assertEquals(other.managed(), managed, "arrays are left");
+        }
+    }
+
+    @Test
     public void refusesOptionsThatDoNothing() {
+        refuses(
+                at0(KvCompression.LOSSLESS).optKvType(KvType.INT8),
+                "kvCompression is lossless and kvType int8, whose blocks are not compressed any"
+                        + " further; choose one of them");
         refuses(
                 EngineOptions.builder()
                         .optKvCompression(KvCompression.INT8)
