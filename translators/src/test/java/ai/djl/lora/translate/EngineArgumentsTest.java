@@ -97,6 +97,7 @@ public class EngineArgumentsTest {
                         Map.entry("max_queue", 8),
                         Map.entry("adapter_lookahead", 2),
                         Map.entry("kv_bytes", 1L << 20),
+                        Map.entry("kv_type", "int8"),
                         Map.entry("scoring_bytes", 4096),
                         Map.entry("enable_prefix_caching", false),
                         Map.entry("speculation", "FALSE"),
@@ -111,6 +112,7 @@ public class EngineArgumentsTest {
                         .optMaxQueue(8)
                         .optAdapterLookahead(2)
                         .optKvBytes(1L << 20)
+                        .optKvType(KvType.INT8)
                         .optScoringBytes(4096)
                         .optPrefixCaching(false)
                         .optSpeculation(false)
@@ -139,7 +141,6 @@ public class EngineArgumentsTest {
                         1 << 20);
         EngineOptions options =
                 EngineOptions.builder()
-                        .optKvType(KvType.INT8)
                         .optKvCompression(KvCompression.INT8)
                         .optKvPrunedShare(0.25)
                         .optKvCompressAfter(Duration.ofSeconds(5))
@@ -155,7 +156,6 @@ public class EngineArgumentsTest {
                                     GenerationEngine.of(
                                             block,
                                             EngineOptions.builder()
-                                                    .optKvType(KvType.INT8)
                                                     .optKvCompression(KvCompression.LOSSLESS)
                                                     .build()));
             Assert.assertTrue(
