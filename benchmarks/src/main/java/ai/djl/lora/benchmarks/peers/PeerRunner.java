@@ -86,7 +86,6 @@ final class PeerRunner implements AutoCloseable {
         private volatile long newTokensThen;
         private volatile long firstNanos;
         private int begun;
-        private boolean allBegun;
 
         private void expect(int requests) {
             expected = requests;
@@ -96,15 +95,14 @@ final class PeerRunner implements AutoCloseable {
         public void firstToken(String adapter, long nanos) {
             if (++begun == expected) {
                 begun = 0;
-                allBegun = true;
                 firstNanos = System.nanoTime();
+                newTokensThen = -1; // known when the step ends
             }
         }
 
         @Override
         public void step(EngineStatistics statistics, long nanos) {
-            if (allBegun) {
-                allBegun = false;
+            if (newTokensThen < 0) {
                 newTokensThen = statistics.newTokens();
             }
         }
@@ -129,8 +127,7 @@ final class PeerRunner implements AutoCloseable {
         for (int i = 0; i < count; ++i) {
             int adapter = request.adapters()[i];
             String name = adapter < 0 ? "" : "adapter" + adapter;
-            handles.add(
-                    engine.submit(new GenerationRequest(request.prompts()[i], name, sampling)));
+            handles.add(engine.submit(new GenerationRequest(request.prompts()[i], name, sampling)));
         }
         handles.forEach(GenerationHandle::join);
         long end = System.nanoTime();
@@ -152,11 +149,7 @@ final class PeerRunner implements AutoCloseable {
         // with one token each the engine may not yet have said how its last step ended
         long decoded = request.newTokens() == 1 ? 0 : generated - clock.newTokensThen;
         return new PeerAnswer(
-                tokens,
-                logProbs,
-                (clock.firstNanos - start) * 1e-9,
-                (end - start) * 1e-9,
-                decoded);
+                tokens, logProbs, (clock.firstNanos - start) * 1e-9, (end - start) * 1e-9, decoded);
     }
 
     /**
