@@ -4,6 +4,7 @@
 package ai.djl.lora.e2e;
 
 import ai.djl.lora.jni.LoraLibrary;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.IOException;
@@ -198,6 +199,68 @@ public class GenerateTest {
                 "rows draw differently: " + four);
         JsonObject last = objects(demo(options + 8, line)).get(0);
         Assert.assertEquals(last.get("tokens"), four.get(3).get("tokens"));
+    }
+
+    /** The first of several answers is that of one, and the best come first. */
+    @Test
+    public void testSeveralAnswers() throws IOException {
+        String options = "--json --temperature 8 --max-new-tokens 8 --logprobs 1 --seed 5";
+        String line = "{\"prompt\": \"hello=\", \"adapter\": \"upper\"}\n";
+        JsonObject one = objects(demo(options, line)).get(0);
+        Assert.assertFalse(one.has("choices"));
+        JsonObject four = objects(demo(options + " --n 4", line)).get(0);
+        Assert.assertEquals(four.get("tokens"), one.get("tokens"));
+        Assert.assertEquals(four.getAsJsonArray("choices").size(), 4);
+        JsonObject best = objects(demo(options + " --n 2 --best-of 4", line)).get(0);
+        List<Double> sums = new ArrayList<>();
+        for (JsonElement choice : four.getAsJsonArray("choices")) {
+            JsonObject answer = choice.getAsJsonObject();
+            sums.add(answer.get("cumulative_logprob").getAsDouble());
+            double sum = 0;
+            for (JsonElement token : answer.getAsJsonArray("logprobs")) {
+                sum += token.getAsJsonObject().get("logprob").getAsDouble();
+                Assert.assertEquals(
+                        token.getAsJsonObject().getAsJsonArray("top_logprobs").size(), 1);
+            }
+            Assert.assertEquals(sum, sums.get(sums.size() - 1), 1e-6);
+        }
+        double greatest = Collections.max(sums);
+        Assert.assertEquals(best.get("cumulative_logprob").getAsDouble(), greatest);
+        Assert.assertEquals(best.getAsJsonArray("choices").size(), 2);
+        Execution readable = demo("--temperature 8 --n 2 --max-new-tokens 5", line);
+        Assert.assertTrue(
+                readable.out().matches("(?s)\\[upper] hello=\\R    1: .*\\R    2: .*\\R\\R"),
+                readable.out());
+    }
+
+    @Test
+    public void testFormsOfAnswers() throws IOException {
+        String line = "{\"prompt\": \"hello=\", \"adapter\": \"upper\"}\n";
+        Assert.assertEquals(text("--choice HEL --choice HELLO --choice x", line), "HELLO");
+        Assert.assertEquals(text("--regex [A-K]{3}", line).replaceAll("[A-K]{3}", "ok"), "ok");
+        Assert.assertEquals(text("--stop LL", line), "HE");
+        Assert.assertEquals(
+                text("--ignore-eos --max-new-tokens 40", line).substring(0, 5), "HELLO");
+        Path schema = Files.createTempFile("schema", ".json");
+        try {
+            Files.writeString(
+                    schema,
+                    "{\"type\": \"object\", \"properties\": {\"word\": {\"type\": \"string\","
+                            + " \"maxLength\": 9}}, \"required\": [\"word\"]}");
+            JsonObject object =
+                    JsonParser.parseString(text("--json-schema " + schema, line)).getAsJsonObject();
+            Assert.assertTrue(object.get("word").getAsString().length() <= 9);
+            Files.writeString(schema, "{\"type\": \"odd\"}");
+            Execution refused = demo("--json-schema " + schema, line).assertExitCode(2);
+            Assert.assertTrue(refused.err().contains("odd"), refused.err());
+        } finally {
+            Files.delete(schema);
+        }
+    }
+
+    private static String text(String options, String input) throws IOException {
+        JsonObject answer = objects(demo("--json " + options, input).assertExitCode(0)).get(0);
+        return answer.get("text").getAsString();
     }
 
     private static Execution demo(String options, String input) throws IOException {

@@ -99,7 +99,7 @@ public final class MemoryProbe {
         }
     }
 
-    private static long openArrays() {
+    static long openArrays() {
         NDManager manager = NDManager.newBaseManager();
         try {
             return manager.getParentManager().getManagedArrays().size();
@@ -108,7 +108,7 @@ public final class MemoryProbe {
         }
     }
 
-    private static long residentBytes() throws IOException {
+    static long residentBytes() throws IOException {
         System.gc();
         System.gc();
         String[] pages = Files.readString(Path.of("/proc/self/statm")).trim().split(" ");

@@ -5,6 +5,7 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.translate.TextResult;
 import ai.djl.lora.translate.TextTokenizer;
 import ai.djl.lora.zoo.DemoModel;
 import ai.djl.ndarray.NDList;
@@ -60,7 +61,7 @@ final class DemoCommand implements Callable<Integer> {
                 for (PromptReader.Line line : lines) {
                     batch.add(line, SamplingParameters.greedy(MAX_NEW_TOKENS));
                 }
-                List<TextBatch.Answer> answers = batch.run(block, progress);
+                List<TextResult> answers = batch.run(block, progress);
                 progress.clear();
                 boolean right = print(lines, answers, out);
                 printSpeed(batch, block, out);
@@ -78,12 +79,12 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static boolean print(
-            List<PromptReader.Line> lines, List<TextBatch.Answer> answers, PrintWriter out) {
+            List<PromptReader.Line> lines, List<TextResult> answers, PrintWriter out) {
         TextTable table = new TextTable("adapter", "prompt", "answer", "");
         boolean right = true;
         for (int i = 0; i < lines.size(); ++i) {
             PromptReader.Line line = lines.get(i);
-            TextBatch.Answer answer = answers.get(i);
+            TextResult answer = answers.get(i);
             boolean same = answer.text().equals(line.get("expected"));
             right &= same;
             table.add(

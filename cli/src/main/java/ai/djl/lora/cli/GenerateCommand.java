@@ -6,12 +6,10 @@ package ai.djl.lora.cli;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.translate.TextResult;
 import ai.djl.lora.translate.TextTokenizer;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.ZooModel;
-import com.google.gson.Gson;
-import com.google.gson.GsonBuilder;
-import com.google.gson.JsonObject;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -47,9 +45,13 @@ import picocli.CommandLine.Spec;
         footerHeading = "%nOutput with --json:%n",
         footer = {
             "One object a line, in the order of the input; tokens are the generated ids, and"
-                    + " finish_reason is stop (the model ended its text) or length"
-                    + " (--max-new-tokens or the model's positions were used up):",
+                    + " finish_reason is stop (the text has ended, as the model, a stop or its form"
+                    + " says) or length (--max-new-tokens or the model's positions were used up):",
             "{\"index\":0,\"adapter\":\"upper\",\"text\":\"A\",\"tokens\":[44,2],\"finish_reason\":\"stop\"}",
+            "With --n above 1 those are the first answer's, and choices has all of them. With"
+                    + " --logprobs an answer has logprobs, a list of token_id, logprob and"
+                    + " top_logprobs; with them or --best-of it has their sum,"
+                    + " cumulative_logprob.",
             "Where --residency lets another answer for an adapter that cannot be had, substituted_by is"
                     + " base or previous_revision, and substitution_reason says why."
         })
@@ -88,37 +90,14 @@ final class GenerateCommand implements Callable<Integer> {
                             + " add the weighted sum of their products. May be given many times.")
     private List<StackSource> stacks = List.of();
 
+    @Mixin private SamplingOptions sampling;
+
     @Option(
             names = "--input",
             paramLabel = "FILE",
             defaultValue = STDIN,
             description = "The prompts; - is standard input. Default: -.")
     private String input;
-
-    @Option(
-            names = "--max-new-tokens",
-            paramLabel = "N",
-            defaultValue = "64",
-            description = "How many tokens an answer has at most. Default: 64.")
-    private int maxNewTokens;
-
-    @Option(
-            names = "--temperature",
-            paramLabel = "T",
-            defaultValue = "0",
-            description =
-                    "0 takes the likeliest token each time; above, tokens are drawn, the more"
-                            + " evenly the higher it is. Default: 0.")
-    private double temperature;
-
-    @Option(
-            names = "--seed",
-            paramLabel = "S",
-            defaultValue = "0",
-            description =
-                    "The seed of what is drawn: prompt i, counted from 0, has the seed S + i."
-                            + " Default: 0.")
-    private long seed;
 
     @Option(names = "--json", description = "Print one JSON object for each prompt.")
     private boolean json;
@@ -127,6 +106,7 @@ final class GenerateCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         checkOptions();
+        SamplingParameters parameters = sampling.parameters();
         List<PromptReader.Line> lines = readInput();
         PrintWriter out = spec.commandLine().getOut();
         try (Progress progress = new Progress(spec.commandLine().getErr())) {
@@ -143,15 +123,14 @@ final class GenerateCommand implements Callable<Integer> {
                 }
                 TextBatch batch = new TextBatch(tokenizer);
                 for (int i = 0; i < lines.size(); ++i) {
-                    batch.add(
-                            lines.get(i),
-                            SamplingParameters.of(temperature, seed + i, maxNewTokens));
+                    long seed = parameters.seed() + i;
+                    batch.add(lines.get(i), parameters.toBuilder().seed(seed).build());
                 }
-                List<TextBatch.Answer> answers = batch.run(block, progress);
+                List<TextResult> answers = batch.run(block, progress);
                 progress.clear();
                 for (int i = 0; i < answers.size(); ++i) {
                     if (json) {
-                        out.println(json(i, answers.get(i)));
+                        out.println(AnswerLine.of(i, answers.get(i)));
                     } else {
                         printReadable(lines.get(i), answers.get(i), out);
                     }
@@ -162,12 +141,6 @@ final class GenerateCommand implements Callable<Integer> {
     }
 
     private void checkOptions() {
-        if (maxNewTokens < 1) {
-            throw invalid("--max-new-tokens", maxNewTokens, "is not 1 or more");
-        }
-        if (!(temperature >= 0 && temperature < Double.POSITIVE_INFINITY)) {
-            throw invalid("--temperature", temperature, "is not a finite number of 0 or more");
-        }
         Set<String> names = new HashSet<>();
         for (AdapterSource adapter : adapters) {
             if (!names.add(adapter.name())) {
@@ -196,28 +169,9 @@ final class GenerateCommand implements Callable<Integer> {
         return lines;
     }
 
-    private static String json(int index, TextBatch.Answer answer) {
-        Gson gson = new GsonBuilder().disableHtmlEscaping().create();
-        JsonObject object = new JsonObject();
-        object.addProperty("index", index);
-        object.addProperty("adapter", answer.adapter());
-        object.addProperty("text", answer.text());
-        object.add("tokens", gson.toJsonTree(answer.tokens()));
-        object.addProperty("finish_reason", answer.finishReason().name().toLowerCase(Locale.ROOT));
-        answer.substitution()
-                .ifPresent(
-                        substitution -> {
-                            String by = substitution.by().name().toLowerCase(Locale.ROOT);
-                            object.addProperty("substituted_by", by);
-                            object.addProperty("substitution_reason", substitution.reason());
-                        });
-        return gson.toJson(object);
-    }
-
-    private static void printReadable(
-            PromptReader.Line line, TextBatch.Answer answer, PrintWriter out) {
+    private static void printReadable(PromptReader.Line line, TextResult result, PrintWriter out) {
         String substituted =
-                answer.substitution()
+                result.substitution()
                         .map(
                                 by ->
                                         ", answered by "
@@ -225,8 +179,20 @@ final class GenerateCommand implements Callable<Integer> {
                                                 + ": "
                                                 + by.reason())
                         .orElse("");
-        out.printf("[%s%s] %s%n", name(answer.adapter()), substituted, line.get("prompt"));
-        answer.text().lines().forEach(text -> out.println("    " + text));
+        out.printf("[%s%s] %s%n", name(result.adapter()), substituted, line.get("prompt"));
+        List<TextResult> answers = result.answers();
+        for (int i = 0; i < answers.size(); ++i) {
+            String mark = answers.size() > 1 ? i + 1 + ": " : "";
+            String indent = "    " + " ".repeat(mark.length());
+            String text = answers.get(i).text();
+            if (!text.isEmpty() || !mark.isEmpty()) {
+                out.println(
+                        "    "
+                                + mark
+                                + String.join(
+                                        System.lineSeparator() + indent, text.lines().toList()));
+            }
+        }
         out.println();
     }
 

@@ -4,8 +4,6 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.cache.Substitution;
-import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
@@ -15,18 +13,19 @@ import ai.djl.lora.generate.engine.EngineStatistics;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.translate.TextResult;
+import ai.djl.lora.translate.TextSubmission;
 import ai.djl.lora.translate.TextTokenizer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 
 /** Prompts that are answered together, as one mixed batch. */
 final class TextBatch {
 
     private final TextTokenizer tokenizer;
     private final List<String> places = new ArrayList<>();
-    private final List<GenerationRequest> requests = new ArrayList<>();
+    private final List<TextSubmission> requests = new ArrayList<>();
+    private int answers;
     private EngineStatistics statistics;
     private double seconds;
 
@@ -59,7 +58,10 @@ final class TextBatch {
                     line.where() + ": field \"prompt\": " + e.getMessage(), e);
         }
         places.add(line.where());
-        requests.add(new GenerationRequest(tokens, line.get("adapter"), sampling));
+        requests.add(
+                new TextSubmission(
+                        tokenizer, new GenerationRequest(tokens, line.get("adapter"), sampling)));
+        answers += sampling.bestOf();
     }
 
     /**
@@ -69,41 +71,31 @@ final class TextBatch {
      * @param progress told after each step
      * @return the answers, in the prompts' order
      */
-    List<Answer> run(CausalLanguageModel model, Progress progress) {
-        List<GenerationResult> results;
+    List<TextResult> run(CausalLanguageModel model, Progress progress) {
+        List<List<GenerationResult>> results;
         try {
             results = generate(model, progress);
         } catch (GenerationRequestException e) {
             throw new LoraConfigurationException(
                     places.get(e.getIndex()) + ": " + e.getReason(), e);
         }
-        List<Answer> answers = new ArrayList<>(results.size());
-        for (GenerationResult result : results) {
-            int[] prompt = requests.get(answers.size()).promptTokens();
-            int[] tokens = result.tokens();
-            // The end-of-text token is a token, but no text.
-            int end = tokens.length - (result.finishReason() == FinishReason.STOP ? 1 : 0);
-            String text = tokenizer.decodeContinuation(prompt, Arrays.copyOf(tokens, end));
-            answers.add(
-                    new Answer(
-                            result.adapter(),
-                            text,
-                            tokens,
-                            result.finishReason(),
-                            result.substitution()));
+        List<TextResult> texts = new ArrayList<>(results.size());
+        for (List<GenerationResult> each : results) {
+            texts.add(requests.get(texts.size()).finish(each));
         }
-        return answers;
+        return texts;
     }
 
-    private List<GenerationResult> generate(CausalLanguageModel model, Progress progress) {
+    private List<List<GenerationResult>> generate(CausalLanguageModel model, Progress progress) {
         long start = System.nanoTime();
         EngineOptions options =
                 EngineOptions.builder()
                         .optMaxQueue(Math.max(1, requests.size()))
-                        .optRecorder(new Teller(requests.size(), progress))
+                        .optRecorder(new Teller(answers, progress))
                         .build();
         try (GenerationEngine engine = new GenerationEngine(model, options)) {
-            List<GenerationResult> results = engine.generate(requests);
+            List<List<GenerationResult>> results =
+                    engine.answerAll(requests.stream().map(TextSubmission::submission).toList());
             statistics = engine.statistics();
             return results;
         } finally {
@@ -163,20 +155,4 @@ final class TextBatch {
             progress.update("%d of %d answers, %d tokens", finished, rows, step.newTokens());
         }
     }
-
-    /**
-     * An answer.
-     *
-     * @param adapter the adapter that was asked for, empty for the base model
-     * @param text the text behind the prompt
-     * @param tokens the generated ids
-     * @param finishReason why it ended
-     * @param substitution who answered in the adapter's place
-     */
-    record Answer(
-            String adapter,
-            String text,
-            int[] tokens,
-            FinishReason finishReason,
-            Optional<Substitution> substitution) {}
 }

@@ -9,7 +9,7 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /** Reads the name of a type that models compute in. */
-final class TypeConverter implements ITypeConverter<ElementType> {
+public final class TypeConverter implements ITypeConverter<ElementType> {
 
     /** {@inheritDoc} */
     @Override

@@ -40,14 +40,32 @@ public class UsageTest {
             },
             {
                 "generate --model m --max-new-tokens 0",
-                "djl-lora: Invalid value for option '--max-new-tokens': 0 is not 1 or more"
-                        + generate
+                "djl-lora: --max-new-tokens is 0; it must be 1 or more" + generate
             },
             {
                 "generate --model m --temperature NaN",
-                "djl-lora: Invalid value for option '--temperature': NaN is not a finite number of 0"
-                        + " or more"
+                "djl-lora: --temperature is NaN; it must be 0 (greedy) or a finite number above"
                         + generate
+            },
+            {
+                "generate --model m --n 3 --best-of 2",
+                "djl-lora: --best-of is 2; it must be 0 (as --n) or between --n, which is 3, and"
+                        + " 128"
+                        + generate
+            },
+            {
+                "generate --model m --stop-token-ids 4,-5",
+                "djl-lora: a token of --stop-token-ids is -5; it must be 0 or more" + generate
+            },
+            {
+                "generate --model m --regex a --choice b",
+                "djl-lora: Error: --regex=PATTERN, --choice=TEXT are mutually exclusive (specify"
+                        + " only one)"
+                        + generate
+            },
+            {
+                "generate --model m --json-schema no-such-file",
+                "djl-lora: no-such-file: no such file"
             },
             {
                 "verify --model m --golden g --tolerance -1",

@@ -164,10 +164,12 @@ public final class LoraLinear extends AbstractBlock {
      * @return for each layer [rows, out], attached to x's manager
      */
     public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
-        if (Arrays.stream(layers).anyMatch(layer -> layer.needsCare(plan))) {
-            return Arrays.stream(layers)
-                    .map(layer -> layer.forward(x, plan))
-                    .toArray(NDArray[]::new);
+        for (LoraLinear layer : layers) {
+            if (layer.needsCare(plan)) {
+                return Arrays.stream(layers)
+                        .map(one -> one.forward(x, plan))
+                        .toArray(NDArray[]::new);
+            }
         }
         LoraContext context = layers[0].context;
         NDArray[] weights = new NDArray[layers.length];

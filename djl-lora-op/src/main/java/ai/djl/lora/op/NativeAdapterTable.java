@@ -209,15 +209,20 @@ final class NativeAdapterTable implements AdapterTable {
             NDArray[] bases = {base};
             return applyGroup(new int[] {module}, x, bases, new NDArray[] {bias}, plan)[0];
         }
-        TensorChecks.sgmv(modules.get(module), x, base, bias, plan);
-        LoraNative.sgmv(
-                NativeTensorOps.handle(base),
-                NativeTensorOps.handle(x),
-                handleOrZero(bias),
-                plan.sharedSegmentStarts(),
-                plan.sharedSlots(),
-                table,
-                module);
+        try {
+            LoraNative.sgmv(
+                    NativeTensorOps.handle(base),
+                    NativeTensorOps.handle(x),
+                    handleOrZero(bias),
+                    plan.sharedSegmentStarts(),
+                    plan.sharedSlots(),
+                    table,
+                    module);
+        } catch (RuntimeException e) {
+            // the operator has checked all of this; here it is said in the module's name
+            TensorChecks.sgmv(modules.get(module), x, base, bias, plan);
+            throw e;
+        }
         return base;
     }
 
@@ -228,11 +233,22 @@ final class NativeAdapterTable implements AdapterTable {
         long[] ys = new long[group.length];
         long[] biasHandles = new long[group.length];
         for (int i = 0; i < group.length; ++i) {
-            TensorChecks.sgmv(modules.get(group[i]), x, bases[i], biases[i], plan);
             ys[i] = NativeTensorOps.handle(bases[i]);
             biasHandles[i] = handleOrZero(biases[i]);
         }
-        long input = NativeTensorOps.handle(x);
+        try {
+            applyGroup(group, ys, NativeTensorOps.handle(x), biasHandles, plan);
+        } catch (RuntimeException e) {
+            for (int i = 0; i < group.length; ++i) {
+                TensorChecks.sgmv(modules.get(group[i]), x, bases[i], biases[i], plan);
+            }
+            throw e;
+        }
+        return bases;
+    }
+
+    private void applyGroup(
+            int[] group, long[] ys, long input, long[] biasHandles, BatchPlan plan) {
         if (plan.hasStacks()) {
             LoraNative.sgmvStacked(
                     ys,
@@ -254,7 +270,6 @@ final class NativeAdapterTable implements AdapterTable {
                     table,
                     group);
         }
-        return bases;
     }
 
     private static long handleOrZero(NDArray array) {

@@ -35,6 +35,8 @@ public class PoolSoakTest {
                                 "-Xmx48m",
                                 "-XX:+AlwaysPreTouch",
                                 "-XX:+UseSerialGC",
+                                // the second compiler takes megabytes whenever it gets to run
+                                "-XX:TieredStopAtLevel=1",
                                 "-cp",
                                 System.getProperty("java.class.path"),
                                 PoolSoak.class.getName(),

@@ -38,9 +38,75 @@ public final class RequestValidator {
             if (request == null) {
                 throw new GenerationRequestException(i, "is null; a request is needed");
             }
-            validatePrompt(i, request.promptTokens());
+            validateTokens(i, "promptTokens", request.promptTokens());
+            validateRoom(i, request.promptTokens());
             validateSampling(i, request.sampling());
         }
+    }
+
+    /**
+     * Checks a text that is to be read.
+     *
+     * @param index the request's place in the batch
+     * @param request the request
+     * @throws GenerationRequestException if it cannot be read
+     */
+    public void validate(int index, ReadRequest<?> request) {
+        if (request == null) {
+            throw new GenerationRequestException(index, "is null; a request is needed");
+        }
+        int[] tokens = request.tokens();
+        validateTokens(index, "tokens", tokens);
+        if (tokens.length > positions) {
+            throw new GenerationRequestException(
+                    index,
+                    "tokens has "
+                            + tokens.length
+                            + " tokens; the model has "
+                            + positions
+                            + " positions");
+        }
+        if (request instanceof ScoringRequest scoring
+                && (scoring.from() < 1 || scoring.from() >= tokens.length)) {
+            throw new GenerationRequestException(
+                    index,
+                    "from is "
+                            + scoring.from()
+                            + " and tokens has "
+                            + tokens.length
+                            + " tokens; at least one is scored, and one stands before it");
+        }
+        if (request instanceof EmbeddingRequest embedding && embedding.pooling() == null) {
+            throw new GenerationRequestException(index, "pooling is null; one is needed");
+        }
+    }
+
+    /**
+     * Checks that a request's adapter can begin at its text, before anything runs.
+     *
+     * @param index the request's place in the batch
+     * @param request the request, valid for the model
+     * @param start what its adapter asks of a sequence
+     * @throws GenerationRequestException if the adapter's virtual tokens leave too few positions,
+     *     or the text lacks the tokens that switch the adapter on
+     */
+    public void validateAdapter(int index, ReadRequest<?> request, SequenceStart start) {
+        int most = positions - start.virtualTokens();
+        if (request.tokens().length > most) {
+            throw new GenerationRequestException(
+                    index,
+                    "tokens has "
+                            + request.tokens().length
+                            + " tokens; the model has "
+                            + positions
+                            + " positions and adapter \""
+                            + request.adapter()
+                            + "\" takes "
+                            + start.virtualTokens()
+                            + ", so a text has at most "
+                            + Math.max(0, most));
+        }
+        validateInvocation(index, "tokens", request.tokens(), request.adapter(), start);
     }
 
     /**
@@ -70,34 +136,44 @@ public final class RequestValidator {
                             + " and one new token needs one, so a prompt has at most "
                             + Math.max(0, most));
         }
-        if (start.activeFrom(prompt) < 0) {
+        validateInvocation(index, "promptTokens", prompt, request.adapter(), start);
+    }
+
+    private static void validateInvocation(
+            int index, String field, int[] tokens, String adapter, SequenceStart start) {
+        if (start.activeFrom(tokens) < 0) {
             throw new GenerationRequestException(
                     index,
-                    "promptTokens lacks the invocation tokens "
+                    field
+                            + " lacks the invocation tokens "
                             + Arrays.toString(start.invocationTokens())
                             + " from which on adapter \""
-                            + request.adapter()
+                            + adapter
                             + "\" acts; a prompt must hold them in this order");
         }
     }
 
-    private void validatePrompt(int index, int[] prompt) {
-        if (prompt == null || prompt.length == 0) {
+    private void validateTokens(int index, String field, int[] tokens) {
+        if (tokens == null || tokens.length == 0) {
             throw new GenerationRequestException(
-                    index, "promptTokens is empty; at least one token is needed");
+                    index, field + " is empty; at least one token is needed");
         }
-        for (int i = 0; i < prompt.length; ++i) {
-            if (prompt[i] < 0 || prompt[i] >= vocabSize) {
+        for (int i = 0; i < tokens.length; ++i) {
+            if (tokens[i] < 0 || tokens[i] >= vocabSize) {
                 throw new GenerationRequestException(
                         index,
-                        "promptTokens["
+                        field
+                                + "["
                                 + i
                                 + "] is "
-                                + prompt[i]
+                                + tokens[i]
                                 + "; the model's vocabulary is 0 to "
                                 + (vocabSize - 1));
             }
         }
+    }
+
+    private void validateRoom(int index, int[] prompt) {
         if (prompt.length >= positions) {
             throw new GenerationRequestException(
                     index,
@@ -117,24 +193,12 @@ public final class RequestValidator {
         }
         try {
             sampling.checkVocabulary(vocabSize);
-            refuseUnserved(sampling);
         } catch (LoraConfigurationException e) {
             throw new GenerationRequestException(index, e.getMessage(), e);
         }
-    }
-
-    /** Refuses what an engine of token ids has no answer to, rather than leaving it out. */
-    private static void refuseUnserved(SamplingParameters sampling) {
-        refuse(sampling.n() > 1, "n", "1");
-        refuse(sampling.bestOf() > 1, "bestOf", "1");
-        refuse(!sampling.stopStrings().isEmpty(), "stopStrings", "empty");
-        refuse(sampling.constraint().isPresent(), "constraint", "absent");
-    }
-
-    private static void refuse(boolean given, String field, String allowed) {
-        if (given) {
-            throw new LoraConfigurationException(
-                    field + " is not served for token ids; it must be " + allowed);
+        if (!sampling.stopStrings().isEmpty()) {
+            throw new GenerationRequestException(
+                    index, "stopStrings is not served for token ids; it must be empty");
         }
     }
 }

@@ -3,7 +3,6 @@
  */
 package ai.djl.lora.generate;
 
-import ai.djl.lora.generate.sampling.OutputConstraint;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -55,20 +54,8 @@ public class RequestValidatorTest {
                 "stopTokens names token 100; the model's vocabulary is 0 to 99"
             },
             {
-                request(sampling().bestOf(2).build(), 1),
-                "bestOf is not served for token ids; it must be 1"
-            },
-            {
-                request(sampling().n(2).bestOf(2).build(), 1),
-                "n is not served for token ids; it must be 1"
-            },
-            {
                 request(sampling().stopStrings(List.of("x")).build(), 1),
                 "stopStrings is not served for token ids; it must be empty"
-            },
-            {
-                request(sampling().constraint(new OutputConstraint.JsonObject()).build(), 1),
-                "constraint is not served for token ids; it must be absent"
             },
         };
     }

@@ -67,4 +67,24 @@ public interface CausalLanguageModel extends AdaptedBlock {
      *     new tokens lack the adapter's invocation tokens, or tokens are before its virtual ones
      */
     NDArray forward(NDManager manager, ForwardStep step);
+
+    /**
+     * Computes a step as {@link #forward} does, up to the output layer.
+     *
+     * @param manager the manager that the states are to belong to
+     * @param step the sequences and their new tokens
+     * @return what the last norm makes of each new token that {@link #forward} would compute the
+     *     logits of, in its order
+     * @throws ai.djl.lora.LoraConfigurationException as {@link #forward} does
+     */
+    StepStates states(NDManager manager, ForwardStep step);
+
+    /**
+     * Returns how much memory a step's arrays take at a time, without the caches.
+     *
+     * @param tokens the number of new tokens
+     * @param outputs the number of rows of logits
+     * @return the bytes of the layer or of the output layer, whichever are more
+     */
+    long activationBytes(int tokens, int outputs);
 }

@@ -9,7 +9,6 @@ import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 
 /**
  * Attention with rotary positions, query heads in groups (arXiv 2305.13245), and where the model
@@ -60,16 +59,13 @@ final class LlamaAttention extends StepBlock {
     /** {@inheritDoc} */
     @Override
     NDArray forward(NDArray x, StepState step) {
-        long tokens = x.getShape().get(0);
-        int heads = config.numAttentionHeads();
-        int dim = config.headDim();
-        Shape keyShape = new Shape(tokens, config.numKeyValueHeads(), dim);
+        AttentionShapes shapes = step.shapes();
         NDArray[] projected =
                 LoraLinear.forwardAll(
                         x, step.plan(), queryProjection, keyProjection, valueProjection);
-        NDArray queries = projected[0].reshape(new Shape(tokens, heads, dim));
-        NDArray keys = projected[1].reshape(keyShape);
-        NDArray values = projected[2].reshape(keyShape);
+        NDArray queries = projected[0].reshape(shapes.queries());
+        NDArray keys = projected[1].reshape(shapes.keys());
+        NDArray values = projected[2].reshape(shapes.keys());
         if (queryNorm != null) {
             queries = queryNorm.forward(queries, step.plan());
             keys = keyNorm.forward(keys, step.plan());
@@ -81,8 +77,7 @@ final class LlamaAttention extends StepBlock {
         } else {
             attended = attendByPool(queries, keys, values, step);
         }
-        return outputProjection.forward(
-                attended.reshape(new Shape(tokens, (long) heads * dim)), step.plan());
+        return outputProjection.forward(attended.reshape(shapes.rows()), step.plan());
     }
 
     /* Caches of several pools: each pool's rows in a call of their own. */

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.model;
 
+import ai.djl.inference.streaming.StreamingBlock;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.memory.MemoryMonitor;
@@ -29,6 +30,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -46,7 +48,7 @@ import java.util.Set;
  * of the batch or one for each token (batch times sequence, row by row); without one the base model
  * answers. An adapter with virtual or invocation tokens takes whole rows.
  */
-public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel {
+public final class LlamaBlock extends AbstractBlock implements CausalLanguageModel, StreamingBlock {
 
     private static final byte VERSION = 1;
 
@@ -185,11 +187,57 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     /** {@inheritDoc} */
     @Override
     public NDArray forward(NDManager manager, ForwardStep step) {
+        return run(manager, step, mixes(step));
+    }
+
+    private static List<AdapterMix> mixes(ForwardStep step) {
         List<AdapterMix> mixes = new ArrayList<>(step.tokenCount());
         for (ForwardStep.Sequence sequence : step.sequences()) {
             mixes.addAll(Collections.nCopies(sequence.tokens().length, sequence.mix()));
         }
-        return run(manager, step, mixes);
+        return mixes;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public StepStates states(NDManager manager, ForwardStep step) {
+        StepRows rows = new StepRows(config, context, step, mixes(step));
+        int[] outputs = rows.outputs(step.allPositions());
+        NDArray states = context.runStep(() -> wanted(manager, rows, outputs).states());
+        rows.sequences().forEach(SequenceRows::commit);
+        return new StepStates(
+                context,
+                states,
+                rows.mixes(outputs),
+                (x, plan) -> outputLayer(x, context.resolve(plan)));
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>A layer's arrays live until it ends: the stream and four more of its width (two normalised
+     * inputs and two parts' outputs), queries and what they attended to, keys, values, and three of
+     * the feed-forward part's width.
+     */
+    @Override
+    public long activationBytes(int tokens, int outputs) {
+        long hidden = config.hiddenSize();
+        long queries = (long) config.numAttentionHeads() * config.headDim();
+        long keys = (long) config.numKeyValueHeads() * config.headDim();
+        int normalised = config.queryKeyNorm() ? 1 : 0;
+        long layer =
+                5 * hidden
+                        + (2 + normalised) * queries
+                        + (2 + normalised) * keys
+                        + 3L * config.intermediateSize();
+        int bytes = context.getType().bytes();
+        long logits = (long) config.vocabSize() * bytes;
+        if (context.getType() != ElementType.FLOAT32) {
+            logits += (long) config.vocabSize() * ElementType.FLOAT32.bytes();
+        }
+        return Math.max(
+                tokens * layer * bytes,
+                tokens * hidden * bytes + outputs * (2 * hidden * bytes + logits));
     }
 
     private NDArray run(NDManager manager, ForwardStep step, List<AdapterMix> mixOfToken) {
@@ -201,24 +249,48 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     }
 
     private NDArray logits(NDManager manager, StepRows rows, boolean allPositions) {
+        int[] outputs = rows.outputs(allPositions);
+        try (NDManager stepManager = manager.newSubManager()) {
+            Wanted wanted = wanted(stepManager, rows, outputs);
+            if (outputs.length == 0) {
+                return manager.zeros(new Shape(0, config.vocabSize()));
+            }
+            NDArray logits = outputLayer(wanted.states(), wanted.plan());
+            logits.attach(manager);
+            return logits;
+        }
+    }
+
+    private NDArray outputLayer(NDArray states, ResolvedPlan plan) {
+        NDArray logits = output.forward(states, plan);
+        return context.getType() == ElementType.FLOAT32
+                ? logits
+                : context.getOps().toType(logits, ElementType.FLOAT32);
+    }
+
+    /**
+     * The rows that something is computed of behind the layers.
+     *
+     * @param states what the last norm makes of them [rows, hidden]
+     * @param plan the adapter of each
+     */
+    private record Wanted(NDArray states, ResolvedPlan plan) {}
+
+    private Wanted wanted(NDManager manager, StepRows rows, int... outputs) {
         try (NDManager stepManager = manager.newSubManager()) {
             rows.sequences().forEach(sequence -> sequence.prepareCache(stepManager));
             ResolvedPlan plan = context.resolve(rows.plan());
             NDArray x = hiddenStates(stepManager, rows, plan);
-            int[] outputs = rows.outputs(allPositions);
             if (outputs.length == 0) {
-                return manager.zeros(new Shape(0, config.vocabSize()));
+                return new Wanted(manager.zeros(new Shape(0, config.hiddenSize())), plan);
             }
             if (outputs.length < rows.count()) {
                 x = context.getOps().embedding(x, TokenEmbedding.ids(stepManager, outputs));
                 plan = context.resolve(rows.plan(outputs));
             }
-            NDArray logits = output.forward(finalNorm.forward(x, plan), plan);
-            if (context.getType() != ElementType.FLOAT32) {
-                logits = context.getOps().toType(logits, ElementType.FLOAT32);
-            }
-            logits.attach(manager);
-            return logits;
+            NDArray states = finalNorm.forward(x, plan);
+            states.attach(manager);
+            return new Wanted(states, plan);
         }
     }
 
@@ -231,6 +303,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 new StepState(
                         plan,
                         rotary.rows(positions, highest),
+                        AttentionShapes.of(config, rows.count()),
                         PoolRows.of(manager, rows.sequences()));
         NDArray x = embedding.forward(manager, rows, plan);
         for (LlamaDecoderLayer layer : layers) {
@@ -241,6 +314,29 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
             }
         }
         return x;
+    }
+
+    /**
+     * Computes the block once, as DJL's {@code forward} does, and returns the result as the only
+     * chunk; nothing where there is no input. Text comes token by token from translators, which
+     * leave the model's steps to a generation engine; DJL asks for this interface before it lets
+     * them.
+     *
+     * @param parameterStore the parameter store
+     * @param inputs token ids [batch, sequence], or none
+     * @param training must be false
+     * @param params may hold a {@link BatchPlan} under {@link LoraLinear#PLAN}
+     * @return logits [batch, sequence, vocabulary]
+     */
+    @Override
+    public Iterator<NDList> forwardStreamIter(
+            ParameterStore parameterStore,
+            NDList inputs,
+            boolean training,
+            PairList<String, Object> params) {
+        return inputs.isEmpty()
+                ? Collections.emptyIterator()
+                : List.of(forward(parameterStore, inputs, training, params)).iterator();
     }
 
     /** {@inheritDoc} */

@@ -193,7 +193,12 @@ final class StepRows {
 
     /** Returns the plan of some rows. */
     BatchPlan plan(int... rows) {
-        return BatchPlan.ofMixes(Arrays.stream(rows).mapToObj(mixes::get).toList());
+        return BatchPlan.ofMixes(mixes(rows));
+    }
+
+    /** Returns what some rows add to the base model. */
+    List<AdapterMix> mixes(int... rows) {
+        return Arrays.stream(rows).mapToObj(mixes::get).toList();
     }
 
     /** Returns the position of each row in its sequence. */

@@ -12,9 +12,11 @@ import java.util.List;
  *
  * @param plan the adapter of each row
  * @param rotary the cosines and sines of each row's position
+ * @param shapes the shapes of queries, keys and values
  * @param pools where the rows' keys and values belong; together they cover the rows in their order
  */
-record StepState(ResolvedPlan plan, RotaryTable.Rows rotary, List<PoolRows> pools) {
+record StepState(
+        ResolvedPlan plan, RotaryTable.Rows rotary, AttentionShapes shapes, List<PoolRows> pools) {
 
     NDArray cos() {
         return rotary.cos();

@@ -3,44 +3,34 @@
  */
 package ai.djl.lora.translate;
 
-import ai.djl.lora.generate.GenerationRequest;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The text of one answer while its tokens come: up to the first of the request's stop strings, and
- * without the token that ends it.
+ * The text of one answer while its tokens come: up to the first of some stop strings, and without
+ * the token that ends it.
  *
- * <p>Filled by the engine's thread, read when the answer is there.
+ * <p>Filled by the engine's thread, token by token, and read by others.
  */
 final class AnswerText {
 
-    private final GenerationRequest request;
     private final StreamingDecoder decoder;
     private final StopStrings stops;
     private final StringBuilder text = new StringBuilder();
+
+    /** For each token that is text, where the text that is certain ended behind it. */
+    private final List<Integer> ends = new ArrayList<>();
 
     /**
      * Constructs a new {@code AnswerText} instance.
      *
      * @param tokenizer the model's tokenizer
-     * @param request the request
+     * @param prompt the prompt's token ids
+     * @param stopStrings what ends the text; none for nothing
      */
-    AnswerText(TextTokenizer tokenizer, GenerationRequest request) {
-        this.request = request;
-        this.decoder = new StreamingDecoder(tokenizer, request.promptTokens());
-        List<String> strings = request.sampling().stopStrings();
-        this.stops = strings.isEmpty() ? null : new StopStrings(strings);
-    }
-
-    /** Returns the request as an engine takes it, which knows nothing of text. */
-    GenerationRequest request() {
-        return stops == null
-                ? request
-                : new GenerationRequest(
-                        request.promptTokens(),
-                        request.adapter(),
-                        request.sampling().toBuilder().stopStrings(List.of()).build(),
-                        request.unavailable());
+    AnswerText(TextTokenizer tokenizer, int[] prompt, List<String> stopStrings) {
+        this.decoder = new StreamingDecoder(tokenizer, prompt);
+        this.stops = stopStrings.isEmpty() ? null : new StopStrings(stopStrings);
     }
 
     /**
@@ -48,14 +38,34 @@ final class AnswerText {
      *
      * @return whether the text ends with it
      */
-    boolean add(int token) {
+    synchronized boolean add(int token) {
         String more = decoder.push(token);
         text.append(stops == null ? more : stops.push(more));
+        ends.add(text.length());
         return stops != null && stops.match().isPresent();
     }
 
+    /** Returns the text that a token made certain, one that was not the last. */
+    synchronized String added(int index) {
+        return text.substring(before(index), ends.get(index));
+    }
+
+    /** Returns the text that the last token adds, with what waited for more. */
+    synchronized String rest(int index) {
+        return finish().substring(before(index));
+    }
+
+    private int before(int index) {
+        return index == 0 ? 0 : ends.get(index - 1);
+    }
+
+    /** Returns the text that is certain. */
+    synchronized String soFar() {
+        return text.toString();
+    }
+
     /** Returns the whole text. */
-    String finish() {
+    synchronized String finish() {
         String rest = decoder.finish();
         if (stops == null) {
             return text.append(rest).toString();

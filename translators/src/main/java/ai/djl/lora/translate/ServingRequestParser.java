@@ -13,13 +13,11 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.Strictness;
-import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -32,12 +30,11 @@ import java.util.TreeSet;
  * <p>A {@code text/plain} body (also one without a content type) is the prompt. An {@code
  * application/json} body is an object with {@code inputs} (or {@code prompt}), a text or a list of
  * texts; {@code adapter} or {@code adapters}, a name or a list with one for each text, "" for the
- * base model; and {@code parameters}, numbers by the names of {@link SamplingArguments} and {@code
- * stop}, a text or a list of texts that end an answer. Instead of {@code inputs} it may have {@code
+ * base model; and what {@link SamplingFields} reads. Instead of {@code inputs} it may have {@code
  * messages}, a conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs},
- * further variables of the template. The Input's property {@code adapter} names an adapter too.
- * Where two places name adapters they must agree, and a field that is not known is refused: neither
- * is guessed at.
+ * further variables of the template. {@code stream} asks for one answer while it is written. The
+ * Input's property {@code adapter} names an adapter too. Where two places name adapters they must
+ * agree, and a field that is not known is refused: neither is guessed at.
  */
 final class ServingRequestParser {
 
@@ -45,6 +42,7 @@ final class ServingRequestParser {
             new GsonBuilder().setStrictness(Strictness.STRICT).create();
 
     private static final String ADAPTER = "adapter";
+    private static final String STREAM = "stream";
     private static final String MESSAGES = "messages";
     private static final String TOOLS = "tools";
     private static final String VARIABLES = "chat_template_kwargs";
@@ -57,18 +55,13 @@ final class ServingRequestParser {
                             TOOLS,
                             VARIABLES,
                             ADAPTER,
+                            STREAM,
                             "adapters",
-                            "parameters"));
-    private static final String STOP = "stop";
-    private static final Set<String> PARAMETERS = parameters();
-
-    private static Set<String> parameters() {
-        Set<String> names = new TreeSet<>(SamplingArguments.NAMES);
-        names.add(STOP);
-        return names;
-    }
+                            ConstraintFields.RESPONSE_FORMAT,
+                            SamplingFields.PARAMETERS));
 
     private final SamplingParameters defaults;
+    private final SamplingFields sampling;
 
     /**
      * Constructs a new {@code ServingRequestParser} instance.
@@ -77,6 +70,7 @@ final class ServingRequestParser {
      */
     ServingRequestParser(SamplingParameters defaults) {
         this.defaults = defaults;
+        this.sampling = new SamplingFields(defaults);
     }
 
     /**
@@ -93,7 +87,8 @@ final class ServingRequestParser {
         String mediaType = contentType.split(";", 2)[0].trim().toLowerCase(Locale.ROOT);
         return switch (mediaType) {
             case "text/plain" ->
-                    new ServingRequest(List.of(new TextRequest(body, property, defaults)), false);
+                    new ServingRequest(
+                            List.of(new TextRequest(body, property, defaults)), false, false);
             case "application/json" -> parseJson(body, property);
             default ->
                     throw new LoraConfigurationException(
@@ -103,7 +98,8 @@ final class ServingRequestParser {
         };
     }
 
-    private static String body(Input input) {
+    /** Returns the content of an input. */
+    static String body(Input input) {
         BytesSupplier data = input.getData();
         if (data == null) {
             throw new LoraConfigurationException(
@@ -119,7 +115,8 @@ final class ServingRequestParser {
         }
     }
 
-    private ServingRequest parseJson(String body, String property) {
+    /** Returns the object that a body is. */
+    static JsonObject json(String body) {
         JsonElement root;
         try {
             root = STRICT_JSON.fromJson(body, JsonElement.class);
@@ -129,8 +126,12 @@ final class ServingRequestParser {
                             + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
                     e);
         }
-        JsonObject object = object(root, "the body");
-        refuseUnknown(object, FIELDS, "");
+        return JsonFields.object(root, "the body");
+    }
+
+    private ServingRequest parseJson(String body, String property) {
+        JsonObject object = json(body);
+        JsonFields.refuseUnknown(object, FIELDS, "");
         if (object.has(MESSAGES)) {
             return parseChat(object, property);
         }
@@ -149,14 +150,21 @@ final class ServingRequestParser {
             throw new LoraConfigurationException("inputs is missing; a text is needed");
         }
         boolean list = object.get(field).isJsonArray();
-        List<String> prompts = texts(object.get(field), field);
+        List<String> prompts = JsonFields.texts(object.get(field), field);
         List<String> adapters = adapters(object, prompts.size(), property);
-        SamplingParameters sampling = sampling(object);
+        SamplingParameters parameters = sampling.read(object);
         List<GenerationInput> requests = new ArrayList<>(prompts.size());
         for (int i = 0; i < prompts.size(); ++i) {
-            requests.add(new TextRequest(prompts.get(i), adapters.get(i), sampling));
+            requests.add(new TextRequest(prompts.get(i), adapters.get(i), parameters));
         }
-        return new ServingRequest(requests, list);
+        boolean stream = stream(object);
+        if (stream && list) {
+            throw new LoraConfigurationException(
+                    "stream is true and "
+                            + field
+                            + " is a list; a text is needed where the answer is streamed");
+        }
+        return new ServingRequest(requests, list, stream);
     }
 
     private ServingRequest parseChat(JsonObject object, String property) {
@@ -175,12 +183,27 @@ final class ServingRequestParser {
                         : Map.of();
         String adapter = adapters(object, 1, property).get(0);
         return new ServingRequest(
-                List.of(new ChatRequest(messages, tools, variables, adapter, sampling(object))),
-                false);
+                List.of(
+                        new ChatRequest(
+                                messages, tools, variables, adapter, sampling.read(object))),
+                false,
+                stream(object));
+    }
+
+    private static boolean stream(JsonObject object) {
+        if (!object.has(STREAM)) {
+            return false;
+        }
+        JsonElement value = object.get(STREAM);
+        if (!value.isJsonPrimitive() || !value.getAsJsonPrimitive().isBoolean()) {
+            throw new LoraConfigurationException(
+                    STREAM + " is " + value + "; true or false is needed");
+        }
+        return value.getAsBoolean();
     }
 
     /** Returns one adapter for each prompt, from whichever places name any. */
-    private static List<String> adapters(JsonObject object, int prompts, String property) {
+    static List<String> adapters(JsonObject object, int prompts, String property) {
         List<String> adapters = null;
         String place = null;
         if (property != null) {
@@ -191,7 +214,7 @@ final class ServingRequestParser {
             if (!object.has(field)) {
                 continue;
             }
-            List<String> named = texts(object.get(field), field);
+            List<String> named = JsonFields.texts(object.get(field), field);
             if (!object.get(field).isJsonArray()) {
                 named = Collections.nCopies(prompts, named.get(0));
             } else if (named.size() != prompts) {
@@ -218,84 +241,5 @@ final class ServingRequestParser {
             place = field;
         }
         return adapters == null ? Collections.nCopies(prompts, "") : adapters;
-    }
-
-    private SamplingParameters sampling(JsonObject object) {
-        if (!object.has("parameters")) {
-            return defaults;
-        }
-        JsonObject parameters = object(object.get("parameters"), "parameters");
-        refuseUnknown(parameters, PARAMETERS, "parameters.");
-        Map<String, BigDecimal> values = new HashMap<>();
-        SamplingParameters base = defaults;
-        for (Map.Entry<String, JsonElement> entry : parameters.entrySet()) {
-            JsonElement value = entry.getValue();
-            if (entry.getKey().equals(STOP)) {
-                List<String> stops = texts(value, "parameters." + STOP);
-                base = base.toBuilder().stopStrings(stops).build();
-                continue;
-            }
-            if (!value.isJsonPrimitive() || !value.getAsJsonPrimitive().isNumber()) {
-                throw new LoraConfigurationException(
-                        "parameters." + entry.getKey() + " is " + value + "; a number is needed");
-            }
-            values.put(entry.getKey(), number(entry.getKey(), value));
-        }
-        return new SamplingArguments(values, "parameters.").over(base);
-    }
-
-    private static BigDecimal number(String name, JsonElement value) {
-        try {
-            return value.getAsBigDecimal();
-        } catch (NumberFormatException e) {
-            throw new LoraConfigurationException(
-                    "parameters." + name + " is " + value + "; a number within bounds is needed",
-                    e);
-        }
-    }
-
-    /** Returns a text, or the texts of a list that is not empty. */
-    private static List<String> texts(JsonElement element, String field) {
-        if (isText(element)) {
-            return List.of(element.getAsString());
-        }
-        List<String> texts = new ArrayList<>();
-        if (element.isJsonArray()) {
-            for (JsonElement each : element.getAsJsonArray()) {
-                if (!isText(each)) {
-                    throw new LoraConfigurationException(
-                            field
-                                    + "["
-                                    + texts.size()
-                                    + "] is not a text; a list of texts is needed");
-                }
-                texts.add(each.getAsString());
-            }
-        }
-        if (texts.isEmpty()) {
-            throw new LoraConfigurationException(
-                    field + " is neither a text nor a list of texts; one of them is needed");
-        }
-        return texts;
-    }
-
-    private static boolean isText(JsonElement element) {
-        return element.isJsonPrimitive() && element.getAsJsonPrimitive().isString();
-    }
-
-    private static JsonObject object(JsonElement element, String name) {
-        if (element == null || !element.isJsonObject()) {
-            throw new LoraConfigurationException(name + " is not a JSON object; one is needed");
-        }
-        return element.getAsJsonObject();
-    }
-
-    private static void refuseUnknown(JsonObject object, Set<String> known, String prefix) {
-        for (String field : object.keySet()) {
-            if (!known.contains(field)) {
-                throw new LoraConfigurationException(
-                        "the field " + prefix + field + " is not known; known are " + known);
-            }
-        }
     }
 }

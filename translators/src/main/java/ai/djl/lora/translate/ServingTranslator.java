@@ -3,36 +3,37 @@
  */
 package ai.djl.lora.translate;
 
+import ai.djl.inference.streaming.ChunkedBytesSupplier;
+import ai.djl.inference.streaming.StreamingTranslator;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.engine.EngineBusyException;
 import ai.djl.modality.Input;
 import ai.djl.modality.Output;
-import ai.djl.ndarray.BytesSupplier;
 import ai.djl.ndarray.NDList;
 import ai.djl.nn.Block;
 import ai.djl.translate.TranslateException;
-import ai.djl.translate.Translator;
 import ai.djl.translate.TranslatorContext;
 import com.google.gson.JsonArray;
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * Answers DJL Serving's inputs with JSON.
  *
  * <p>A server puts requests of many clients into one batch. One client's mistake must not cost the
  * others their answers, so each input that is wrong is answered with an output of its own, of code
- * 400, and the rest are generated. What fails the whole batch is thrown.
+ * 400, and the rest are generated. What fails the whole batch is thrown. An answer that is to be
+ * streamed has begun when its output is returned, and fills it from then on; what fails it is told
+ * in the stream.
  */
-final class ServingTranslator implements Translator<Input, Output> {
+final class ServingTranslator implements StreamingTranslator<Input, Output> {
 
     private static final String JOBS = "ai.djl.lora.jobs";
-    private static final int BAD_REQUEST = 400;
 
     private final TextGenerationTranslator translator;
     private final ServingRequestParser parser;
@@ -81,10 +82,11 @@ final class ServingTranslator implements Translator<Input, Output> {
     }
 
     private Job read(Input input) {
-        Job job = new Job();
+        Job job = new Job(input);
         try {
             ServingRequest request = parser.parse(input);
             job.list = request.list();
+            job.stream = request.stream();
             for (GenerationInput each : request.requests()) {
                 job.requests.add(translator.encode(job.requests.size(), each));
             }
@@ -96,7 +98,9 @@ final class ServingTranslator implements Translator<Input, Output> {
 
     /** Generates all jobs that are sound as one batch; takes out the one at fault and retries. */
     private void generate(Block block, List<Job> jobs) {
+        jobs.stream().filter(job -> job.stream && job.error == null).forEach(j -> begin(block, j));
         List<Job> sound = new ArrayList<>(jobs);
+        sound.removeIf(job -> job.stream);
         while (true) {
             sound.removeIf(job -> job.error != null);
             List<GenerationRequest> batch = new ArrayList<>();
@@ -122,64 +126,94 @@ final class ServingTranslator implements Translator<Input, Output> {
         }
     }
 
+    /** Begins with an answer that is read while it is written. */
+    private void begin(Block block, Job job) {
+        try {
+            job.answer = translator.begin(block, job.requests).get(0);
+        } catch (LoraConfigurationException e) {
+            job.fail(e);
+            return;
+        } catch (EngineBusyException e) {
+            job.output = AnswerJson.busy(e);
+            return;
+        }
+        ChunkedBytesSupplier content = new ChunkedBytesSupplier();
+        job.output = new Output();
+        job.output.addProperty("Content-Type", "application/jsonlines");
+        job.output.add(content);
+        job.answer.handle().tokens().subscribe(new JsonLines(job.answer, job.input, content));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Support getSupport() {
+        return Support.BOTH;
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>The request says whether its answer is streamed; one that is not comes as a whole.
+     */
+    @Override
+    @SuppressWarnings("unchecked")
+    public StreamOutput<Output> processStreamOutput(TranslatorContext ctx, Stream<NDList> list)
+            throws TranslateException {
+        // the answer has no need of the context, which ends with the block's empty stream
+        try (list) {
+            Output output = processOutput(ctx, new NDList());
+            Job job = ((List<Job>) ctx.getAttachment(JOBS)).get(0);
+            return new StartedOutput<>(() -> output, ignored -> job.await());
+        }
+    }
+
     /** One input on its way to its output. */
     private static final class Job {
 
         private final List<GenerationRequest> requests = new ArrayList<>();
         private final List<TextResult> results = new ArrayList<>();
         private boolean list;
+        private final Input input;
+        private boolean stream;
         private LoraConfigurationException error;
+
+        /** What a streamed answer is read from. */
+        private Output output;
+
+        private StreamedAnswer answer;
+
+        Job(Input input) {
+            this.input = input;
+        }
 
         void fail(LoraConfigurationException e) {
             error = e;
         }
 
+        /** Waits for the end of an answer that is streamed; the stream tells of failures. */
+        void await() {
+            if (answer != null) {
+                answer.await();
+            }
+        }
+
         Output output() {
             if (error != null) {
-                return errorOutput();
+                return AnswerJson.badRequest(error, list);
             }
-            Output output = new Output();
-            output.addProperty("Content-Type", "application/json");
+            if (output != null) {
+                return output;
+            }
             JsonArray answers = new JsonArray();
             for (TextResult result : results) {
                 JsonObject answer = new JsonObject();
                 answer.addProperty("generated_text", result.text());
-                answer.addProperty("adapter", result.adapter());
-                answer.addProperty("adapter_revision", result.revision());
-                result.substitution()
-                        .ifPresent(
-                                substitution -> {
-                                    String by = substitution.by().name();
-                                    answer.addProperty(
-                                            "substituted_by", by.toLowerCase(Locale.ROOT));
-                                    answer.addProperty(
-                                            "substitution_reason", substitution.reason());
-                                });
-                answer.addProperty(
-                        "finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
-                answer.addProperty("generated_tokens", result.tokens().length);
+                AnswerJson.addAdapter(
+                        answer, result.adapter(), result.revision(), result.substitution());
+                ChoiceFields.add(answer, result);
                 answers.add(answer);
             }
-            JsonElement body = list ? answers : answers.get(0);
-            output.add(BytesSupplier.wrapAsJson(body));
-            return output;
-        }
-
-        private Output errorOutput() {
-            String reason =
-                    error instanceof GenerationRequestException e && !list
-                            ? e.getReason()
-                            : error.getMessage();
-            // The message becomes HTTP's reason phrase, which has no line breaks.
-            String message = reason.replaceAll("\\p{Cntrl}", " ");
-            Output output = new Output(BAD_REQUEST, message);
-            output.addProperty("Content-Type", "application/json");
-            JsonObject body = new JsonObject();
-            body.addProperty("code", BAD_REQUEST);
-            body.addProperty("type", "BadRequestException");
-            body.addProperty("message", message);
-            output.add(BytesSupplier.wrapAsJson(body));
-            return output;
+            return AnswerJson.output(list ? answers : answers.get(0));
         }
     }
 }

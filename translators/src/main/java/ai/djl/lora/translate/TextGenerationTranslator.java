@@ -9,7 +9,7 @@ import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.engine.GenerationEngine;
-import ai.djl.lora.generate.engine.Submission;
+import ai.djl.lora.generate.engine.GenerationHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.ndarray.NDList;
@@ -147,7 +147,39 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
         }
     }
 
-    List<TextResult> generate(Block block, List<GenerationRequest> requests) {
+    /** Begins with the requests that were kept in a context, all or none. */
+    @SuppressWarnings("unchecked")
+    List<StreamedAnswer> begin(TranslatorContext ctx) {
+        return begin(ctx.getBlock(), (List<GenerationRequest>) ctx.getAttachment(REQUESTS));
+    }
+
+    List<StreamedAnswer> begin(Block block, List<GenerationRequest> requests) {
+        GenerationEngine engine = GenerationEngine.of(model(block));
+        List<TextSubmission> texts = new ArrayList<>(requests.size());
+        for (GenerationRequest request : requests) {
+            requireOneAnswer(texts.size(), request);
+            texts.add(submission(texts.size(), request));
+        }
+        List<GenerationHandle> handles =
+                engine.submit(texts.stream().map(TextSubmission::submission).toList());
+        List<StreamedAnswer> answers = new ArrayList<>(handles.size());
+        for (int i = 0; i < handles.size(); ++i) {
+            answers.add(new StreamedAnswer(texts.get(i), handles.get(i)));
+        }
+        return answers;
+    }
+
+    private static void requireOneAnswer(int index, GenerationRequest request) {
+        if (request.sampling().bestOf() > 1) {
+            throw new GenerationRequestException(
+                    index,
+                    "best_of is "
+                            + request.sampling().bestOf()
+                            + "; an answer that is streamed is the only one, so it must be 1");
+        }
+    }
+
+    static CausalLanguageModel model(Block block) {
         if (!(block instanceof CausalLanguageModel)) {
             throw new LoraConfigurationException(
                     "the model's block is "
@@ -155,26 +187,30 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
                             + "; text generation needs a "
                             + CausalLanguageModel.class.getName());
         }
-        CausalLanguageModel model = (CausalLanguageModel) block;
-        List<AnswerText> texts = new ArrayList<>(requests.size());
-        List<Submission> submissions = new ArrayList<>(requests.size());
+        return (CausalLanguageModel) block;
+    }
+
+    List<TextResult> generate(Block block, List<GenerationRequest> requests) {
+        CausalLanguageModel model = model(block);
+        List<TextSubmission> texts = new ArrayList<>(requests.size());
         for (GenerationRequest request : requests) {
-            AnswerText text = new AnswerText(tokenizer, request);
-            texts.add(text);
-            submissions.add(Submission.builder(text.request()).optStop(() -> text::add).build());
+            texts.add(submission(texts.size(), request));
         }
-        List<GenerationResult> results = GenerationEngine.of(model).answer(submissions);
+        List<List<GenerationResult>> results =
+                GenerationEngine.of(model)
+                        .answerAll(texts.stream().map(TextSubmission::submission).toList());
         List<TextResult> answers = new ArrayList<>(results.size());
-        for (GenerationResult result : results) {
-            answers.add(
-                    new TextResult(
-                            texts.get(answers.size()).finish(),
-                            result.tokens(),
-                            result.adapter(),
-                            result.finishReason(),
-                            result.revision(),
-                            result.substitution()));
+        for (List<GenerationResult> each : results) {
+            answers.add(texts.get(answers.size()).finish(each));
         }
         return answers;
+    }
+
+    private TextSubmission submission(int index, GenerationRequest request) {
+        try {
+            return new TextSubmission(tokenizer, request);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, e.getMessage(), e);
+        }
     }
 }

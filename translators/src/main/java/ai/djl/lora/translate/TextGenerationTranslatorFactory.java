@@ -20,18 +20,27 @@ import java.math.BigDecimal;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * Makes the translators of text generation.
  *
  * <p>The pairs are ({@link TextRequest}, {@link TextResult}), where each request names its adapter;
  * ({@link ChatRequest}, {@link TextResult}), for models with a chat template; (String, String),
- * where the argument {@code adapter} names one for all and none means the base model; and ({@link
- * Input}, {@link Output}) for DJL Serving. The arguments {@code max_new_tokens}, {@code
- * min_new_tokens}, {@code temperature}, {@code top_k}, {@code top_p}, {@code min_p}, {@code
- * typical_p}, {@code repetition_penalty}, {@code presence_penalty}, {@code frequency_penalty} and
- * {@code seed} set what requests leave open; without them it is greedy decoding of at most {@value
- * #DEFAULT_MAX_NEW_TOKENS} tokens.
+ * where the argument {@code adapter} names one for all and none means the base model; each of the
+ * three inputs with {@link TextStream}, for answers that are read while they are written; and
+ * ({@link Input}, {@link Output}) for DJL Serving, which streams where a request says so. The
+ * arguments {@code max_new_tokens}, {@code min_new_tokens}, {@code temperature}, {@code top_k},
+ * {@code top_p}, {@code min_p}, {@code typical_p}, {@code repetition_penalty}, {@code
+ * presence_penalty}, {@code frequency_penalty} and {@code seed} set what requests leave open;
+ * without them it is greedy decoding of at most {@value #DEFAULT_MAX_NEW_TOKENS} tokens.
+ *
+ * <p>All translators of a model share one {@link ai.djl.lora.generate.engine.GenerationEngine}. The
+ * arguments {@code max_sequences}, {@code max_tokens_per_step}, {@code max_adapters_per_step},
+ * {@code max_queue}, {@code adapter_lookahead}, {@code kv_bytes}, {@code scoring_bytes}, {@code
+ * prefix_caching}, {@code speculation}, {@code speculation_sequences}, {@code max_wait_seconds} and
+ * {@code adapter_timeout_seconds} are its options. A translator whose arguments differ from the
+ * options of the engine that is there is refused; one with none takes the engine as it is.
  *
  * <p>The tokenizer is the {@code tokenizer.json} in the model's folder. It belongs to the model and
  * is closed with it.
@@ -47,7 +56,10 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
             Set.of(
                     new Pair<>(TextRequest.class, TextResult.class),
                     new Pair<>(ChatRequest.class, TextResult.class),
+                    new Pair<>(TextRequest.class, TextStream.class),
+                    new Pair<>(ChatRequest.class, TextStream.class),
                     new Pair<>(String.class, String.class),
+                    new Pair<>(String.class, TextStream.class),
                     new Pair<>(Input.class, Output.class));
 
     /** {@inheritDoc} */
@@ -68,21 +80,31 @@ public final class TextGenerationTranslatorFactory implements TranslatorFactory,
         }
         try {
             SamplingParameters defaults = defaults(arguments);
+            EngineArguments.apply(model, arguments);
             TextTokenizer tokenizer =
                     TextTokenizer.open(model.getModelPath(), model.getNDManager());
             ChatPrompts chat = new ChatPrompts(model.getModelPath());
             TextGenerationTranslator translator =
                     new TextGenerationTranslator(tokenizer, defaults, chat);
+            String adapter = ArgumentsUtil.stringValue(arguments, "adapter", "");
             if (input == ChatRequest.class) {
                 // a model that cannot chat is refused now, not at the first message
                 chat.template();
+            }
+            if (output == TextStream.class) {
+                Function<I, GenerationInput> inputs =
+                        input == String.class
+                                ? text -> new TextRequest((String) text, adapter)
+                                : GenerationInput.class::cast;
+                return (Translator<I, O>) new TextStreamTranslator<>(translator, inputs);
+            }
+            if (input == ChatRequest.class) {
                 return (Translator<I, O>) new ChatTranslator(translator);
             }
             if (input == TextRequest.class) {
                 return (Translator<I, O>) translator;
             }
             if (input == String.class) {
-                String adapter = ArgumentsUtil.stringValue(arguments, "adapter", "");
                 return (Translator<I, O>) new PlainTextTranslator(translator, adapter);
             }
             return (Translator<I, O>) new ServingTranslator(translator);

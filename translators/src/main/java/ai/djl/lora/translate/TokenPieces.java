@@ -74,7 +74,7 @@ final class TokenPieces {
             json.beginObject();
             while (json.hasNext()) {
                 if ("decoder".equals(json.nextName())) {
-                    return hasByteFallback(JsonParser.parseReader(json));
+                    return hasStep(JsonParser.parseReader(json), "ByteFallback");
                 }
                 json.skipValue();
             }
@@ -85,20 +85,27 @@ final class TokenPieces {
         }
     }
 
-    private static boolean hasByteFallback(JsonElement decoder) {
+    /**
+     * Tells whether a decoder is of a kind, or has a step that is.
+     *
+     * @param decoder what a {@code tokenizer.json} says of its decoder
+     * @param kind the kind
+     * @return true if it is or has
+     */
+    static boolean hasStep(JsonElement decoder, String kind) {
         if (!decoder.isJsonObject()) {
             return false;
         }
         JsonElement steps = decoder.getAsJsonObject().get("decoders");
         if (steps != null && steps.isJsonArray()) {
             for (JsonElement step : steps.getAsJsonArray()) {
-                if (hasByteFallback(step)) {
+                if (hasStep(step, kind)) {
                     return true;
                 }
             }
         }
         JsonElement type = decoder.getAsJsonObject().get("type");
-        return type != null && type.isJsonPrimitive() && "ByteFallback".equals(type.getAsString());
+        return type != null && type.isJsonPrimitive() && kind.equals(type.getAsString());
     }
 
     boolean isByteFallback() {
@@ -143,7 +150,13 @@ final class TokenPieces {
         return text.substring(Math.min(first.length, text.length()));
     }
 
-    private TokenPiece examine(int token) {
+    /**
+     * Finds out what a token says, without remembering it.
+     *
+     * @param token the token's id
+     * @return the piece
+     */
+    TokenPiece examine(int token) {
         Anchor first = anchor();
         if (first.ids.length == 0) {
             // no token of this vocabulary is plain: nothing can be known of any alone

@@ -4,11 +4,13 @@
 package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.sampling.OutputConstraint;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.modality.Input;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
@@ -25,7 +27,8 @@ public class ServingRequestParserTest {
         input.add("{a prompt}");
         Assert.assertEquals(
                 parser.parse(input),
-                new ServingRequest(List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false));
+                new ServingRequest(
+                        List.of(new TextRequest("{a prompt}", "", DEFAULTS)), false, false));
         input.addProperty("content-type", "text/plain; charset=utf-8");
         input.addProperty("Adapter", "reverse");
         Assert.assertEquals(
@@ -96,6 +99,74 @@ public class ServingRequestParserTest {
                         .build());
     }
 
+    @DataProvider
+    public Object[][] forms() {
+        OutputConstraint schema = new OutputConstraint.JsonSchema("{\"type\":\"array\"}");
+        return new Object[][] {
+            {"'response_format': {'type': 'text'}", null},
+            {"'response_format': {'type': 'json_object'}", new OutputConstraint.JsonObject()},
+            {"'response_format': {'type': 'json_object', 'schema': {'type': 'array'}}", schema},
+            {
+                "'response_format': {'type': 'json_schema', 'json_schema': {'name': 'x',"
+                        + " 'strict': true, 'schema': {'type': 'array'}}}",
+                schema
+            },
+            {
+                "'parameters': {'response_format': {'type': 'json_object', 'schema': {'type':"
+                        + " 'array'}}}",
+                schema
+            },
+            {"'parameters': {'guided_json': {'type': 'array'}}", schema},
+            {"'parameters': {'guided_json': '{\\'type\\':\\'array\\'}'}", schema},
+            {"'parameters': {'guided_regex': 'a+'}", new OutputConstraint.Regex("a+")},
+            {
+                "'parameters': {'guided_choice': ['a', 'b']}",
+                new OutputConstraint.Choice(List.of("a", "b"))
+            },
+        };
+    }
+
+    @Test(dataProvider = "forms")
+    public void testFormsOfAnswers(String fields, OutputConstraint expected) {
+        for (String input : List.of("'inputs': 'a'", "'messages': [{'role': 'user'}]")) {
+            ServingRequest request = parser.parse(json("{" + input + ", " + fields + "}", null));
+            Assert.assertEquals(
+                    request.requests().get(0).sampling(),
+                    DEFAULTS.toBuilder().constraint(expected).build());
+        }
+    }
+
+    @Test
+    public void testTokensInParameters() {
+        ServingRequest request =
+                parser.parse(
+                        json(
+                                "{'inputs': 'a', 'parameters': {'ignore_eos': true,"
+                                        + " 'stop_token_ids': [7, 5], 'logit_bias': {'3': -1.5, '50':"
+                                        + " 100}, 'logprobs': 3, 'n': 2, 'best_of': 5}}",
+                                null));
+        Assert.assertEquals(
+                request.requests().get(0).sampling(),
+                DEFAULTS.toBuilder()
+                        .ignoreEos(true)
+                        .stopTokens(Set.of(5, 7))
+                        .logitBias(Map.of(3, -1.5f, 50, 100f))
+                        .logProbs(3)
+                        .n(2)
+                        .bestOf(5)
+                        .build());
+    }
+
+    @Test
+    public void testSeveralAnswers() {
+        for (String other : List.of("", ", 'best_of': 4")) {
+            String body = "{'inputs': 'a', 'parameters': {'n': 4" + other + "}}";
+            Assert.assertEquals(
+                    parser.parse(json(body, null)).requests().get(0).sampling(),
+                    DEFAULTS.toBuilder().n(4).build());
+        }
+    }
+
     @Test
     public void testAConversation() {
         String body =
@@ -127,7 +198,7 @@ public class ServingRequestParserTest {
     public Object[][] badBodies() {
         String known =
                 "; known are [adapter, adapters, chat_template_kwargs, inputs, messages,"
-                        + " parameters, prompt, tools]";
+                        + " parameters, prompt, response_format, stream, tools]";
         return new Object[][] {
             {"", null, "the body is not a JSON object; one is needed"},
             {"[]", null, "the body is not a JSON object; one is needed"},
@@ -177,7 +248,7 @@ public class ServingRequestParserTest {
                 null,
                 "adapters has 2 names for 1 inputs; one for each is needed, or one name for all"
             },
-            {"{'inputs': 'a', 'stream': true}", null, "the field stream is not known" + known},
+            {"{'inputs': 'a', 'streams': true}", null, "the field streams is not known" + known},
             {
                 "{'inputs': 'a', 'adapter': 'x'}",
                 "y",
@@ -211,9 +282,74 @@ public class ServingRequestParserTest {
             {
                 "{'inputs': 'a', 'parameters': {'beams': 4}}",
                 null,
-                "the field parameters.beams is not known; known are [frequency_penalty,"
-                        + " max_new_tokens, min_new_tokens, min_p, presence_penalty,"
-                        + " repetition_penalty, seed, stop, temperature, top_k, top_p, typical_p]"
+                "the field parameters.beams is not known; known are [best_of,"
+                        + " frequency_penalty, guided_choice, guided_json, guided_regex,"
+                        + " ignore_eos, logit_bias, logprobs, max_new_tokens, min_new_tokens,"
+                        + " min_p, n, presence_penalty, repetition_penalty, response_format, seed,"
+                        + " stop, stop_token_ids, temperature, top_k, top_p, typical_p]"
+            },
+            {
+                "{'inputs': 'a', 'response_format': 'json'}",
+                null,
+                "response_format is not a JSON object; one is needed"
+            },
+            {
+                "{'inputs': 'a', 'response_format': {'type': 'xml'}}",
+                null,
+                "response_format.type is \"xml\"; it must be json_object, json_schema or text"
+            },
+            {
+                "{'inputs': 'a', 'response_format': {'type': 'json_schema', 'json_schema': {}}}",
+                null,
+                "response_format.json_schema.schema is not a JSON object; one is needed"
+            },
+            {
+                "{'inputs': 'a', 'response_format': {'type': 'json_schema', 'schema': {}}}",
+                null,
+                "the field response_format.schema is not known; known are [json_schema, type]"
+            },
+            {
+                "{'inputs': 'a', 'response_format': {'type': 'text'}, 'parameters':"
+                        + " {'guided_regex': 'a'}}",
+                null,
+                "response_format and parameters.guided_regex both say what the answer looks like;"
+                        + " give one"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'guided_choice': 'a'}}",
+                null,
+                "parameters.guided_choice is not a list; a list of texts is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'guided_json': 1}}",
+                null,
+                "parameters.guided_json is not a JSON object; one is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'n': 2.5}}",
+                null,
+                "parameters.n is 2.5; a whole number of 32 bits is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'n': 3, 'best_of': 2}}",
+                null,
+                "bestOf is 2; it must be 0 (as n) or between n, which is 3, and 128"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'ignore_eos': 1}}",
+                null,
+                "parameters.ignore_eos is 1; true or false is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'stop_token_ids': [1, 'a']}}",
+                null,
+                "parameters.stop_token_ids[1] is \"a\"; a number is needed"
+            },
+            {
+                "{'inputs': 'a', 'parameters': {'logit_bias': {'a': 1}}}",
+                null,
+                "parameters.logit_bias.a is no token; the names of parameters.logit_bias are token"
+                        + " ids"
             },
             {
                 "{'inputs': 'a', 'parameters': {'seed': '1'}}",

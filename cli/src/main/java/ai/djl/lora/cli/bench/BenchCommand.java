@@ -13,7 +13,8 @@ import picocli.CommandLine.Option;
         subcommands = {
             OperatorBenchCommand.class,
             ResidencyBenchCommand.class,
-            ThroughputBenchCommand.class
+            ThroughputBenchCommand.class,
+            LatencyBenchCommand.class
         },
         synopsisSubcommandLabel = "COMMAND")
 public final class BenchCommand {

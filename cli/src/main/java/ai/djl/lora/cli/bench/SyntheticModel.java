@@ -4,6 +4,7 @@
 package ai.djl.lora.cli.bench;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.model.LlamaConfig;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import java.io.BufferedOutputStream;
@@ -30,6 +31,7 @@ import java.util.TreeMap;
  * @param hidden the size of a token's vector
  * @param heads the number of query heads
  * @param keyHeads the number of key and value heads
+ * @param headSize the size of a head
  * @param inner the size of the feed-forward part
  * @param vocabulary the number of tokens
  * @param tied whether the output layer is the embedding
@@ -40,6 +42,7 @@ record SyntheticModel(
         int hidden,
         int heads,
         int keyHeads,
+        int headSize,
         int inner,
         int vocabulary,
         boolean tied) {
@@ -57,9 +60,10 @@ record SyntheticModel(
     private static Map<String, SyntheticModel> models() {
         Map<String, SyntheticModel> models = new TreeMap<>();
         List.of(
-                        new SyntheticModel("qwen2-0.5b", 24, 896, 14, 2, 4864, 151_936, true),
-                        new SyntheticModel("qwen2-7b", 28, 3584, 28, 4, 18_944, 152_064, false),
-                        new SyntheticModel("qwen2-tiny", 2, 128, 4, 2, 256, 1_000, true))
+                        new SyntheticModel("qwen2-0.5b", 24, 896, 14, 2, 64, 4864, 151_936, true),
+                        new SyntheticModel(
+                                "qwen2-7b", 28, 3584, 28, 4, 128, 18_944, 152_064, false),
+                        new SyntheticModel("qwen2-tiny", 2, 128, 4, 2, 32, 256, 1_000, true))
                 .forEach(model -> models.put(model.name, model));
         return models;
     }
@@ -80,6 +84,26 @@ record SyntheticModel(
         return model;
     }
 
+    /**
+     * Returns the shape of a real model, for adapters that fit it.
+     *
+     * @param name what to call it
+     * @param config the model's configuration
+     * @return its shape
+     */
+    static SyntheticModel of(String name, LlamaConfig config) {
+        return new SyntheticModel(
+                name,
+                config.numHiddenLayers(),
+                config.hiddenSize(),
+                config.numAttentionHeads(),
+                config.numKeyValueHeads(),
+                config.headDim(),
+                config.intermediateSize(),
+                config.vocabSize(),
+                config.tieWordEmbeddings());
+    }
+
     /** A tensor of a file. */
     private record Tensor(String name, long[] shape) {
 
@@ -93,12 +117,13 @@ record SyntheticModel(
     }
 
     private Map<String, int[]> linears() {
-        int keys = hidden / heads * keyHeads;
+        int queries = headSize * heads;
+        int keys = headSize * keyHeads;
         Map<String, int[]> shapes = new LinkedHashMap<>();
-        shapes.put("self_attn.q_proj", new int[] {hidden, hidden});
+        shapes.put("self_attn.q_proj", new int[] {queries, hidden});
         shapes.put("self_attn.k_proj", new int[] {keys, hidden});
         shapes.put("self_attn.v_proj", new int[] {keys, hidden});
-        shapes.put("self_attn.o_proj", new int[] {hidden, hidden});
+        shapes.put("self_attn.o_proj", new int[] {hidden, queries});
         shapes.put("mlp.gate_proj", new int[] {inner, hidden});
         shapes.put("mlp.up_proj", new int[] {inner, hidden});
         shapes.put("mlp.down_proj", new int[] {hidden, inner});
@@ -125,7 +150,7 @@ record SyntheticModel(
 
     /** Returns the bytes of keys and values of a token in bfloat16, over all layers. */
     long keyValueBytes() {
-        return 2L * layers * keyHeads * (hidden / heads) * Short.BYTES;
+        return 2L * layers * keyHeads * headSize * Short.BYTES;
     }
 
     private static String layer(int layer, String part) {

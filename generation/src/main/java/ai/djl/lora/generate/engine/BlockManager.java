@@ -187,7 +187,7 @@ final class BlockManager implements KvBlockAllocator {
     private List<Prefix> known(Sequence sequence) {
         List<Prefix> found = new ArrayList<>();
         long before = ROOT;
-        int blocks = caching ? (sequence.length() - 1) / KvPool.BLOCK_POSITIONS : 0;
+        int blocks = sequence.adoptable() / KvPool.BLOCK_POSITIONS;
         for (int i = 0; i < blocks; ++i) {
             Prefix prefix = kept.get(key(sequence, i, before));
             if (prefix == null) {
@@ -200,13 +200,18 @@ final class BlockManager implements KvBlockAllocator {
     }
 
     /**
-     * Finds the kept blocks that a sequence begins with, and takes them for it.
+     * Finds the kept blocks that a sequence begins with, and takes them for it; where none are
+     * kept, those of another answer to the same request.
      *
      * @param sequence the sequence
      * @param restores how many of them may be restored to the pool
-     * @return the blocks; fewer than all of its tokens, since the last has to be run
+     * @return the blocks; fewer than all of its tokens, since the last has to be run, and those
+     *     whose rows are asked for
      */
     int[] adopt(Sequence sequence, int restores) {
+        if (!caching) {
+            return share(sequence);
+        }
         List<Prefix> found = known(sequence);
         // what is in the pool already, and the copies, must not give way to what is restored
         int left = restores;
@@ -247,6 +252,24 @@ final class BlockManager implements KvBlockAllocator {
         prefix.moveTo(block);
         prefixes[block] = prefix;
         return true;
+    }
+
+    private int[] share(Sequence sequence) {
+        Sequence from = null;
+        int tokens = 0;
+        for (Sequence other : sequence.group().members()) {
+            if (other != sequence && other.cache() != null && other.computed() > tokens) {
+                from = other;
+                tokens = other.computed();
+            }
+        }
+        int common = Math.min(sequence.promptLength(), sequence.length() - 1);
+        int[] shared = new int[Math.min(tokens, common) / KvPool.BLOCK_POSITIONS];
+        for (int i = 0; i < shared.length; ++i) {
+            shared[i] = from.cache().block(i);
+            ++users[shared[i]];
+        }
+        return shared;
     }
 
     /** Keeps the blocks of a sequence that have become full. */

@@ -7,14 +7,19 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.model.KvType;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /** How a {@link GenerationEngine} shares its steps and its memory. Immutable. */
 public final class EngineOptions {
+
+    private static final EngineRecorder NOBODY = new EngineRecorder() {};
+    private static final LongSupplier SYSTEM = System::nanoTime;
 
     private final int maxTokensPerStep;
     private final int maxSequences;
@@ -23,6 +28,7 @@ public final class EngineOptions {
     private final int adapterLookahead;
     private final OptionalLong kvBytes;
     private final KvType kvType;
+    private final long scoringBytes;
     private final boolean prefixCaching;
     private final KvCompression kvCompression;
     private final double kvPrunedShare;
@@ -45,6 +51,7 @@ public final class EngineOptions {
         adapterLookahead = builder.adapterLookahead;
         kvBytes = builder.kvBytes;
         kvType = builder.kvType;
+        scoringBytes = builder.scoringBytes;
         prefixCaching = builder.prefixCaching;
         kvCompression = builder.kvCompression;
         kvPrunedShare = builder.kvPrunedShare;
@@ -68,6 +75,7 @@ public final class EngineOptions {
             atLeast("kvBytes", kvBytes.getAsLong(), 1);
         }
         compression();
+        atLeast("scoringBytes", scoringBytes, 1);
         positive("maxWait", maxWait);
         positive("adapterTimeout", adapterTimeout);
         weights("tenantWeights", tenantWeights);
@@ -135,6 +143,46 @@ public final class EngineOptions {
                 });
     }
 
+    /** Returns what makes options differ, by name. */
+    private Map<String, Object> values() {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("maxTokensPerStep", maxTokensPerStep);
+        values.put("maxSequences", maxSequences);
+        values.put("maxAdaptersPerStep", maxAdaptersPerStep);
+        values.put("maxQueue", maxQueue);
+        values.put("adapterLookahead", adapterLookahead);
+        values.put("kvBytes", kvBytes.isPresent() ? kvBytes.getAsLong() : "by default");
+        values.put("scoringBytes", scoringBytes);
+        values.put("prefixCaching", prefixCaching);
+        values.put("speculation", speculation);
+        values.put("speculationSequences", speculationSequences);
+        values.put("maxWait", maxWait);
+        values.put("adapterTimeout", adapterTimeout);
+        values.put("tenantWeights", tenantWeights);
+        values.put("adapterWeights", adapterWeights);
+        values.put("recorder", recorder);
+        values.put("ticker", ticker);
+        return values;
+    }
+
+    /**
+     * Compares with other options.
+     *
+     * @param other the others
+     * @return the first that differs, as a part of a sentence; empty if all are the same
+     */
+    Optional<String> difference(EngineOptions other) {
+        Map<String, Object> others = other.values();
+        for (Map.Entry<String, Object> value : values().entrySet()) {
+            Object another = others.get(value.getKey());
+            if (!value.getValue().equals(another)) {
+                return Optional.of(
+                        value.getKey() + ' ' + value.getValue() + ", and not " + another);
+            }
+        }
+        return Optional.empty();
+    }
+
     /**
      * Returns a builder of options.
      *
@@ -170,6 +218,10 @@ public final class EngineOptions {
 
     KvType kvType() {
         return kvType;
+    }
+
+    long scoringBytes() {
+        return scoringBytes;
     }
 
     boolean prefixCaching() {
@@ -234,6 +286,7 @@ public final class EngineOptions {
         private int adapterLookahead = 16;
         private OptionalLong kvBytes = OptionalLong.empty();
         private KvType kvType = KvType.MODEL;
+        private long scoringBytes = 64L << 20;
         private boolean prefixCaching = true;
         private KvCompression kvCompression = KvCompression.NONE;
         private double kvPrunedShare;
@@ -245,8 +298,8 @@ public final class EngineOptions {
         private Duration adapterTimeout = Duration.ofMinutes(5);
         private Map<String, Double> tenantWeights = Map.of();
         private Map<String, Double> adapterWeights = Map.of();
-        private EngineRecorder recorder = new EngineRecorder() {};
-        private LongSupplier ticker = System::nanoTime;
+        private EngineRecorder recorder = NOBODY;
+        private LongSupplier ticker = SYSTEM;
 
         private Builder() {}
 
@@ -326,6 +379,18 @@ public final class EngineOptions {
          */
         public Builder optKvType(KvType value) {
             kvType = Objects.requireNonNull(value, "kvType");
+            return this;
+        }
+
+        /**
+         * Sets how much memory the logits of texts that are scored take at a time. A row of them is
+         * computed at least.
+         *
+         * @param value the size in bytes, 1 or more; 64 MiB by default
+         * @return this builder
+         */
+        public Builder optScoringBytes(long value) {
+            scoringBytes = value;
             return this;
         }
 

@@ -18,7 +18,7 @@ public interface EngineRecorder {
     default void scheduled(String adapter, long queuedNanos) {}
 
     /**
-     * A request has its first token.
+     * A request has its first token, that of its first answer.
      *
      * @param adapter its adapter, empty for the base model
      * @param nanos how long that took since it came
@@ -26,10 +26,10 @@ public interface EngineRecorder {
     default void firstToken(String adapter, long nanos) {}
 
     /**
-     * A request has ended with an answer.
+     * A request has ended with an answer; told once for each of several answers.
      *
      * @param adapter its adapter, empty for the base model
-     * @param promptTokens the tokens of its prompt
+     * @param promptTokens the tokens of its prompt, for each answer anew
      * @param cachedTokens how many of them lay in memory already
      * @param newTokens the tokens of its answer
      * @param nanos how long it took since it came
@@ -38,7 +38,7 @@ public interface EngineRecorder {
             String adapter, int promptTokens, int cachedTokens, int newTokens, long nanos) {}
 
     /**
-     * A request has ended without an answer.
+     * A request has ended without all of its answers.
      *
      * @param adapter its adapter, empty for the base model
      * @param reason why

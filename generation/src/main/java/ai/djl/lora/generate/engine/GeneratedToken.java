@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.generate.engine;
 
+import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.sampling.TokenLogProb;
 import java.util.List;
 
@@ -13,5 +14,7 @@ import java.util.List;
  * @param token the token id
  * @param logProb its log-probability; NaN where none were asked for
  * @param top the most likely tokens, as many as were asked for
+ * @param finishReason why the sequence ends with it; null where more may come
  */
-public record GeneratedToken(int index, int token, float logProb, List<TokenLogProb> top) {}
+public record GeneratedToken(
+        int index, int token, float logProb, List<TokenLogProb> top, FinishReason finishReason) {}

@@ -17,11 +17,13 @@ import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.ReadRequest;
 import ai.djl.lora.generate.RequestValidator;
 import ai.djl.lora.generate.kv.KvCodec;
 import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.Sampler;
+import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.generate.sampling.SamplingWorkspace;
 import ai.djl.lora.memory.HostMemory;
 import ai.djl.lora.memory.MemoryMonitor;
@@ -38,8 +40,10 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.IntPredicate;
+import java.util.function.UnaryOperator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -68,6 +72,9 @@ public final class GenerationEngine implements AutoCloseable {
      */
     private static final int COMPRESSED_AT_ONCE = 1 << 20;
 
+    /** The sampling of texts of which no token is chosen. */
+    private static final SamplingParameters UNUSED = SamplingParameters.greedy(1);
+
     private final CausalLanguageModel model;
     private final EngineOptions options;
     private final AdapterStore store;
@@ -84,24 +91,29 @@ public final class GenerationEngine implements AutoCloseable {
     private final SamplingWorkspace workspace = new SamplingWorkspace();
     private final RequestValidator validator;
     private final IntPredicate endOfText;
-    private final Registration memory;
+    private final List<Registration> memory;
     private final Registration ending;
     private final Thread thread;
+
+    private final AtomicLong lastId = new AtomicLong();
 
     /** Guards what other threads hand over. */
     private final Object lock = new Object();
 
-    private final List<Sequence> arrived = new ArrayList<>();
+    private final List<SequenceGroup> arrived = new ArrayList<>();
 
     /** Tells those whose requests have ended; for the engine's thread alone. */
     private final List<Runnable> ends = new ArrayList<>();
 
+    /** Requests whose ends are among those. */
+    private int endedRequests;
+
+    /** Requests that have not ended. */
     private int taken;
 
     /** Requests that no step has had yet. */
     private int notBegun;
 
-    private long lastId;
     private boolean awake;
     private boolean draining;
     private boolean stopping;
@@ -113,6 +125,9 @@ public final class GenerationEngine implements AutoCloseable {
     private long modelNanos;
     private long stepNanos;
     private volatile EngineStatistics statistics;
+
+    /** What the step that runs takes, 0 between steps. */
+    private volatile long activationBytes;
 
     /**
      * Constructs a new {@code GenerationEngine} instance and starts it.
@@ -155,15 +170,17 @@ public final class GenerationEngine implements AutoCloseable {
                 new FairQueue(
                         options.maxWait().toNanos(), options::tenantWeight, options::adapterWeight);
         this.scheduler = new Scheduler(options, blocks, queue, pool::newCache);
-        this.runner = new ModelRunner(model, manager);
+        this.runner = new ModelRunner(model, manager, options.scoringBytes());
         this.statistics = snapshot();
         long blockBytes = pool.bytesPerBlock();
         this.memory =
-                store.addMemoryConsumer(
-                        MemoryMonitor.KV_CACHE,
-                        () ->
-                                statistics.usedKvBlocks() * blockBytes
-                                        + statistics.compressedKvBytes());
+                List.of(
+                        store.addMemoryConsumer(
+                                MemoryMonitor.KV_CACHE,
+                                () ->
+                                        statistics.usedKvBlocks() * blockBytes
+                                                + statistics.compressedKvBytes()),
+                        store.addMemoryConsumer(MemoryMonitor.ACTIVATIONS, () -> activationBytes));
         this.ending = model.getLoraContext().addEnding(this::close);
         this.thread = new Thread(this::run, "djl-lora-engine");
         thread.setDaemon(true);
@@ -180,6 +197,31 @@ public final class GenerationEngine implements AutoCloseable {
     public static GenerationEngine of(CausalLanguageModel model) {
         return model.getLoraContext()
                 .shared(GenerationEngine.class, () -> new GenerationEngine(model));
+    }
+
+    /**
+     * Returns the engine that all users of a model share, which starts when it is first asked for
+     * and is closed with the model.
+     *
+     * @param model the model
+     * @param options what the engine is to be like
+     * @return the engine, owned by the model
+     * @throws LoraConfigurationException if it has started with other options
+     */
+    public static GenerationEngine of(CausalLanguageModel model, EngineOptions options) {
+        GenerationEngine engine =
+                model.getLoraContext()
+                        .shared(GenerationEngine.class, () -> new GenerationEngine(model, options));
+        engine.options
+                .difference(options)
+                .ifPresent(
+                        difference -> {
+                            throw new LoraConfigurationException(
+                                    "The model's engine has "
+                                            + difference
+                                            + "; all users of a model share one engine");
+                        });
+        return engine;
     }
 
     private int kvBlocks() {
@@ -250,7 +292,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes a request.
+     * Takes a request for one answer.
      *
      * @param request the request
      * @return its tokens and its end
@@ -264,7 +306,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes a request.
+     * Takes a request for one answer.
      *
      * @param submission the request, and what is said of it
      * @return its tokens and its end
@@ -278,7 +320,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Takes requests, all or none.
+     * Takes requests for one answer each, all or none.
      *
      * @param submissions the requests, and what is said of them
      * @return the tokens and the end of each
@@ -289,7 +331,30 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws IllegalStateException if the engine is closed
      */
     public List<GenerationHandle> submit(List<Submission> submissions) {
-        List<SequenceStart> starts = check(submissions);
+        requireOneAnswer(submissions);
+        return submitAll(submissions, check(submissions)).stream()
+                .map(group -> group.handle(0))
+                .toList();
+    }
+
+    /**
+     * Takes a request for any number of answers. Its prompt is run once; each answer draws with a
+     * seed of its own ({@link ai.djl.lora.generate.sampling.SamplingParameters#choiceSeed}), so
+     * that it is the same however many there are.
+     *
+     * @param submission the request, and what is said of it
+     * @return its answers and their end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if an answer could need more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public AnswerGroup submitGroup(Submission submission) {
+        List<Submission> one = List.of(submission);
+        return submitAll(one, check(one)).get(0);
+    }
+
+    private List<AnswerGroup> submitAll(List<Submission> submissions, List<SequenceStart> starts) {
         synchronized (lock) {
             if (!draining && notBegun + submissions.size() > options.maxQueue()) {
                 throw new EngineBusyException(
@@ -302,36 +367,54 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
+    private static void requireOneAnswer(List<Submission> submissions) {
+        for (int i = 0; i < submissions.size(); ++i) {
+            GenerationRequest request = submissions.get(i).request();
+            // those that lack parameters are named with what else is wrong
+            if (request.sampling() != null && request.sampling().bestOf() > 1) {
+                throw new GenerationRequestException(
+                        i,
+                        "bestOf is "
+                                + request.sampling().bestOf()
+                                + "; it must be 1 where each request has one answer (submitGroup and"
+                                + " answerAll give several)");
+            }
+        }
+    }
+
     private List<SequenceStart> check(List<Submission> submissions) {
         validator.validate(submissions.stream().map(Submission::request).toList());
         List<SequenceStart> starts = new ArrayList<>();
         for (Submission submission : submissions) {
+            checkConstraint(starts.size(), submission);
             starts.add(check(starts.size(), submission.request()));
         }
         return starts;
     }
 
     /** Takes requests that there is room for; called with the lock held. */
-    private List<GenerationHandle> enqueue(
-            List<Submission> submissions, List<SequenceStart> starts) {
+    private List<AnswerGroup> enqueue(List<Submission> submissions, List<SequenceStart> starts) {
         if (draining) {
             throw new IllegalStateException("The engine is closed");
         }
-        List<GenerationHandle> handles = new ArrayList<>();
+        List<SequenceGroup> groups = new ArrayList<>();
         long now = options.ticker().getAsLong();
         for (int i = 0; i < submissions.size(); ++i) {
-            GenerationHandle handle = new GenerationHandle(this::wake);
-            handles.add(handle);
-            arrived.add(newSequence(submissions.get(i), handle, starts.get(i), now));
+            Submission submission = submissions.get(i);
+            AnswerGroup answers = new AnswerGroup(submission.request().sampling(), this::wake);
+            SequenceGroup group = new SequenceGroup(submission, answers, starts.get(i), now);
+            group.add(newSequence(group));
+            groups.add(group);
         }
+        arrived.addAll(groups);
         taken += submissions.size();
         notBegun += submissions.size();
         wakeLocked();
-        return handles;
+        return groups.stream().map(SequenceGroup::answers).toList();
     }
 
     /** Waits for room in the queue, and takes a request. */
-    private GenerationHandle enqueueWhenRoom(Submission submission, SequenceStart start) {
+    private AnswerGroup enqueueWhenRoom(Submission submission, SequenceStart start) {
         synchronized (lock) {
             while (!draining && notBegun >= options.maxQueue()) {
                 try {
@@ -346,39 +429,71 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
+    private static void checkConstraint(int index, Submission submission) {
+        boolean described = submission.request().sampling().constraint().isPresent();
+        if (described != submission.hasConstraint()) {
+            throw new GenerationRequestException(
+                    index,
+                    described
+                            ? "constraint is not compiled for the vocabulary; a submission of token"
+                                    + " ids needs it compiled (optConstraint)"
+                            : "constraint is absent and a compiled one is given; give both or"
+                                    + " neither");
+        }
+    }
+
     private SequenceStart check(int index, GenerationRequest request) {
-        SequenceStart start = SequenceStart.ANY;
+        SequenceStart start = start(index, request.adapter());
         if (!request.adapter().isEmpty()) {
-            try {
-                start = store.sequenceStart(request.adapter());
-            } catch (LoraConfigurationException e) {
-                throw new GenerationRequestException(index, e.getMessage(), e);
-            }
             validator.validateAdapter(index, request, start);
         }
-        checkBlocks(request, start);
+        checkBlocks(request.promptTokens().length, request.sampling().maxNewTokens(), start);
         return start;
     }
 
-    private Sequence newSequence(
-            Submission submission, GenerationHandle handle, SequenceStart start, long now) {
-        Sampler sampler =
-                new Sampler(
-                        submission.request().sampling(),
-                        model.getConfig().eosTokenIds(),
-                        null,
-                        workspace);
-        int positions = model.getConfig().maxPositionEmbeddings();
-        return new Sequence(++lastId, submission, handle, sampler, start, positions, now);
+    private SequenceStart check(int index, ReadRequest<?> request) {
+        validator.validate(index, request);
+        SequenceStart start = start(index, request.adapter());
+        if (!request.adapter().isEmpty()) {
+            validator.validateAdapter(index, request, start);
+        }
+        checkBlocks(request.tokens().length, 0, start);
+        return start;
     }
 
-    private void checkBlocks(GenerationRequest request, SequenceStart start) {
+    private SequenceStart start(int index, String adapter) {
+        if (adapter.isEmpty()) {
+            return SequenceStart.ANY;
+        }
+        try {
+            return store.sequenceStart(adapter);
+        } catch (LoraConfigurationException e) {
+            throw new GenerationRequestException(index, e.getMessage(), e);
+        }
+    }
+
+    /** Makes the next of a request's sequences. */
+    private Sequence newSequence(SequenceGroup group) {
+        int index = group.members().size();
+        SamplingParameters sampling = group.request().sampling();
+        if (index > 0) {
+            sampling = sampling.toBuilder().seed(sampling.choiceSeed(index)).build();
+        }
+        Sampler sampler =
+                new Sampler(
+                        sampling,
+                        model.getConfig().eosTokenIds(),
+                        group.submission().newConstraint(),
+                        workspace);
+        int positions = model.getConfig().maxPositionEmbeddings();
+        return new Sequence(lastId.incrementAndGet(), group, index, sampler, positions);
+    }
+
+    private void checkBlocks(int tokens, int newTokens, SequenceStart start) {
         long positions =
                 Math.min(
                         model.getConfig().maxPositionEmbeddings(),
-                        (long) start.virtualTokens()
-                                + request.promptTokens().length
-                                + request.sampling().maxNewTokens());
+                        (long) start.virtualTokens() + tokens + newTokens);
         int needed = KvPool.blocksFor((int) positions);
         if (needed > pool.blocks()) {
             throw new LoraMemoryException(
@@ -393,8 +508,8 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
-     * Answers requests, as many as there are: those that the queue has no room for wait here. When
-     * one fails the others are cancelled.
+     * Answers requests, as many as there are and each once: those that the queue has no room for
+     * wait here. When one fails the others are cancelled.
      *
      * @param requests the requests
      * @return the answers, in the order of the requests
@@ -418,23 +533,125 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the engine was closed
      */
     public List<GenerationResult> answer(List<Submission> submissions) {
-        List<SequenceStart> starts = check(submissions);
-        List<GenerationHandle> handles = new ArrayList<>();
-        List<GenerationResult> results = new ArrayList<>();
+        requireOneAnswer(submissions);
+        return answerAll(submissions).stream().map(answers -> answers.get(0)).toList();
+    }
+
+    /**
+     * Answers requests, as {@link #generate} does, each as often as it asks for.
+     *
+     * @param submissions the requests, and what is said of them
+     * @return the answers to each request, in the order of the requests, as {@link
+     *     AnswerGroup#results()} has them
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is generated then
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public List<List<GenerationResult>> answerAll(List<Submission> submissions) {
+        return answerAll(submissions, check(submissions));
+    }
+
+    private List<List<GenerationResult>> answerAll(
+            List<Submission> submissions, List<SequenceStart> starts) {
+        List<AnswerGroup> groups = new ArrayList<>();
+        List<List<GenerationResult>> results = new ArrayList<>();
         try {
             for (Submission submission : submissions) {
-                handles.add(enqueueWhenRoom(submission, starts.get(handles.size())));
+                groups.add(enqueueWhenRoom(submission, starts.get(groups.size())));
             }
-            for (GenerationHandle handle : handles) {
-                results.add(handle.join());
+            for (AnswerGroup group : groups) {
+                results.add(group.join());
             }
             return results;
         } catch (LoraBackendException e) {
             throw new LoraBackendException(
                     "requests[" + results.size() + "], " + e.getMessage(), e);
         } finally {
-            handles.forEach(GenerationHandle::cancel);
+            groups.forEach(AnswerGroup::cancel);
         }
+    }
+
+    /**
+     * Takes a text that is read: scored, or made a vector of. It is scheduled as the prompt of a
+     * request is, beside what else runs, and counts as one.
+     *
+     * @param request the request
+     * @param said says for whom it is and how urgent
+     * @param <R> what it is answered with
+     * @return its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it needs more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public <R> ReadingHandle<R> read(
+            ReadRequest<R> request, UnaryOperator<Submission.Builder> said) {
+        SequenceStart start = check(0, request);
+        PromptReader<R> reader = newReader(request);
+        Submission submission = submission(request, reader, said);
+        return new ReadingHandle<>(
+                submitAll(List.of(submission), List.of(start)).get(0).handle(0), reader);
+    }
+
+    /**
+     * Takes a text that is read, with nothing said beside it.
+     *
+     * @param request the request
+     * @param <R> what it is answered with
+     * @return its end
+     * @throws LoraConfigurationException if the request is not valid, or its adapter is not known
+     * @throws LoraMemoryException if it needs more KV blocks than there are
+     * @throws EngineBusyException if too many requests wait
+     * @throws IllegalStateException if the engine is closed
+     */
+    public <R> ReadingHandle<R> read(ReadRequest<R> request) {
+        return read(request, UnaryOperator.identity());
+    }
+
+    /**
+     * Reads texts, as many as there are: those that the queue has no room for wait here. When one
+     * fails the others are cancelled.
+     *
+     * @param requests the requests
+     * @param <R> what they are answered with
+     * @return the answers, in the order of the requests
+     * @throws LoraConfigurationException if a request is not valid, or its adapter is not known;
+     *     nothing is read then
+     * @throws LoraException the reason of the first that failed
+     * @throws java.util.concurrent.CancellationException if the engine was closed
+     */
+    public <R> List<R> readAll(List<? extends ReadRequest<R>> requests) {
+        List<SequenceStart> starts = new ArrayList<>();
+        for (ReadRequest<R> request : requests) {
+            starts.add(check(starts.size(), request));
+        }
+        List<PromptReader<R>> readers = new ArrayList<>();
+        List<Submission> submissions = new ArrayList<>();
+        for (ReadRequest<R> request : requests) {
+            PromptReader<R> reader = newReader(request);
+            readers.add(reader);
+            submissions.add(submission(request, reader, UnaryOperator.identity()));
+        }
+        List<R> answers = new ArrayList<>();
+        for (List<GenerationResult> ends : answerAll(submissions, starts)) {
+            answers.add(readers.get(answers.size()).result(ends.get(0)));
+        }
+        return answers;
+    }
+
+    private <R> PromptReader<R> newReader(ReadRequest<R> request) {
+        return PromptReader.of(request, model.getConfig().hiddenSize());
+    }
+
+    private static Submission submission(
+            ReadRequest<?> request,
+            PromptReader<?> reader,
+            UnaryOperator<Submission.Builder> said) {
+        GenerationRequest prompt =
+                new GenerationRequest(
+                        request.tokens(), request.adapter(), UNUSED, request.unavailable());
+        return said.apply(Submission.builder(prompt).optReader(reader)).build();
     }
 
     /**
@@ -527,7 +744,7 @@ public final class GenerationEngine implements AutoCloseable {
         } finally {
             failAll();
             ending.close();
-            memory.close();
+            memory.forEach(Registration::close);
             if (cold != null) {
                 cold.close();
             }
@@ -564,7 +781,7 @@ public final class GenerationEngine implements AutoCloseable {
 
     /** Returns whether the engine goes on. */
     private boolean takeArrivals() {
-        List<Sequence> fresh;
+        List<SequenceGroup> fresh;
         synchronized (lock) {
             if (stopping) {
                 return false;
@@ -574,7 +791,7 @@ public final class GenerationEngine implements AutoCloseable {
             arrived.clear();
             statistics = snapshotWith(fresh.size());
         }
-        fresh.forEach(queue::arrive);
+        fresh.forEach(group -> queue.arrive(group.members().get(0)));
         return true;
     }
 
@@ -582,7 +799,7 @@ public final class GenerationEngine implements AutoCloseable {
         long wait = Math.max(0, blocks.nanosToNext(now));
         for (Sequence sequence : queue.waiting()) {
             Duration deadline = sequence.submission().deadline();
-            if (deadline != null) {
+            if (deadline != null && sequence.group().firstScheduled() < 0) {
                 wait = Math.min(wait, sequence.arrival() + deadline.toNanos() - now);
             }
         }
@@ -607,10 +824,10 @@ public final class GenerationEngine implements AutoCloseable {
     private void endEarly(long now) {
         for (Sequence sequence : queue.waiting()) {
             Duration deadline = sequence.submission().deadline();
-            if (sequence.handle().isCancelled()) {
+            if (sequence.group().answers().isCancelled()) {
                 fail(sequence, cancelled());
             } else if (deadline != null
-                    && sequence.firstScheduled() < 0
+                    && sequence.group().firstScheduled() < 0
                     && now - sequence.arrival() > deadline.toNanos()) {
                 fail(
                         sequence,
@@ -621,7 +838,7 @@ public final class GenerationEngine implements AutoCloseable {
             }
         }
         for (Sequence sequence : scheduler.running()) {
-            if (sequence.handle().isCancelled()) {
+            if (sequence.group().answers().isCancelled()) {
                 fail(sequence, cancelled());
             }
         }
@@ -636,9 +853,10 @@ public final class GenerationEngine implements AutoCloseable {
         List<Sequence> waiting = queue.waiting();
         int ahead = 0;
         for (Sequence sequence : waiting) {
-            if (sequence.loading() != null) {
+            SequenceGroup group = sequence.group();
+            if (sequence.index() == 0 && group.loading() != null) {
                 ++ahead;
-                if (sequence.lease() == null && sequence.loading().isDone()) {
+                if (group.lease() == null && group.loading().isDone()) {
                     lease(sequence);
                 }
             }
@@ -653,7 +871,7 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private static boolean lacksAdapter(Sequence sequence) {
-        return !sequence.isReady() && sequence.loading() == null;
+        return !sequence.isReady() && sequence.group().loading() == null;
     }
 
     /* Those that wait for room on the device do not keep others from adapters that are there. */
@@ -691,7 +909,7 @@ public final class GenerationEngine implements AutoCloseable {
             fail(sequence, e);
             return;
         }
-        sequence.setLoading(loading);
+        sequence.group().setLoading(loading);
         if (loading.isDone()) {
             lease(sequence);
         } else {
@@ -701,8 +919,8 @@ public final class GenerationEngine implements AutoCloseable {
 
     private void lease(Sequence sequence) {
         try {
-            AdapterLease lease = sequence.loading().join();
-            sequence.setLease(lease);
+            AdapterLease lease = sequence.group().loading().join();
+            sequence.group().setLease(lease);
             boolean another = lease.getSubstitution().isPresent();
             if (another && model.getLoraContext().extrasOf(lease.getMix()) != null) {
                 // what was checked of the request was checked for another revision
@@ -738,9 +956,9 @@ public final class GenerationEngine implements AutoCloseable {
 
     private void step(List<Work> works, long now) {
         for (Work work : works) {
-            if (work.sequence().firstScheduled() < 0) {
-                Sequence sequence = work.sequence();
-                sequence.setFirstScheduled(now);
+            Sequence sequence = work.sequence();
+            if (sequence.group().firstScheduled() < 0) {
+                sequence.group().setFirstScheduled(now);
                 begun();
                 record(
                         recorder ->
@@ -748,10 +966,20 @@ public final class GenerationEngine implements AutoCloseable {
                                         sequence.request().adapter(), now - sequence.arrival()));
             }
         }
+        reportActivations(works);
         run(works);
+        activationBytes = 0;
         long end = options.ticker().getAsLong();
         stepNanos += end - now;
         record(recorder -> recorder.step(snapshot(), end - now));
+    }
+
+    /* So that an adapter is not loaded into memory that the next step needs. */
+    private void reportActivations(List<Work> works) {
+        int tokens = works.stream().mapToInt(Work::tokens).sum();
+        long bytes = model.activationBytes(tokens, runner.logitRows(works));
+        activationBytes = bytes;
+        store.getMemoryMonitor().ifPresent(monitor -> monitor.reportStep(bytes));
     }
 
     /* Whoever makes a step fail fails alone. */
@@ -761,7 +989,10 @@ public final class GenerationEngine implements AutoCloseable {
             modelNanos += options.ticker().getAsLong() - start;
             int row = 0;
             for (Work work : works) {
-                postprocess(work, logits, row);
+                // one of several answers that failed has ended the others
+                if (!work.sequence().isEnded()) {
+                    postprocess(work, logits, row);
+                }
                 row += work.outputs();
             }
         } catch (RuntimeException | OutOfMemoryError e) {
@@ -769,7 +1000,11 @@ public final class GenerationEngine implements AutoCloseable {
                 fail(works.get(0).sequence(), reason(e));
             } else {
                 logger.warn("A step failed and is run once more, one request at a time", e);
-                works.forEach(work -> run(List.of(work)));
+                for (Work work : works) {
+                    if (!work.sequence().isEnded()) {
+                        run(List.of(work));
+                    }
+                }
             }
         }
     }
@@ -788,6 +1023,14 @@ public final class GenerationEngine implements AutoCloseable {
             promptTokens +=
                     Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
             sequence.setComputed(work.from() + work.count());
+            if (sequence.reader() != null) {
+                logits.read(work, firstRow);
+                blocks.keep(sequence);
+                if (sequence.computed() == sequence.length()) {
+                    finish(sequence, FinishReason.LENGTH);
+                }
+                return;
+            }
             FinishReason finished = null;
             int met = 0;
             for (int i = 0; i < work.outputs() && finished == null; ++i) {
@@ -809,12 +1052,25 @@ public final class GenerationEngine implements AutoCloseable {
                 sequence.cache().truncate(sequence.virtualTokens() + sequence.computed());
             }
             blocks.keep(sequence);
+            branch(sequence);
             if (finished != null) {
                 finish(sequence, finished);
             }
         } catch (RuntimeException e) {
             // of a user's stop condition, or of logits that are not finite
             fail(sequence, named(sequence, before, e));
+        }
+    }
+
+    /** Begins the other answers to a request whose prompt has been run. */
+    private void branch(Sequence sequence) {
+        SequenceGroup group = sequence.group();
+        if (sequence.length() > sequence.promptLength()) {
+            while (group.isPartial()) {
+                Sequence next = newSequence(group);
+                group.add(next);
+                queue.arrive(next);
+            }
         }
     }
 
@@ -825,15 +1081,17 @@ public final class GenerationEngine implements AutoCloseable {
         return new LoraBackendException(
                 "adapter \""
                         + sequence.request().adapter()
-                        + "\", new token "
-                        + (before - sequence.promptLength())
+                        + "\", "
+                        + (sequence.reader() == null
+                                ? "new token " + (before - sequence.promptLength())
+                                : "token " + sequence.reader().next())
                         + ": "
                         + e.getMessage(),
                 e);
     }
 
     private FinishReason take(Sequence sequence, Sample sample) {
-        boolean first = sequence.length() == sequence.promptLength();
+        boolean first = sequence.index() == 0 && sequence.length() == sequence.promptLength();
         FinishReason finished = sequence.take(sample, endOfText);
         ++newTokens;
         if (first) {
@@ -856,6 +1114,12 @@ public final class GenerationEngine implements AutoCloseable {
                                 result.tokens().length,
                                 nanos));
         ends.add(() -> sequence.handle().complete(result));
+        SequenceGroup group = sequence.group();
+        group.finish(result);
+        if (group.isWhole()) {
+            end(group);
+            ends.add(() -> group.answers().complete(group.results()));
+        }
     }
 
     private void begun() {
@@ -865,31 +1129,45 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
+    /** Ends a request, with all of its answers. */
     private void fail(Sequence sequence, RuntimeException reason) {
-        if (sequence.firstScheduled() < 0) {
+        SequenceGroup group = sequence.group();
+        if (group.isEnded()) {
+            return;
+        }
+        if (group.firstScheduled() < 0) {
             begun();
         }
-        end(sequence);
-        record(recorder -> recorder.failed(sequence.request().adapter(), reason));
-        ends.add(() -> sequence.handle().fail(reason));
+        for (Sequence member : group.members()) {
+            if (!member.isEnded()) {
+                end(member);
+            }
+        }
+        end(group);
+        record(recorder -> recorder.failed(group.request().adapter(), reason));
+        ends.add(() -> group.answers().fail(reason));
     }
 
     /* Users hear of an end when the statistics tell of it. */
     private void tellEnds() {
         statistics = snapshot();
-        for (Runnable end : ends) {
-            end.run();
-            synchronized (lock) {
-                --taken;
-                lock.notifyAll();
-            }
-        }
+        ends.forEach(Runnable::run);
         ends.clear();
+        synchronized (lock) {
+            taken -= endedRequests;
+            lock.notifyAll();
+        }
+        endedRequests = 0;
     }
 
     private void end(Sequence sequence) {
         scheduler.end(sequence);
         sequence.release();
+    }
+
+    private void end(SequenceGroup group) {
+        group.end();
+        ++endedRequests;
     }
 
     private void failAll() {
@@ -898,13 +1176,14 @@ public final class GenerationEngine implements AutoCloseable {
         for (Sequence sequence : left) {
             fail(sequence, closed());
         }
-        List<Sequence> never;
+        List<SequenceGroup> never;
         synchronized (lock) {
             never = List.copyOf(arrived);
             arrived.clear();
         }
-        for (Sequence sequence : never) {
-            ends.add(() -> sequence.handle().fail(closed()));
+        for (SequenceGroup group : never) {
+            end(group);
+            ends.add(() -> group.answers().fail(closed()));
         }
         tellEnds();
     }
@@ -929,7 +1208,8 @@ public final class GenerationEngine implements AutoCloseable {
         List<Sequence> waiting = queue.waiting();
         int forAdapters = 0;
         for (Sequence sequence : waiting) {
-            forAdapters += sequence.loading() != null && sequence.lease() == null ? 1 : 0;
+            SequenceGroup group = sequence.group();
+            forAdapters += group.loading() != null && group.lease() == null ? 1 : 0;
         }
         return new EngineStatistics(
                 waiting.size() + fresh,

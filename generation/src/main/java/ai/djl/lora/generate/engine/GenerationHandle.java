@@ -7,25 +7,28 @@ import ai.djl.lora.generate.GenerationResult;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * A request that an engine has taken: its tokens as they come, its end, and the means to end it
- * early. May be used by several threads.
+ * A request that an engine has taken, or one of several answers to it: its tokens as they come, its
+ * end, and the means to end it early. May be used by several threads.
  */
 public final class GenerationHandle implements Iterable<GeneratedToken> {
 
     private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
     private final TokenStream stream = new TokenStream();
+    private final AtomicBoolean cancelled;
     private final Runnable wake;
-    private volatile boolean cancelled;
     private volatile RuntimeException reason;
 
     /**
      * Constructs a new {@code GenerationHandle} instance.
      *
-     * @param wake tells the engine that the request was cancelled
+     * @param cancelled becomes true when the request is cancelled, for all of its answers
+     * @param wake tells the engine that it was
      */
-    GenerationHandle(Runnable wake) {
+    GenerationHandle(AtomicBoolean cancelled, Runnable wake) {
+        this.cancelled = cancelled;
         this.wake = wake;
     }
 
@@ -77,14 +80,16 @@ public final class GenerationHandle implements Iterable<GeneratedToken> {
         return stream.iterator();
     }
 
-    /** Ends the request at the next step. Has no effect when it has ended. */
+    /**
+     * Ends the request at the next step, with all of its answers. Has no effect when it has ended.
+     */
     public void cancel() {
-        cancelled = true;
+        cancelled.set(true);
         wake.run();
     }
 
-    boolean isCancelled() {
-        return cancelled;
+    boolean isEnded() {
+        return result.isDone();
     }
 
     void publish(GeneratedToken token) {

@@ -3,7 +3,6 @@
  */
 package ai.djl.lora.generate.engine;
 
-import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationResult;
@@ -13,19 +12,21 @@ import ai.djl.lora.generate.sampling.Sampler;
 import ai.djl.lora.model.KvCache;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.SequenceStart;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.function.IntPredicate;
 
-/** A request on its way through the engine. For the engine's thread alone. */
+/** An answer to a request on its way through the engine. For the engine's thread alone. */
 final class Sequence {
 
     /** What computed the rows of the base model. */
     static final String BASE = "base";
 
     private final long id;
-    private final Submission submission;
+    private final SequenceGroup group;
+    private final int index;
     private final GenerationHandle handle;
     private final Sampler sampler;
     private final History history;
@@ -33,9 +34,6 @@ final class Sequence {
     private final int virtualTokens;
     private final int activeFrom;
     private final int limit;
-    private final long arrival;
-    private CompletableFuture<AdapterLease> loading;
-    private AdapterLease lease;
     private int[] tokens;
     private int length;
     private int computed;
@@ -43,58 +41,72 @@ final class Sequence {
     private int keptBlocks;
     private long lastKept = BlockManager.ROOT;
     private long lastStep;
-    private long firstScheduled = -1;
     private int preemptions;
     private int cachedTokens;
     private final DraftRecord drafts = new DraftRecord();
+    private final List<Sample> samples = new ArrayList<>();
+    private double logProb;
+    private boolean ended;
 
     /**
      * Constructs a new {@code Sequence} instance.
      *
-     * @param id a number that rises with each request
-     * @param submission the request, valid
-     * @param handle what its user holds
+     * @param id a number that rises with each sequence
+     * @param group the request
+     * @param index which of its answers this is
      * @param sampler chooses its tokens
-     * @param start what its adapter asks of a sequence
      * @param positions the number of positions that the model has
-     * @param arrival when it came
      */
-    Sequence(
-            long id,
-            Submission submission,
-            GenerationHandle handle,
-            Sampler sampler,
-            SequenceStart start,
-            int positions,
-            long arrival) {
+    Sequence(long id, SequenceGroup group, int index, Sampler sampler, int positions) {
         this.id = id;
-        this.submission = submission;
-        this.handle = handle;
+        this.group = group;
+        this.index = index;
+        this.handle = group.answers().handle(index);
         this.sampler = sampler;
-        this.stop = submission.newStop();
-        this.arrival = arrival;
-        int[] prompt = submission.request().promptTokens();
+        this.stop = group.submission().newStop(index);
+        int[] prompt = group.request().promptTokens();
         this.history = new History(prompt);
+        SequenceStart start = group.start();
         this.virtualTokens = start.virtualTokens();
         this.activeFrom = start.activeFrom(prompt);
         this.limit =
                 Math.min(
-                        submission.request().sampling().maxNewTokens(),
+                        group.request().sampling().maxNewTokens(),
                         positions - virtualTokens - prompt.length);
         this.tokens = Arrays.copyOf(prompt, prompt.length + Math.min(limit, 64));
-        this.length = prompt.length;
+        this.length = reader() == null ? prompt.length : reader().length();
     }
 
     long id() {
         return id;
     }
 
+    SequenceGroup group() {
+        return group;
+    }
+
+    /** Returns which of its request's answers this is, from 0. */
+    int index() {
+        return index;
+    }
+
     Submission submission() {
-        return submission;
+        return group.submission();
     }
 
     GenerationRequest request() {
-        return submission.request();
+        return group.request();
+    }
+
+    /** Returns what takes the answer where the text is read and not continued, or null. */
+    PromptReader<?> reader() {
+        return group.submission().reader();
+    }
+
+    /** Returns how many of the tokens need not be run if their keys and values are known. */
+    int adoptable() {
+        // the last token's row is what the next one is chosen from
+        return reader() == null ? length - 1 : Math.min(length - 1, reader().next());
     }
 
     GenerationHandle handle() {
@@ -110,7 +122,7 @@ final class Sequence {
     }
 
     long arrival() {
-        return arrival;
+        return group.arrival();
     }
 
     int virtualTokens() {
@@ -123,10 +135,10 @@ final class Sequence {
     }
 
     int promptLength() {
-        return submission.request().promptTokens().length;
+        return request().promptTokens().length;
     }
 
-    /** Returns the number of tokens, the prompt's and new ones. */
+    /** Returns the number of tokens that are run, the prompt's and new ones. */
     int length() {
         return length;
     }
@@ -179,33 +191,17 @@ final class Sequence {
         lastKept = last;
     }
 
-    CompletableFuture<AdapterLease> loading() {
-        return loading;
-    }
-
-    void setLoading(CompletableFuture<AdapterLease> future) {
-        loading = future;
-    }
-
-    AdapterLease lease() {
-        return lease;
-    }
-
-    void setLease(AdapterLease leased) {
-        lease = leased;
-    }
-
     /** Returns whether the adapter, if there is one, is on the device and leased. */
     boolean isReady() {
-        return request().adapter().isEmpty() || lease != null;
+        return request().adapter().isEmpty() || group.lease() != null;
     }
 
     AdapterMix mix() {
-        return lease == null ? AdapterMix.BASE : lease.getMix();
+        return group.lease() == null ? AdapterMix.BASE : group.lease().getMix();
     }
 
     String revision() {
-        return lease == null ? BASE : lease.getRevision();
+        return group.lease() == null ? BASE : group.lease().getRevision();
     }
 
     long lastStep() {
@@ -214,15 +210,6 @@ final class Sequence {
 
     void setLastStep(long step) {
         lastStep = step;
-    }
-
-    /** Returns when the sequence was first scheduled, -1 before. */
-    long firstScheduled() {
-        return firstScheduled;
-    }
-
-    void setFirstScheduled(long time) {
-        firstScheduled = time;
     }
 
     /** Counts tokens whose keys and values lay in memory already. */
@@ -267,44 +254,47 @@ final class Sequence {
             tokens = Arrays.copyOf(tokens, 2 * length);
         }
         int token = sample.token();
-        int index = length - promptLength();
+        int place = length - promptLength();
         tokens[length++] = token;
         history.add(token);
+        logProb += sample.logProb();
+        if (request().sampling().logProbs() >= 0) {
+            samples.add(sample);
+        }
         boolean ends = !request().sampling().ignoreEos() && endOfText.test(token);
         boolean stops =
                 ends
-                        || sampler.isComplete()
                         || request().sampling().stopTokens().contains(token)
-                        || stop.test(token);
-        handle.publish(new GeneratedToken(index, token, sample.logProb(), sample.top()));
+                        // who reads the text is told of its last token too
+                        || stop.test(token)
+                        || sampler.isComplete();
+        FinishReason reason = remaining() == 0 ? FinishReason.LENGTH : null;
         if (stops) {
-            return FinishReason.STOP;
+            reason = FinishReason.STOP;
         }
-        return remaining() == 0 ? FinishReason.LENGTH : null;
+        handle.publish(new GeneratedToken(place, token, sample.logProb(), sample.top(), reason));
+        return reason;
     }
 
     GenerationResult result(FinishReason reason) {
         return new GenerationResult(
                 request().adapter(),
-                tokens(promptLength(), length),
+                reader() == null ? tokens(promptLength(), length) : new int[0],
                 reason,
                 revision(),
-                lease == null ? Optional.empty() : lease.getSubstitution());
+                group.lease() == null ? Optional.empty() : group.lease().getSubstitution(),
+                index,
+                logProb,
+                List.copyOf(samples));
     }
 
-    /** Gives back what the sequence holds. */
+    boolean isEnded() {
+        return ended;
+    }
+
+    /** Gives back what the sequence holds for itself. */
     void release() {
+        ended = true;
         closeCache();
-        if (lease != null) {
-            lease.close();
-        } else if (loading != null) {
-            loading.whenComplete(
-                    (late, failure) -> {
-                        if (late != null) {
-                            late.close();
-                        }
-                    });
-            loading.cancel(false);
-        }
     }
 }

@@ -4,8 +4,10 @@
 package ai.djl.lora.generate.engine;
 
 import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.sampling.TokenConstraint;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.function.IntFunction;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 
@@ -18,7 +20,9 @@ public final class Submission {
     private final String tenant;
     private final int priority;
     private final Duration deadline;
-    private final Supplier<IntPredicate> stop;
+    private final IntFunction<IntPredicate> stop;
+    private final Supplier<TokenConstraint> constraint;
+    private final PromptReader<?> reader;
 
     private Submission(Builder builder) {
         this.request = builder.request;
@@ -26,6 +30,12 @@ public final class Submission {
         this.priority = builder.priority;
         this.deadline = builder.deadline;
         this.stop = builder.stop;
+        this.constraint = builder.constraint;
+        this.reader = builder.reader;
+        if (reader != null && (stop != null || constraint != null)) {
+            throw new IllegalArgumentException(
+                    "a stop or a constraint is given for a text that is only read");
+        }
     }
 
     /**
@@ -84,8 +94,22 @@ public final class Submission {
         return deadline;
     }
 
-    IntPredicate newStop() {
-        return stop == null ? NEVER : stop.get();
+    IntPredicate newStop(int answer) {
+        return stop == null ? NEVER : stop.apply(answer);
+    }
+
+    boolean hasConstraint() {
+        return constraint != null;
+    }
+
+    /** Returns what follows one answer's text; null where nothing is said of it. */
+    TokenConstraint newConstraint() {
+        return constraint == null ? null : constraint.get();
+    }
+
+    /** Returns what takes the answer where the text is read and not continued, or null. */
+    PromptReader<?> reader() {
+        return reader;
     }
 
     /** A builder of {@link Submission}s. */
@@ -95,7 +119,9 @@ public final class Submission {
         private String tenant = "";
         private int priority;
         private Duration deadline;
-        private Supplier<IntPredicate> stop;
+        private IntFunction<IntPredicate> stop;
+        private Supplier<TokenConstraint> constraint;
+        private PromptReader<?> reader;
 
         private Builder(GenerationRequest request) {
             this.request = Objects.requireNonNull(request, "request");
@@ -140,12 +166,41 @@ public final class Submission {
         /**
          * Sets what ends the text, beside the request's own conditions, such as a word in it.
          *
-         * @param value makes what is given each new token, on the engine's thread, and says whether
-         *     the text ends with it
+         * @param value makes what is given each new token of an answer, on the engine's thread, and
+         *     says whether the text ends with it; it is not given end-of-text and stop tokens
          * @return this builder
          */
         public Builder optStop(Supplier<IntPredicate> value) {
+            return optStops(answer -> value.get());
+        }
+
+        /**
+         * Sets what ends the text, as {@link #optStop} does, for each of several answers.
+         *
+         * @param value makes of an answer's index, from 0, what is given its tokens
+         * @return this builder
+         */
+        public Builder optStops(IntFunction<IntPredicate> value) {
             stop = value;
+            return this;
+        }
+
+        /** Sets what takes the answer of a text that is read and not continued. */
+        Builder optReader(PromptReader<?> value) {
+            reader = value;
+            return this;
+        }
+
+        /**
+         * Sets what follows the text and says which tokens may come next. A request whose
+         * parameters have a constraint needs it: an engine knows tokens and not what they write.
+         *
+         * @param value begins to follow an answer's text, such as {@link
+         *     ai.djl.lora.generate.sampling.CompiledConstraint#begin}
+         * @return this builder
+         */
+        public Builder optConstraint(Supplier<TokenConstraint> value) {
+            constraint = value;
             return this;
         }
 

@@ -4,46 +4,52 @@
 package ai.djl.lora.generate.sampling;
 
 import ai.djl.lora.LoraConfigurationException;
+import java.util.Arrays;
 import java.util.BitSet;
 import org.apache.lucene.util.automaton.Automaton;
 import org.apache.lucene.util.automaton.ByteRunAutomaton;
 
-/** An automaton over bytes with the masks of its states; many sequences share it. */
-final class CompiledConstraint {
+/**
+ * A description of structured output, compiled for a vocabulary: an automaton over bytes with the
+ * masks of its states. Any number of texts may follow it, on any threads.
+ */
+public final class CompiledConstraint {
 
     static final int START = 0;
 
     private final ByteRunAutomaton automaton;
     private final BitSet live = new BitSet();
     private final BitSet last = new BitSet();
+    private final int states;
     private final TokenTrie trie;
-    private final int tokens;
+    private final Vocabulary vocabulary;
     private final MaskCache masks;
 
     /**
      * Constructs a new {@code CompiledConstraint} instance.
      *
      * @param bytes the automaton, deterministic and without dead states
-     * @param trie the vocabulary
-     * @param tokens the number of tokens of the vocabulary
+     * @param trie the vocabulary's tokens by their bytes
+     * @param vocabulary the vocabulary
      * @param masks the cache of masks, shared with other constraints
      * @throws LoraConfigurationException if the automaton accepts nothing that can be written
      */
-    CompiledConstraint(Automaton bytes, TokenTrie trie, int tokens, MaskCache masks) {
+    CompiledConstraint(Automaton bytes, TokenTrie trie, Vocabulary vocabulary, MaskCache masks) {
         if (bytes.getNumStates() == 0) {
             throw new LoraConfigurationException("the constraint accepts no text");
         }
         automaton = TextAutomata.runnable(bytes);
+        states = bytes.getNumStates();
         this.trie = trie;
-        this.tokens = tokens;
+        this.vocabulary = vocabulary;
         this.masks = masks;
         if (trie.writesEveryByte()) {
-            for (int state = 0; state < bytes.getNumStates(); ++state) {
+            for (int state = 0; state < states; ++state) {
                 live.set(state);
                 last.set(state, bytes.getNumTransitions(state) == 0);
             }
         } else {
-            findLive(bytes.getNumStates());
+            findLive();
         }
         if (!live.get(START)) {
             throw new LoraConfigurationException(
@@ -51,30 +57,63 @@ final class CompiledConstraint {
         }
     }
 
+    /**
+     * Begins to follow a text.
+     *
+     * @return the constraint at the start of a text
+     */
+    public TokenConstraint begin() {
+        return new AutomatonConstraint(this, vocabulary);
+    }
+
     /** Finds the states from which tokens lead on to the end of a text. */
-    private void findLive(int states) {
-        BitSet[] next = new BitSet[states];
+    private void findLive() {
+        int[][] next = new int[states][];
+        int[] before = new int[states + 1];
+        BitSet reached = new BitSet(states);
         for (int state = 0; state < states; ++state) {
-            live.set(state, automaton.isAccept(state));
-            BitSet reached = new BitSet();
+            reached.clear();
             trie.walk(automaton, state, (token, end) -> reached.set(end));
-            next[state] = reached;
+            next[state] = reached.stream().toArray();
+            for (int end : next[state]) {
+                ++before[end + 1];
+            }
         }
-        boolean grows = true;
-        while (grows) {
-            grows = false;
-            for (int state = live.nextClearBit(0);
-                    state < states;
-                    state = live.nextClearBit(state + 1)) {
-                if (next[state].intersects(live)) {
-                    live.set(state);
-                    grows = true;
+        // the states before each, all behind one another
+        for (int state = 0; state < states; ++state) {
+            before[state + 1] += before[state];
+        }
+        int[] places = Arrays.copyOf(before, states);
+        int[] sources = new int[before[states]];
+        for (int state = 0; state < states; ++state) {
+            for (int end : next[state]) {
+                sources[places[end]++] = state;
+            }
+        }
+        int[] found = new int[states];
+        int count = 0;
+        for (int state = 0; state < states; ++state) {
+            if (automaton.isAccept(state)) {
+                live.set(state);
+                found[count++] = state;
+            }
+        }
+        for (int i = 0; i < count; ++i) {
+            for (int k = before[found[i]]; k < before[found[i] + 1]; ++k) {
+                if (!live.get(sources[k])) {
+                    live.set(sources[k]);
+                    found[count++] = sources[k];
                 }
             }
         }
         for (int state = 0; state < states; ++state) {
-            last.set(state, !next[state].intersects(live));
+            last.set(state, Arrays.stream(next[state]).noneMatch(live::get));
         }
+    }
+
+    /** Returns the number of states, which is what a constraint takes memory for. */
+    int states() {
+        return states;
     }
 
     /** Returns the tokens that may come at a state, one bit each; not to be changed. */
@@ -83,7 +122,7 @@ final class CompiledConstraint {
     }
 
     private long[] newMask(int state) {
-        long[] mask = new long[(tokens + Long.SIZE - 1) / Long.SIZE];
+        long[] mask = new long[(vocabulary.size() + Long.SIZE - 1) / Long.SIZE];
         trie.walk(
                 automaton,
                 state,

@@ -4,6 +4,7 @@
 package ai.djl.lora.generate.sampling;
 
 import ai.djl.lora.LoraConfigurationException;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,11 +41,16 @@ public final class ConstraintCompiler {
 
     private static final int KEPT_DESCRIPTIONS = 64;
 
+    /** Of all descriptions that are kept; a state takes some 200 bytes. */
+    private static final int KEPT_STATES = 500_000;
+
     private final Vocabulary vocabulary;
     private final TokenTrie trie;
     private final MaskCache masks = new MaskCache();
     private final Map<OutputConstraint, CompiledConstraint> compiled =
             new LinkedHashMap<>(16, 0.75f, true);
+
+    private int states;
 
     /**
      * Constructs a new {@code ConstraintCompiler} instance. This reads the whole vocabulary.
@@ -57,15 +63,15 @@ public final class ConstraintCompiler {
     }
 
     /**
-     * Compiles a description, if that was not done before, and begins to follow a text. Compiling
-     * may take a second: it belongs on the thread of whoever asks, not on an engine's.
+     * Compiles a description, if that was not done before. Compiling may take a second: it belongs
+     * on the thread of whoever asks, not on an engine's.
      *
      * @param constraint what the text must look like
-     * @return the constraint at the start of a text
+     * @return the constraint, for any number of texts
      * @throws LoraConfigurationException naming what is wrong with the description, or not
      *     supported; also if it accepts no text, or needs too large an automaton
      */
-    public TokenConstraint compile(OutputConstraint constraint) {
+    public CompiledConstraint compile(OutputConstraint constraint) {
         CompiledConstraint known;
         synchronized (compiled) {
             known = compiled.get(constraint);
@@ -73,18 +79,22 @@ public final class ConstraintCompiler {
         if (known == null) {
             known =
                     new CompiledConstraint(
-                            TextAutomata.toUtf8(automaton(constraint)),
-                            trie,
-                            vocabulary.size(),
-                            masks);
-            synchronized (compiled) {
-                compiled.put(constraint, known);
-                if (compiled.size() > KEPT_DESCRIPTIONS) {
-                    compiled.remove(compiled.keySet().iterator().next());
-                }
+                            TextAutomata.toUtf8(automaton(constraint)), trie, vocabulary, masks);
+            keep(constraint, known);
+        }
+        return known;
+    }
+
+    private void keep(OutputConstraint constraint, CompiledConstraint known) {
+        synchronized (compiled) {
+            CompiledConstraint other = compiled.put(constraint, known);
+            states += known.states() - (other == null ? 0 : other.states());
+            Iterator<CompiledConstraint> oldest = compiled.values().iterator();
+            while (compiled.size() > KEPT_DESCRIPTIONS || states > KEPT_STATES) {
+                states -= oldest.next().states();
+                oldest.remove();
             }
         }
-        return new AutomatonConstraint(known, vocabulary);
     }
 
     private static Automaton automaton(OutputConstraint constraint) {

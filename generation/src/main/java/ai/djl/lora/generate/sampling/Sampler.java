@@ -163,14 +163,14 @@ public final class Sampler {
             int token = token("logitBias", entry.getKey(), vocabSize);
             row[token] = add(row[token], entry.getValue());
         }
-        if (history.generated() < parameters.minNewTokens()) {
+        boolean early = history.generated() < parameters.minNewTokens();
+        if (constraint != null) {
+            mask(row, vocabSize, history, early);
+        } else if (early) {
             for (int token : endings) {
                 row[token("an end-of-text or stop token", token, vocabSize)] =
                         Float.NEGATIVE_INFINITY;
             }
-        }
-        if (constraint != null) {
-            mask(row, vocabSize, history);
         }
     }
 
@@ -196,25 +196,25 @@ public final class Sampler {
         }
     }
 
-    private void mask(float[] row, int vocabSize, History history) {
+    private void mask(float[] row, int vocabSize, History history, boolean early) {
         long[] mask = workspace.mask(vocabSize);
         constraint.fillMask(mask);
+        if (vocabSize % Long.SIZE != 0) {
+            mask[mask.length - 1] &= (1L << vocabSize) - 1;
+        }
         boolean mayEnd = constraint.mayEnd();
         for (int token : endOfText) {
-            int end = token("an end-of-text token", token, vocabSize);
-            if (mayEnd) {
-                mask[end / Long.SIZE] |= 1L << end;
-            } else {
-                mask[end / Long.SIZE] &= ~(1L << end);
-            }
+            set(mask, token("an end-of-text token", token, vocabSize), mayEnd);
+        }
+        if (early) {
+            withhold(mask, endings);
+        }
+        if (parameters.ignoreEos()) {
+            withhold(mask, endOfText);
         }
         boolean any = false;
         for (int word = 0; word < mask.length; ++word) {
             int first = word * Long.SIZE;
-            if (vocabSize - first < Long.SIZE) {
-                mask[word] &= (1L << vocabSize) - 1;
-            }
-            any |= mask[word] != 0;
             long ruledOut = ~mask[word];
             while (ruledOut != 0) {
                 int token = first + Long.numberOfTrailingZeros(ruledOut);
@@ -224,12 +224,41 @@ public final class Sampler {
                 row[token] = Float.NEGATIVE_INFINITY;
                 ruledOut &= ruledOut - 1;
             }
+            for (long allowed = mask[word]; allowed != 0 && !any; allowed &= allowed - 1) {
+                int token = first + Long.numberOfTrailingZeros(allowed);
+                any = row[token] != Float.NEGATIVE_INFINITY;
+            }
         }
         if (!any) {
             throw new LoraConfigurationException(
                     "the constraint allows no token of the vocabulary after "
                             + history.generated()
                             + " new tokens; the vocabulary must be able to write its texts");
+        }
+    }
+
+    /** Takes tokens out, unless nothing else is left: a text that is complete has to end. */
+    private static void withhold(long[] mask, int... tokens) {
+        boolean[] were = new boolean[tokens.length];
+        for (int i = 0; i < tokens.length; ++i) {
+            were[i] = (mask[tokens[i] / Long.SIZE] & 1L << tokens[i]) != 0;
+            set(mask, tokens[i], false);
+        }
+        for (long word : mask) {
+            if (word != 0) {
+                return;
+            }
+        }
+        for (int i = 0; i < tokens.length; ++i) {
+            set(mask, tokens[i], were[i]);
+        }
+    }
+
+    private static void set(long[] mask, int token, boolean allowed) {
+        if (allowed) {
+            mask[token / Long.SIZE] |= 1L << token;
+        } else {
+            mask[token / Long.SIZE] &= ~(1L << token);
         }
     }
 

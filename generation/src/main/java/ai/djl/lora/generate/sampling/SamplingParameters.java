@@ -28,7 +28,8 @@ import java.util.TreeSet;
  *   <li>frequency and presence penalty, over the new tokens, as OpenAI's API documents them,
  *   <li>logit bias,
  *   <li>the tokens that are ruled out: end-of-text and stop tokens before {@code minNewTokens}, and
- *       what the constraint does not allow,
+ *       what the constraint does not allow; where it allows nothing but the end, that comes in any
+ *       case,
  *   <li>greedy decoding takes the greatest logit here; otherwise temperature,
  *   <li>top-k, top-p, min-p and typical-p, each over the renormalised rest of the one before,
  *   <li>one draw from what is left.
@@ -168,7 +169,8 @@ public final class SamplingParameters {
         builder.stopStrings = stopStrings;
         builder.logProbs = logProbs;
         builder.n = n;
-        builder.bestOf = bestOf;
+        // as n, if it is: a builder's n may change
+        builder.bestOf = bestOf == n ? 0 : bestOf;
         builder.constraint = constraint;
         return builder;
     }
@@ -288,6 +290,7 @@ public final class SamplingParameters {
 
     /**
      * Returns whether an end-of-text token is a token like others, behind which generation goes on.
+     * Beside a constraint, where it is no text, the text goes on as long as the constraint lets it.
      *
      * @return whether it is
      */
@@ -598,7 +601,8 @@ public final class SamplingParameters {
         }
 
         /**
-         * Sets whether generation goes on behind end-of-text tokens.
+         * Sets whether generation goes on behind end-of-text tokens; beside a constraint, whether
+         * it goes on as long as the constraint lets it.
          *
          * @param value whether it does; false is the default
          * @return this builder
@@ -721,11 +725,6 @@ public final class SamplingParameters {
                     "bestOf",
                     bestOf,
                     "0 (as n) or between n, which is " + n + ", and " + MAX_CHOICES);
-            if (constraint != null) {
-                // A constrained text ends where its form says; these two would overrule that.
-                check(!ignoreEos, "ignoreEos", true, "false beside a constraint");
-                check(minNewTokens == 0, "minNewTokens", minNewTokens, "0 beside a constraint");
-            }
             return new SamplingParameters(this);
         }
 

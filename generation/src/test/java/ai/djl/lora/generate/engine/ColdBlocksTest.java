@@ -58,14 +58,12 @@ public class ColdBlocksTest {
         SamplingParameters sampling = SamplingParameters.greedy(1);
         Submission submission =
                 Submission.builder(new GenerationRequest(tokens, "", sampling)).build();
-        return new Sequence(
-                ++lastId,
-                submission,
-                new GenerationHandle(() -> {}),
-                new Sampler(sampling, Set.of(), null, new SamplingWorkspace()),
-                SequenceStart.ANY,
-                1_000,
-                0);
+        AnswerGroup answers = new AnswerGroup(sampling, () -> {});
+        SequenceGroup group = new SequenceGroup(submission, answers, SequenceStart.ANY, 0);
+        Sampler sampler = new Sampler(sampling, Set.of(), null, new SamplingWorkspace());
+        Sequence sequence = new Sequence(++lastId, group, 0, sampler, 1_000);
+        group.add(sequence);
+        return sequence;
     }
 
     private KvCodec lossless() {

@@ -11,6 +11,7 @@ import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.model.KvPool;
+import ai.djl.lora.model.LlamaConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -309,7 +310,7 @@ public class EngineTest {
     }
 
     @Test
-    public void theMonitorKnowsOfKeysAndValues() {
+    public void theMonitorKnowsOfAStepsMemory() {
         MemoryMonitor monitor = model.block().getAdapters().getMemoryMonitor().orElseThrow();
         List<Long> found = new ArrayList<>();
         EngineRecorder sampling =
@@ -333,8 +334,24 @@ public class EngineTest {
             Assert.assertTrue(
                     Set.of(block, 2 * block, 3 * block).containsAll(found.subList(1, 20)));
             Assert.assertEquals(keysAndValues(monitor), 0);
+            Assert.assertEquals(
+                    monitor.sample().consumers().get(MemoryMonitor.ACTIVATIONS), Long.valueOf(0));
+            Assert.assertTrue(monitor.activationReserve() >= model.block().activationBytes(1, 1));
         }
         Assert.assertEquals(keysAndValues(monitor), 0);
+    }
+
+    @Test
+    public void activationsAreThoseOfALayerOrOfTheLogits() {
+        LlamaConfig config = model.block().getConfig();
+        // float32; of one row the logits are more than a layer's arrays, of many tokens less
+        long logits = 4L * config.vocabSize();
+        long row = 4L * config.hiddenSize();
+        Assert.assertEquals(model.block().activationBytes(1, 10), row + 10 * (2 * row + logits));
+        long queries = 4L * config.numAttentionHeads() * config.headDim();
+        long keys = 4L * config.numKeyValueHeads() * config.headDim();
+        long layer = 5 * row + 2 * queries + 2 * keys + 12L * config.intermediateSize();
+        Assert.assertEquals(model.block().activationBytes(1_000, 1), 1_000 * layer);
     }
 
     private static long keysAndValues(MemoryMonitor monitor) {

@@ -57,9 +57,10 @@ public class FairnessTest {
                         .optPriority(priority)
                         .build();
         Sampler sampler = new Sampler(sampling, Set.of(), null, new SamplingWorkspace());
-        GenerationHandle handle = new GenerationHandle(() -> {});
-        Sequence sequence =
-                new Sequence(++lastId, submission, handle, sampler, SequenceStart.ANY, 100, now);
+        SequenceGroup group =
+                new SequenceGroup(
+                        submission, new AnswerGroup(sampling, () -> {}), SequenceStart.ANY, now);
+        Sequence sequence = new Sequence(++lastId, group, 0, sampler, 100);
         queue.arrive(sequence);
         return sequence;
     }

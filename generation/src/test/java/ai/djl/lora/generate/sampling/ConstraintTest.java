@@ -165,7 +165,7 @@ public class ConstraintTest {
                                 JsonSchemaCompiler.compile(
                                         ((String) schemas()[21][0]).replace('\'', '"'))),
                         trie,
-                        vocabulary.size(),
+                        vocabulary,
                         new MaskCache());
         Random random = new Random(6);
         int state = CompiledConstraint.START;
@@ -201,7 +201,7 @@ public class ConstraintTest {
                     new Sampler(
                             parameters.toBuilder().seed(seed).build(),
                             List.of(ByteVocabulary.END),
-                            compiler.compile(parameters.constraint().orElseThrow()),
+                            compiler.compile(parameters.constraint().orElseThrow()).begin(),
                             workspace);
             Assert.assertTrue(sampler.needsLogits());
             History history = new History(new int[0]);
@@ -222,6 +222,61 @@ public class ConstraintTest {
         Assert.assertEquals(seen, Set.of("yes", "no"));
     }
 
+    @Test
+    public void testATextThatMayEndGoesOnWhereEndsAreRuledOut() {
+        SamplingParameters parameters =
+                SamplingParameters.builder()
+                        .constraint(new OutputConstraint.Regex("a{1,5}"))
+                        .build();
+        float[] logits = new float[vocabulary.size()];
+        logits[ByteVocabulary.END] = 50;
+        Assert.assertEquals(greedy(parameters, logits), "a");
+        Assert.assertEquals(greedy(parameters.toBuilder().minNewTokens(3).build(), logits), "aaa");
+        Assert.assertEquals(
+                greedy(parameters.toBuilder().ignoreEos(true).build(), logits), "aaaaa");
+        // more than the form has room for: it ends where it must
+        Assert.assertEquals(
+                greedy(parameters.toBuilder().minNewTokens(9).build(), logits), "aaaaa");
+    }
+
+    /** Returns the text up to end-of-text or where nothing may follow. */
+    private String greedy(SamplingParameters parameters, float... logits) {
+        Sampler sampler =
+                new Sampler(
+                        parameters,
+                        List.of(ByteVocabulary.END),
+                        compiler.compile(parameters.constraint().orElseThrow()).begin(),
+                        new SamplingWorkspace());
+        History history = new History(new int[0]);
+        ByteArrayOutputStream text = new ByteArrayOutputStream();
+        while (!sampler.isComplete()) {
+            int token = sampler.sample(logits, 0, logits.length, history).token();
+            if (token == ByteVocabulary.END) {
+                break;
+            }
+            history.add(token);
+            text.writeBytes(vocabulary.bytes(token));
+        }
+        return text.toString(StandardCharsets.UTF_8);
+    }
+
+    @Test
+    public void testNothingButWhatTheModelRulesOutIsNamed() {
+        OutputConstraint constraint = new OutputConstraint.Choice(List.of("a"));
+        Sampler sampler =
+                new Sampler(
+                        SamplingParameters.builder().constraint(constraint).build(),
+                        List.of(),
+                        new ConstraintCompiler(new Words("a", "b")).compile(constraint).begin(),
+                        new SamplingWorkspace());
+        float[] logits = {Float.NEGATIVE_INFINITY, 5};
+        LoraConfigurationException e =
+                Assert.expectThrows(
+                        LoraConfigurationException.class,
+                        () -> sampler.sample(logits, 0, 2, new History(new int[0])));
+        Assert.assertTrue(e.getMessage().startsWith("the constraint allows no token"));
+    }
+
     /** A vocabulary of whole words, in which a wrong turn could not be made good. */
     @Test
     public void testWalksAvoidWhatTheVocabularyCannotWrite() {
@@ -229,17 +284,19 @@ public class ConstraintTest {
         ConstraintCompiler wordCompiler = new ConstraintCompiler(words);
         // "abc", from which "a" would leave "bc" to write, and no word for its "b"
         TokenConstraint constraint =
-                wordCompiler.compile(new OutputConstraint.Choice(List.of("abc", "ad", "abbd")));
+                wordCompiler
+                        .compile(new OutputConstraint.Choice(List.of("abc", "ad", "abbd")))
+                        .begin();
         Assert.assertEquals(allowed(constraint), Set.of(0));
         constraint.accept(0);
         Assert.assertEquals(allowed(constraint), Set.of(2));
         constraint.accept(2);
         Assert.assertTrue(constraint.mayEnd() && constraint.isComplete());
-        TokenConstraint ended = wordCompiler.compile(new OutputConstraint.Regex("cd*"));
+        TokenConstraint ended = wordCompiler.compile(new OutputConstraint.Regex("cd*")).begin();
         ended.accept(2);
         Assert.assertTrue(ended.mayEnd() && ended.isComplete(), "no word has a d");
         Assert.assertEquals(
-                allowed(wordCompiler.compile(new OutputConstraint.Regex("c{5}|c{2}a|abb"))),
+                allowed(wordCompiler.compile(new OutputConstraint.Regex("c{5}|c{2}a|abb")).begin()),
                 Set.of(1, 2, 4));
         LoraConfigurationException e =
                 Assert.expectThrows(
@@ -247,6 +304,32 @@ public class ConstraintTest {
                         () -> wordCompiler.compile(new OutputConstraint.Choice(List.of("ad"))));
         Assert.assertEquals(
                 e.getMessage(), "the vocabulary cannot write any text that the constraint accepts");
+    }
+
+    /** A chain of many states and a vocabulary that lacks bytes: each state is looked at once. */
+    @Test(timeOut = 60_000)
+    public void testALongTextIsCompiledForAVocabularyThatLacksBytes() {
+        String text = "ab".repeat(15_000);
+        ConstraintCompiler wordCompiler = new ConstraintCompiler(new Words("ab", "b", "a", "aba"));
+        TokenConstraint constraint =
+                wordCompiler.compile(new OutputConstraint.Choice(List.of(text))).begin();
+        for (int i = 0; i < 15_000; ++i) {
+            Assert.assertEquals(allowed(constraint), i < 14_999 ? Set.of(0, 2, 3) : Set.of(0, 2));
+            constraint.accept(0);
+        }
+        Assert.assertTrue(constraint.isComplete());
+    }
+
+    @Test
+    public void testWhatIsKeptIsBounded() {
+        OutputConstraint first = new OutputConstraint.Regex("a{20000}");
+        CompiledConstraint compiled = compiler.compile(first);
+        Assert.assertSame(compiler.compile(new OutputConstraint.Regex("a{20000}")), compiled);
+        // 25 of them are as many states as are kept
+        for (int i = 0; i < 25; ++i) {
+            compiler.compile(new OutputConstraint.Regex("b{" + (20_000 + i) + "}"));
+        }
+        Assert.assertNotSame(compiler.compile(first), compiled);
     }
 
     private static Set<Integer> allowed(TokenConstraint constraint) {
@@ -278,7 +361,9 @@ public class ConstraintTest {
                 new Sampler(
                         SamplingParameters.builder().constraint(constraint).build(),
                         List.of(),
-                        new ConstraintCompiler(new Words("a", "b", "c")).compile(constraint),
+                        new ConstraintCompiler(new Words("a", "b", "c"))
+                                .compile(constraint)
+                                .begin(),
                         new SamplingWorkspace());
         History history = new History(new int[0]);
         Assert.assertEquals(sampler.sample(new float[] {0, 5}, 0, 2, history).token(), 0);
@@ -295,7 +380,7 @@ public class ConstraintTest {
 
     @Test
     public void testATokenThatIsNotAllowedIsRefused() {
-        TokenConstraint constraint = compiler.compile(new OutputConstraint.Regex("a+"));
+        TokenConstraint constraint = compiler.compile(new OutputConstraint.Regex("a+")).begin();
         for (int token : new int[] {-1, 0, 1, 2, vocabulary.size()}) {
             Assert.expectThrows(IllegalArgumentException.class, () -> constraint.accept(token));
         }
@@ -306,7 +391,7 @@ public class ConstraintTest {
 
     private String walk(OutputConstraint description, Random random)
             throws CharacterCodingException {
-        TokenConstraint constraint = compiler.compile(description);
+        TokenConstraint constraint = compiler.compile(description).begin();
         ByteArrayOutputStream text = new ByteArrayOutputStream();
         long[] mask = new long[(vocabulary.size() + 63) / 64];
         for (int step = 0; !constraint.isComplete(); ++step) {

@@ -140,14 +140,6 @@ public class SamplingParametersTest {
                 change(b -> b.n(3).bestOf(2)),
                 "bestOf is 2; it must be 0 (as n) or between n, which is 3, and 128"
             },
-            {
-                change(b -> b.constraint(CONSTRAINT).ignoreEos(true)),
-                "ignoreEos is true; it must be false beside a constraint"
-            },
-            {
-                change(b -> b.constraint(CONSTRAINT).minNewTokens(2)),
-                "minNewTokens is 2; it must be 0 beside a constraint"
-            },
         };
     }
 

@@ -1,0 +1,79 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cli;
+
+import ai.djl.lora.generate.sampling.Sample;
+import ai.djl.lora.generate.sampling.TokenLogProb;
+import ai.djl.lora.translate.TextResult;
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import java.util.Locale;
+
+/** Writes the answers to a prompt as one line of JSON. */
+final class AnswerLine {
+
+    private static final Gson GSON = new GsonBuilder().disableHtmlEscaping().create();
+
+    private AnswerLine() {}
+
+    static String of(int index, TextResult result) {
+        JsonObject object = new JsonObject();
+        object.addProperty("index", index);
+        object.addProperty("adapter", result.adapter());
+        add(object, result);
+        result.substitution()
+                .ifPresent(
+                        substitution -> {
+                            String by = substitution.by().name().toLowerCase(Locale.ROOT);
+                            object.addProperty("substituted_by", by);
+                            object.addProperty("substitution_reason", substitution.reason());
+                        });
+        if (!result.others().isEmpty()) {
+            JsonArray choices = new JsonArray();
+            for (TextResult each : result.answers()) {
+                JsonObject choice = new JsonObject();
+                add(choice, each);
+                choices.add(choice);
+            }
+            object.add("choices", choices);
+        }
+        return GSON.toJson(object);
+    }
+
+    private static void add(JsonObject object, TextResult result) {
+        object.addProperty("text", result.text());
+        object.add("tokens", GSON.toJsonTree(result.tokens()));
+        object.addProperty("finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
+        if (!Double.isNaN(result.logProb())) {
+            object.addProperty("cumulative_logprob", finite(result.logProb()));
+        }
+        if (!result.samples().isEmpty()) {
+            JsonArray tokens = new JsonArray();
+            for (Sample sample : result.samples()) {
+                JsonObject token = token(sample.token(), sample.logProb());
+                JsonArray top = new JsonArray();
+                for (TokenLogProb each : sample.top()) {
+                    top.add(token(each.token(), each.logProb()));
+                }
+                token.add("top_logprobs", top);
+                tokens.add(token);
+            }
+            object.add("logprobs", tokens);
+        }
+    }
+
+    private static JsonObject token(int id, float logProb) {
+        JsonObject token = new JsonObject();
+        token.addProperty("token_id", id);
+        token.addProperty("logprob", finite(logProb));
+        return token;
+    }
+
+    /** JSON has no infinity, which is the log-probability of what a model rules out. */
+    private static double finite(double logProb) {
+        return Math.max(logProb, -Float.MAX_VALUE);
+    }
+}

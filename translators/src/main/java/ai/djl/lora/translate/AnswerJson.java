@@ -1,0 +1,83 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.translate;
+
+import ai.djl.lora.cache.Substitution;
+import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.modality.Output;
+import ai.djl.ndarray.BytesSupplier;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import java.util.Locale;
+import java.util.Optional;
+
+/** What every answer of a serving translator has. */
+final class AnswerJson {
+
+    private static final int BAD_REQUEST = 400;
+    private static final int BUSY = 503;
+
+    private AnswerJson() {}
+
+    /** Says who answered. */
+    static void addAdapter(
+            JsonObject answer,
+            String adapter,
+            String revision,
+            Optional<Substitution> substitution) {
+        answer.addProperty("adapter", adapter);
+        answer.addProperty("adapter_revision", revision);
+        substitution.ifPresent(
+                other -> {
+                    String by = other.by().name();
+                    answer.addProperty("substituted_by", by.toLowerCase(Locale.ROOT));
+                    answer.addProperty("substitution_reason", other.reason());
+                });
+    }
+
+    /** Returns an output of code 200 with a JSON body. */
+    static Output output(JsonElement body) {
+        Output output = new Output();
+        output.addProperty("Content-Type", "application/json");
+        output.add(BytesSupplier.wrapAsJson(body));
+        return output;
+    }
+
+    /**
+     * Returns the output that tells a client what is wrong with its request.
+     *
+     * @param error what is wrong
+     * @param list whether the request had a list, in which places mean something
+     */
+    static Output badRequest(RuntimeException error, boolean list) {
+        String reason =
+                error instanceof GenerationRequestException e && !list
+                        ? e.getReason()
+                        : error.getMessage();
+        return error(BAD_REQUEST, "BadRequestException", reason);
+    }
+
+    /** Returns the output that tells a client to come back later. */
+    static Output busy(RuntimeException error) {
+        return error(BUSY, "ServiceUnavailableException", error.getMessage());
+    }
+
+    private static Output error(int code, String type, String reason) {
+        // The message becomes HTTP's reason phrase, which has no line breaks.
+        String message = reason.replaceAll("\\p{Cntrl}", " ");
+        Output output = new Output(code, message);
+        output.addProperty("Content-Type", "application/json");
+        JsonObject body = new JsonObject();
+        body.addProperty("code", code);
+        body.addProperty("type", type);
+        body.addProperty("message", message);
+        output.add(BytesSupplier.wrapAsJson(body));
+        return output;
+    }
+
+    /** Returns what is said of a failure, without line breaks. */
+    static String oneLine(Throwable failure) {
+        return String.valueOf(failure.getMessage()).replaceAll("\\p{Cntrl}", " ");
+    }
+}
