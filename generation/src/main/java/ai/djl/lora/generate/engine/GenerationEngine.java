@@ -7,45 +7,24 @@ import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.LoraMemoryException;
-import ai.djl.lora.LoraOffloadException;
-import ai.djl.lora.LoraVariantException;
-import ai.djl.lora.cache.AdapterLease;
-import ai.djl.lora.cache.AdapterState;
 import ai.djl.lora.cache.AdapterStore;
-import ai.djl.lora.cache.UnavailablePolicy;
-import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.generate.ReadRequest;
 import ai.djl.lora.generate.RequestValidator;
-import ai.djl.lora.generate.kv.KvCodec;
-import ai.djl.lora.generate.kv.KvCompression;
-import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.Sampler;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.generate.sampling.SamplingWorkspace;
-import ai.djl.lora.memory.HostMemory;
-import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.memory.Registration;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.KvPool;
 import ai.djl.lora.op.SequenceStart;
-import ai.djl.ndarray.NDManager;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CancellationException;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Consumer;
-import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Generates text for many requests at once: they join and leave the running batch at every step,
@@ -58,76 +37,19 @@ import org.slf4j.LoggerFactory;
  */
 public final class GenerationEngine implements AutoCloseable {
 
-    private static final Logger logger = LoggerFactory.getLogger(GenerationEngine.class);
-
-    /** What keys and values may take of the process' memory where nothing is said. */
-    private static final int MEMORY_SHARE = 8;
-
-    /** How many waiting requests are looked at in a step for adapters that are there already. */
-    private static final int MOST_LOOKED_AT = 64;
-
-    /**
-     * How much of keys and values is compressed between two steps, at least a block: a millisecond
-     * in int8, and three bit for bit.
-     */
-    private static final int COMPRESSED_AT_ONCE = 1 << 20;
-
     /** The sampling of texts of which no token is chosen. */
     private static final SamplingParameters UNUSED = SamplingParameters.greedy(1);
 
     private final CausalLanguageModel model;
     private final EngineOptions options;
     private final AdapterStore store;
-    private final NDManager manager;
-    private final KvPool pool;
-
-    /** Compressed copies of blocks, null where there are none. */
-    private final ColdBlocks cold;
-
-    private final BlockManager blocks;
-    private final FairQueue queue;
-    private final Scheduler scheduler;
-    private final ModelRunner runner;
     private final SamplingWorkspace workspace = new SamplingWorkspace();
     private final RequestValidator validator;
-    private final IntPredicate endOfText;
-    private final List<Registration> memory;
+    private final AtomicLong lastId = new AtomicLong();
+    private final Intake intake;
+    private final EngineLoop loop;
     private final Registration ending;
     private final Thread thread;
-
-    private final AtomicLong lastId = new AtomicLong();
-
-    /** Guards what other threads hand over. */
-    private final Object lock = new Object();
-
-    private final List<SequenceGroup> arrived = new ArrayList<>();
-
-    /** Tells those whose requests have ended; for the engine's thread alone. */
-    private final List<Runnable> ends = new ArrayList<>();
-
-    /** Requests whose ends are among those. */
-    private int endedRequests;
-
-    /** Requests that have not ended. */
-    private int taken;
-
-    /** Requests that no step has had yet. */
-    private int notBegun;
-
-    private boolean awake;
-    private boolean draining;
-    private boolean stopping;
-
-    private long promptTokens;
-    private long newTokens;
-    private long draftedTokens;
-    private long metTokens;
-    private long modelNanos;
-    private long stepNanos;
-    private volatile EngineStatistics statistics;
-
-    /** What the step that runs takes, 0 between steps. */
-    private volatile long activationBytes;
 
     /**
      * Constructs a new {@code GenerationEngine} instance and starts it.
@@ -153,36 +75,10 @@ public final class GenerationEngine implements AutoCloseable {
         this.validator =
                 new RequestValidator(
                         model.getConfig().vocabSize(), model.getConfig().maxPositionEmbeddings());
-        this.endOfText = model.getConfig().eosTokenIds()::contains;
-        int kvBlocks = kvBlocks(); // may refuse, before anything is taken
-        this.manager = model.getLoraContext().getManager().newSubManager();
-        manager.setName("generationEngine");
-        this.pool = newPool(kvBlocks);
-        this.cold = options.kvCompression() == KvCompression.NONE ? null : newColdBlocks();
-        this.blocks =
-                new BlockManager(
-                        pool.blocks(),
-                        options.prefixCaching(),
-                        cold,
-                        options.kvCompressAfter().toNanos(),
-                        options.ticker());
-        this.queue =
-                new FairQueue(
-                        options.maxWait().toNanos(), options::tenantWeight, options::adapterWeight);
-        this.scheduler = new Scheduler(options, blocks, queue, pool::newCache);
-        this.runner = new ModelRunner(model, manager, options.scoringBytes());
-        this.statistics = snapshot();
-        long blockBytes = pool.bytesPerBlock();
-        this.memory =
-                List.of(
-                        store.addMemoryConsumer(
-                                MemoryMonitor.KV_CACHE,
-                                () ->
-                                        statistics.usedKvBlocks() * blockBytes
-                                                + statistics.compressedKvBytes()),
-                        store.addMemoryConsumer(MemoryMonitor.ACTIVATIONS, () -> activationBytes));
+        this.intake = new Intake(options.maxQueue());
+        this.loop = new EngineLoop(model, options, intake, this::newSequence, this::forgetEnding);
         this.ending = model.getLoraContext().addEnding(this::close);
-        this.thread = new Thread(this::run, "djl-lora-engine");
+        this.thread = new Thread(loop, "djl-lora-engine");
         thread.setDaemon(true);
         thread.start();
     }
@@ -222,73 +118,6 @@ public final class GenerationEngine implements AutoCloseable {
                                             + "; all users of a model share one engine");
                         });
         return engine;
-    }
-
-    private int kvBlocks() {
-        long block = KvPool.bytesPerBlock(model, options.kvType());
-        long most =
-                (long) options.maxSequences()
-                        * KvPool.blocksFor(model.getConfig().maxPositionEmbeddings());
-        long bytes =
-                options.kvBytes().orElseGet(() -> Math.max(block, memoryLimit() / MEMORY_SHARE));
-        if (bytes < block) {
-            throw new LoraConfigurationException(
-                    "kvBytes is " + bytes + "; a block of this model takes " + block);
-        }
-        return Math.toIntExact(Math.min(Math.min(most, bytes / block), Integer.MAX_VALUE / 2));
-    }
-
-    /* A backend may refuse the type. */
-    private KvPool newPool(int kvBlocks) {
-        boolean made = false;
-        try {
-            KvPool result = model.newKvPool(manager, kvBlocks, options.kvType());
-            made = true;
-            return result;
-        } finally {
-            if (!made) {
-                manager.close();
-            }
-        }
-    }
-
-    private ColdBlocks newColdBlocks() {
-        boolean made = false;
-        try {
-            KvCodec codec =
-                    options.kvCompression().codec(pool.blockShape(), options.kvPrunedShare());
-            long block = pool.bytesPerBlock();
-            long bytes =
-                    options.kvCompressedBytes()
-                            .orElseGet(() -> Math.max(block, pool.blocks() * block / 2));
-            if (bytes < block) {
-                throw new LoraConfigurationException(
-                        "kvCompressedBytes is "
-                                + bytes
-                                + "; a block of this model may take "
-                                + block);
-            }
-            ColdBlocks result = new ColdBlocks(pool, codec, bytes);
-            made = true;
-            return result;
-        } finally {
-            if (!made) {
-                pool.close();
-                manager.close();
-            }
-        }
-    }
-
-    private static long memoryLimit() {
-        try {
-            return HostMemory.open().read().limit();
-        } catch (IOException e) {
-            throw new LoraConfigurationException(
-                    "How much memory there is cannot be read ("
-                            + e.getMessage()
-                            + "); give kvBytes",
-                    e);
-        }
     }
 
     /**
@@ -355,16 +184,27 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     private List<AnswerGroup> submitAll(List<Submission> submissions, List<SequenceStart> starts) {
-        synchronized (lock) {
-            if (!draining && notBegun + submissions.size() > options.maxQueue()) {
-                throw new EngineBusyException(
-                        notBegun
-                                + " requests are waiting and "
-                                + options.maxQueue()
-                                + " may (maxQueue); try again later");
-            }
-            return enqueue(submissions, starts);
-        }
+        return intake
+                .offer(
+                        submissions.size(),
+                        () -> {
+                            List<SequenceGroup> groups = new ArrayList<>();
+                            for (Submission submission : submissions) {
+                                groups.add(newGroup(submission, starts.get(groups.size())));
+                            }
+                            return groups;
+                        })
+                .stream()
+                .map(SequenceGroup::answers)
+                .toList();
+    }
+
+    private SequenceGroup newGroup(Submission submission, SequenceStart start) {
+        AnswerGroup answers = new AnswerGroup(submission.request().sampling(), intake::wake);
+        long now = options.ticker().getAsLong();
+        SequenceGroup group = new SequenceGroup(submission, answers, start, now);
+        group.add(newSequence(group));
+        return group;
     }
 
     private static void requireOneAnswer(List<Submission> submissions) {
@@ -390,43 +230,6 @@ public final class GenerationEngine implements AutoCloseable {
             starts.add(check(starts.size(), submission.request()));
         }
         return starts;
-    }
-
-    /** Takes requests that there is room for; called with the lock held. */
-    private List<AnswerGroup> enqueue(List<Submission> submissions, List<SequenceStart> starts) {
-        if (draining) {
-            throw new IllegalStateException("The engine is closed");
-        }
-        List<SequenceGroup> groups = new ArrayList<>();
-        long now = options.ticker().getAsLong();
-        for (int i = 0; i < submissions.size(); ++i) {
-            Submission submission = submissions.get(i);
-            AnswerGroup answers = new AnswerGroup(submission.request().sampling(), this::wake);
-            SequenceGroup group = new SequenceGroup(submission, answers, starts.get(i), now);
-            group.add(newSequence(group));
-            groups.add(group);
-        }
-        arrived.addAll(groups);
-        taken += submissions.size();
-        notBegun += submissions.size();
-        wakeLocked();
-        return groups.stream().map(SequenceGroup::answers).toList();
-    }
-
-    /** Waits for room in the queue, and takes a request. */
-    private AnswerGroup enqueueWhenRoom(Submission submission, SequenceStart start) {
-        synchronized (lock) {
-            while (!draining && notBegun >= options.maxQueue()) {
-                try {
-                    lock.wait();
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    throw new EngineBusyException(
-                            "The thread was interrupted while it waited for room in the queue");
-                }
-            }
-            return enqueue(List.of(submission), List.of(start)).get(0);
-        }
     }
 
     private static void checkConstraint(int index, Submission submission) {
@@ -495,14 +298,14 @@ public final class GenerationEngine implements AutoCloseable {
                         model.getConfig().maxPositionEmbeddings(),
                         (long) start.virtualTokens() + tokens + newTokens);
         int needed = KvPool.blocksFor((int) positions);
-        if (needed > pool.blocks()) {
+        if (needed > loop.kvBlocks()) {
             throw new LoraMemoryException(
                     "The request may take "
                             + positions
                             + " positions, "
                             + needed
                             + " KV blocks; the engine has "
-                            + pool.blocks()
+                            + loop.kvBlocks()
                             + " (kvBytes)");
         }
     }
@@ -558,7 +361,8 @@ public final class GenerationEngine implements AutoCloseable {
         List<List<GenerationResult>> results = new ArrayList<>();
         try {
             for (Submission submission : submissions) {
-                groups.add(enqueueWhenRoom(submission, starts.get(groups.size())));
+                SequenceStart start = starts.get(groups.size());
+                groups.add(intake.offerWhenRoom(() -> newGroup(submission, start)).answers());
             }
             for (AnswerGroup group : groups) {
                 results.add(group.join());
@@ -660,7 +464,7 @@ public final class GenerationEngine implements AutoCloseable {
      * @return the statistics, as of the end of the last step
      */
     public EngineStatistics statistics() {
-        return statistics;
+        return loop.statistics();
     }
 
     /**
@@ -671,28 +475,13 @@ public final class GenerationEngine implements AutoCloseable {
      * @throws InterruptedException if the thread was interrupted while it waited
      */
     public boolean drain(Duration time) throws InterruptedException {
-        long deadline = System.nanoTime() + time.toNanos();
-        synchronized (lock) {
-            draining = true;
-            while (taken > 0) {
-                long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
-                if (left <= 0) {
-                    return false;
-                }
-                lock.wait(left);
-            }
-            return true;
-        }
+        return intake.drain(time);
     }
 
     /** Ends the engine after the step that runs. Requests that have not ended fail. */
     @Override
     public void close() {
-        synchronized (lock) {
-            draining = true;
-            stopping = true;
-            wakeLocked();
-        }
+        intake.stop();
         boolean interrupted = false;
         while (thread.isAlive() && Thread.currentThread() != thread) {
             try {
@@ -706,531 +495,7 @@ public final class GenerationEngine implements AutoCloseable {
         }
     }
 
-    private void wake() {
-        synchronized (lock) {
-            wakeLocked();
-        }
-    }
-
-    private void wakeLocked() {
-        awake = true;
-        lock.notifyAll();
-    }
-
-    /** The engine's thread. */
-    private void run() {
-        try {
-            while (takeArrivals()) {
-                long now = options.ticker().getAsLong();
-                endEarly(now);
-                bringAdapters(now);
-                List<Work> works = scheduler.schedule(now);
-                if (works.isEmpty()) {
-                    tellEnds();
-                    model.getLoraContext().getBackend().releaseThreads();
-                    putAwayIdle();
-                    sleep(now);
-                } else {
-                    step(works, now);
-                    tellEnds();
-                    putAway();
-                }
-            }
-        } catch (RuntimeException | Error e) {
-            logger.error("The engine has failed and is closed", e);
-            synchronized (lock) {
-                draining = true;
-            }
-        } finally {
-            failAll();
-            ending.close();
-            memory.forEach(Registration::close);
-            if (cold != null) {
-                cold.close();
-            }
-            pool.close();
-            manager.close();
-        }
-    }
-
-    /* Compresses a little of what has not been used for long enough. */
-    private void putAway() {
-        long now = options.ticker().getAsLong();
-        long left = Math.max(1, COMPRESSED_AT_ONCE / pool.bytesPerBlock());
-        while (left > 0 && blocks.putAway(now)) {
-            --left;
-        }
-    }
-
-    /* Compresses what has not been used for long enough, until there is something else to do. */
-    private void putAwayIdle() {
-        boolean some = false;
-        while (!isAwake() && blocks.putAway(options.ticker().getAsLong())) {
-            some = true;
-        }
-        if (some) {
-            statistics = snapshot();
-        }
-    }
-
-    private boolean isAwake() {
-        synchronized (lock) {
-            return awake;
-        }
-    }
-
-    /** Returns whether the engine goes on. */
-    private boolean takeArrivals() {
-        List<SequenceGroup> fresh;
-        synchronized (lock) {
-            if (stopping) {
-                return false;
-            }
-            awake = false;
-            fresh = List.copyOf(arrived);
-            arrived.clear();
-            statistics = snapshotWith(fresh.size());
-        }
-        fresh.forEach(group -> queue.arrive(group.members().get(0)));
-        return true;
-    }
-
-    private void sleep(long now) {
-        long wait = Math.max(0, blocks.nanosToNext(now));
-        for (Sequence sequence : queue.waiting()) {
-            Duration deadline = sequence.submission().deadline();
-            if (deadline != null && sequence.group().firstScheduled() < 0) {
-                wait = Math.min(wait, sequence.arrival() + deadline.toNanos() - now);
-            }
-        }
-        // 0 for any time
-        long millis =
-                wait == Long.MAX_VALUE ? 0 : Math.max(1, TimeUnit.NANOSECONDS.toMillis(wait) + 1);
-        synchronized (lock) {
-            try {
-                boolean again = true;
-                while (!awake && again) {
-                    lock.wait(millis);
-                    again = millis == 0;
-                }
-            } catch (InterruptedException e) {
-                // nobody interrupts this thread to stop it: close() does that
-                logger.debug("The engine's thread was interrupted", e);
-            }
-        }
-    }
-
-    /** Ends what was cancelled, and what has waited for its first step for too long. */
-    private void endEarly(long now) {
-        for (Sequence sequence : queue.waiting()) {
-            Duration deadline = sequence.submission().deadline();
-            if (sequence.group().answers().isCancelled()) {
-                fail(sequence, cancelled());
-            } else if (deadline != null
-                    && sequence.group().firstScheduled() < 0
-                    && now - sequence.arrival() > deadline.toNanos()) {
-                fail(
-                        sequence,
-                        new EngineBusyException(
-                                "The request was not begun within its deadline of "
-                                        + deadline.toMillis()
-                                        + " ms"));
-            }
-        }
-        for (Sequence sequence : scheduler.running()) {
-            if (sequence.group().answers().isCancelled()) {
-                fail(sequence, cancelled());
-            }
-        }
-    }
-
-    private static CancellationException cancelled() {
-        return new CancellationException("The request was cancelled");
-    }
-
-    /** Has the adapters brought to the device of those that are next in line. */
-    private void bringAdapters(long now) {
-        List<Sequence> waiting = queue.waiting();
-        int ahead = 0;
-        for (Sequence sequence : waiting) {
-            SequenceGroup group = sequence.group();
-            if (sequence.index() == 0 && group.loading() != null) {
-                ++ahead;
-                if (group.lease() == null && group.loading().isDone()) {
-                    lease(sequence);
-                }
-            }
-        }
-        Sequence next;
-        while (ahead < options.adapterLookahead()
-                && (next = queue.next(now, GenerationEngine::lacksAdapter)) != null) {
-            ++ahead;
-            acquire(next);
-        }
-        takeResident();
-    }
-
-    private static boolean lacksAdapter(Sequence sequence) {
-        return !sequence.isReady() && sequence.group().loading() == null;
-    }
-
-    /* Those that wait for room on the device do not keep others from adapters that are there. */
-    private void takeResident() {
-        int looked = 0;
-        for (Sequence sequence : queue.waiting()) {
-            if (lacksAdapter(sequence) && ++looked <= MOST_LOOKED_AT) {
-                if (isResident(sequence.request().adapter())) {
-                    acquire(sequence);
-                }
-            }
-        }
-    }
-
-    private boolean isResident(String adapter) {
-        try {
-            return store.partsOf(adapter).stream()
-                    .allMatch(part -> store.state(part).place() == AdapterState.Place.DEVICE);
-        } catch (LoraConfigurationException e) {
-            // gone since the request came: the acquisition tells
-            return true;
-        }
-    }
-
-    private void acquire(Sequence sequence) {
-        String adapter = sequence.request().adapter();
-        UnavailablePolicy policy = sequence.request().unavailable();
-        CompletableFuture<AdapterLease> loading;
-        try {
-            loading =
-                    policy == null
-                            ? store.acquire(adapter, options.adapterTimeout())
-                            : store.acquire(adapter, options.adapterTimeout(), policy);
-        } catch (LoraException | IllegalStateException e) {
-            fail(sequence, e);
-            return;
-        }
-        sequence.group().setLoading(loading);
-        if (loading.isDone()) {
-            lease(sequence);
-        } else {
-            loading.whenComplete((lease, failure) -> wake());
-        }
-    }
-
-    private void lease(Sequence sequence) {
-        try {
-            AdapterLease lease = sequence.group().loading().join();
-            sequence.group().setLease(lease);
-            boolean another = lease.getSubstitution().isPresent();
-            if (another && model.getLoraContext().extrasOf(lease.getMix()) != null) {
-                // what was checked of the request was checked for another revision
-                fail(
-                        sequence,
-                        new LoraVariantException(
-                                "The revision of adapter \""
-                                        + sequence.request().adapter()
-                                        + "\" before the current one cannot stand in for it: it"
-                                        + " changes more than linear layers' outputs"));
-            }
-        } catch (CompletionException e) {
-            fail(
-                    sequence,
-                    e.getCause() instanceof LoraException known
-                            ? known
-                            : new LoraOffloadException(
-                                    "Adapter \""
-                                            + sequence.request().adapter()
-                                            + "\" cannot be had: "
-                                            + e.getCause(),
-                                    e.getCause()));
-        } catch (CancellationException e) {
-            fail(
-                    sequence,
-                    new LoraOffloadException(
-                            "The load of adapter \""
-                                    + sequence.request().adapter()
-                                    + "\" was cancelled",
-                            e));
-        }
-    }
-
-    private void step(List<Work> works, long now) {
-        for (Work work : works) {
-            Sequence sequence = work.sequence();
-            if (sequence.group().firstScheduled() < 0) {
-                sequence.group().setFirstScheduled(now);
-                begun();
-                record(
-                        recorder ->
-                                recorder.scheduled(
-                                        sequence.request().adapter(), now - sequence.arrival()));
-            }
-        }
-        reportActivations(works);
-        run(works);
-        activationBytes = 0;
-        long end = options.ticker().getAsLong();
-        stepNanos += end - now;
-        record(recorder -> recorder.step(snapshot(), end - now));
-    }
-
-    /* So that an adapter is not loaded into memory that the next step needs. */
-    private void reportActivations(List<Work> works) {
-        int tokens = works.stream().mapToInt(Work::tokens).sum();
-        long bytes = model.activationBytes(tokens, runner.logitRows(works));
-        activationBytes = bytes;
-        store.getMemoryMonitor().ifPresent(monitor -> monitor.reportStep(bytes));
-    }
-
-    /* Whoever makes a step fail fails alone. */
-    private void run(List<Work> works) {
-        long start = options.ticker().getAsLong();
-        try (ModelRunner.Logits logits = runner.run(works)) {
-            modelNanos += options.ticker().getAsLong() - start;
-            int row = 0;
-            for (Work work : works) {
-                // one of several answers that failed has ended the others
-                if (!work.sequence().isEnded()) {
-                    postprocess(work, logits, row);
-                }
-                row += work.outputs();
-            }
-        } catch (RuntimeException | OutOfMemoryError e) {
-            if (works.size() == 1) {
-                fail(works.get(0).sequence(), reason(e));
-            } else {
-                logger.warn("A step failed and is run once more, one request at a time", e);
-                for (Work work : works) {
-                    if (!work.sequence().isEnded()) {
-                        run(List.of(work));
-                    }
-                }
-            }
-        }
-    }
-
-    private static RuntimeException reason(Throwable e) {
-        if (e instanceof RuntimeException known) {
-            return known;
-        }
-        return new LoraMemoryException("There was no memory for the request's step: " + e, e);
-    }
-
-    private void postprocess(Work work, ModelRunner.Logits logits, int firstRow) {
-        Sequence sequence = work.sequence();
-        int before = sequence.length();
-        try {
-            promptTokens +=
-                    Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
-            sequence.setComputed(work.from() + work.count());
-            if (sequence.reader() != null) {
-                logits.read(work, firstRow);
-                blocks.keep(sequence);
-                if (sequence.computed() == sequence.length()) {
-                    finish(sequence, FinishReason.LENGTH);
-                }
-                return;
-            }
-            FinishReason finished = null;
-            int met = 0;
-            for (int i = 0; i < work.outputs() && finished == null; ++i) {
-                Sample sample = logits.sample(firstRow + i, sequence);
-                finished = take(sequence, sample);
-                boolean agreed = i < work.draft().length && work.draft()[i] == sample.token();
-                if (!agreed) {
-                    break;
-                }
-                if (finished == null) {
-                    ++met;
-                    sequence.setComputed(sequence.computed() + 1);
-                }
-            }
-            if (work.draft().length > 0) {
-                draftedTokens += work.draft().length;
-                metTokens += met;
-                sequence.drafts().count(work.draft().length, met);
-                sequence.cache().truncate(sequence.virtualTokens() + sequence.computed());
-            }
-            blocks.keep(sequence);
-            branch(sequence);
-            if (finished != null) {
-                finish(sequence, finished);
-            }
-        } catch (RuntimeException e) {
-            // of a user's stop condition, or of logits that are not finite
-            fail(sequence, named(sequence, before, e));
-        }
-    }
-
-    /** Begins the other answers to a request whose prompt has been run. */
-    private void branch(Sequence sequence) {
-        SequenceGroup group = sequence.group();
-        if (sequence.length() > sequence.promptLength()) {
-            while (group.isPartial()) {
-                Sequence next = newSequence(group);
-                group.add(next);
-                queue.arrive(next);
-            }
-        }
-    }
-
-    private static RuntimeException named(Sequence sequence, int before, RuntimeException e) {
-        if (!(e instanceof LoraBackendException)) {
-            return e;
-        }
-        return new LoraBackendException(
-                "adapter \""
-                        + sequence.request().adapter()
-                        + "\", "
-                        + (sequence.reader() == null
-                                ? "new token " + (before - sequence.promptLength())
-                                : "token " + sequence.reader().next())
-                        + ": "
-                        + e.getMessage(),
-                e);
-    }
-
-    private FinishReason take(Sequence sequence, Sample sample) {
-        boolean first = sequence.index() == 0 && sequence.length() == sequence.promptLength();
-        FinishReason finished = sequence.take(sample, endOfText);
-        ++newTokens;
-        if (first) {
-            long nanos = options.ticker().getAsLong() - sequence.arrival();
-            record(recorder -> recorder.firstToken(sequence.request().adapter(), nanos));
-        }
-        return finished;
-    }
-
-    private void finish(Sequence sequence, FinishReason reason) {
-        GenerationResult result = sequence.result(reason);
-        end(sequence);
-        long nanos = options.ticker().getAsLong() - sequence.arrival();
-        record(
-                recorder ->
-                        recorder.finished(
-                                sequence.request().adapter(),
-                                sequence.promptLength(),
-                                Math.min(sequence.cachedTokens(), sequence.promptLength()),
-                                result.tokens().length,
-                                nanos));
-        ends.add(() -> sequence.handle().complete(result));
-        SequenceGroup group = sequence.group();
-        group.finish(result);
-        if (group.isWhole()) {
-            end(group);
-            ends.add(() -> group.answers().complete(group.results()));
-        }
-    }
-
-    private void begun() {
-        synchronized (lock) {
-            --notBegun;
-            lock.notifyAll();
-        }
-    }
-
-    /** Ends a request, with all of its answers. */
-    private void fail(Sequence sequence, RuntimeException reason) {
-        SequenceGroup group = sequence.group();
-        if (group.isEnded()) {
-            return;
-        }
-        if (group.firstScheduled() < 0) {
-            begun();
-        }
-        for (Sequence member : group.members()) {
-            if (!member.isEnded()) {
-                end(member);
-            }
-        }
-        end(group);
-        record(recorder -> recorder.failed(group.request().adapter(), reason));
-        ends.add(() -> group.answers().fail(reason));
-    }
-
-    /* Users hear of an end when the statistics tell of it. */
-    private void tellEnds() {
-        statistics = snapshot();
-        ends.forEach(Runnable::run);
-        ends.clear();
-        synchronized (lock) {
-            taken -= endedRequests;
-            lock.notifyAll();
-        }
-        endedRequests = 0;
-    }
-
-    private void end(Sequence sequence) {
-        scheduler.end(sequence);
-        sequence.release();
-    }
-
-    private void end(SequenceGroup group) {
-        group.end();
-        ++endedRequests;
-    }
-
-    private void failAll() {
-        List<Sequence> left = new ArrayList<>(scheduler.running());
-        left.addAll(queue.waiting());
-        for (Sequence sequence : left) {
-            fail(sequence, closed());
-        }
-        List<SequenceGroup> never;
-        synchronized (lock) {
-            never = List.copyOf(arrived);
-            arrived.clear();
-        }
-        for (SequenceGroup group : never) {
-            end(group);
-            ends.add(() -> group.answers().fail(closed()));
-        }
-        tellEnds();
-    }
-
-    private static CancellationException closed() {
-        return new CancellationException("The engine was closed before the request had ended");
-    }
-
-    private void record(Consumer<EngineRecorder> event) {
-        try {
-            event.accept(options.recorder());
-        } catch (RuntimeException e) {
-            logger.warn("The engine's recorder failed", e);
-        }
-    }
-
-    private EngineStatistics snapshot() {
-        return snapshotWith(0);
-    }
-
-    private EngineStatistics snapshotWith(int fresh) {
-        List<Sequence> waiting = queue.waiting();
-        int forAdapters = 0;
-        for (Sequence sequence : waiting) {
-            SequenceGroup group = sequence.group();
-            forAdapters += group.loading() != null && group.lease() == null ? 1 : 0;
-        }
-        return new EngineStatistics(
-                waiting.size() + fresh,
-                forAdapters,
-                scheduler.runningCount(),
-                scheduler.steps(),
-                promptTokens,
-                newTokens,
-                scheduler.cachedTokens(),
-                draftedTokens,
-                metTokens,
-                scheduler.preemptions(),
-                pool.blocks(),
-                blocks.used(),
-                blocks.cached(),
-                pool.bytesPerBlock(),
-                cold == null ? 0 : cold.size(),
-                cold == null ? 0 : cold.bytes(),
-                cold == null ? 0 : cold.compressions(),
-                cold == null ? 0 : cold.restores(),
-                modelNanos,
-                stepNanos);
+    private void forgetEnding() {
+        ending.close();
     }
 }
