@@ -70,15 +70,7 @@ final class EngineLoop implements Runnable {
     /** Tells those whose requests have ended. */
     private final List<Runnable> ends = new ArrayList<>();
 
-    /** Requests whose ends are among those. */
-    private int endedRequests;
-
-    private long promptTokens;
-    private long newTokens;
-    private long draftedTokens;
-    private long metTokens;
-    private long modelNanos;
-    private long stepNanos;
+    private final StepCounters counters = new StepCounters();
     private volatile EngineStatistics statistics;
 
     /** What the step that runs takes, 0 between steps. */
@@ -335,7 +327,7 @@ final class EngineLoop implements Runnable {
         run(works);
         activationBytes = 0;
         long end = options.ticker().getAsLong();
-        stepNanos += end - now;
+        counters.stepNanos += end - now;
         record(recorder -> recorder.step(snapshot(), end - now));
     }
 
@@ -351,7 +343,7 @@ final class EngineLoop implements Runnable {
     private void run(List<Work> works) {
         long start = options.ticker().getAsLong();
         try (ModelRunner.Logits logits = runner.run(works)) {
-            modelNanos += options.ticker().getAsLong() - start;
+            counters.modelNanos += options.ticker().getAsLong() - start;
             int row = 0;
             for (Work work : works) {
                 // one of several answers that failed has ended the others
@@ -385,7 +377,7 @@ final class EngineLoop implements Runnable {
         Sequence sequence = work.sequence();
         int before = sequence.length();
         try {
-            promptTokens +=
+            counters.promptTokens +=
                     Math.max(0, Math.min(work.count(), sequence.promptLength() - work.from()));
             sequence.setComputed(work.from() + work.count());
             if (sequence.reader() != null) {
@@ -411,8 +403,8 @@ final class EngineLoop implements Runnable {
                 }
             }
             if (work.draft().length > 0) {
-                draftedTokens += work.draft().length;
-                metTokens += met;
+                counters.draftedTokens += work.draft().length;
+                counters.metTokens += met;
                 sequence.drafts().count(work.draft().length, met);
                 sequence.cache().truncate(sequence.virtualTokens() + sequence.computed());
             }
@@ -458,7 +450,7 @@ final class EngineLoop implements Runnable {
     private FinishReason take(Sequence sequence, Sample sample) {
         boolean first = sequence.index() == 0 && sequence.length() == sequence.promptLength();
         FinishReason finished = sequence.take(sample, endOfText);
-        ++newTokens;
+        ++counters.newTokens;
         if (first) {
             long nanos = options.ticker().getAsLong() - sequence.arrival();
             record(recorder -> recorder.firstToken(sequence.request().adapter(), nanos));
@@ -511,8 +503,8 @@ final class EngineLoop implements Runnable {
         statistics = snapshot();
         ends.forEach(Runnable::run);
         ends.clear();
-        intake.ended(endedRequests);
-        endedRequests = 0;
+        intake.ended(counters.endedRequests);
+        counters.endedRequests = 0;
     }
 
     private void end(Sequence sequence) {
@@ -522,7 +514,7 @@ final class EngineLoop implements Runnable {
 
     private void end(SequenceGroup group) {
         group.end();
-        ++endedRequests;
+        ++counters.endedRequests;
     }
 
     private void failAll() {
@@ -562,11 +554,11 @@ final class EngineLoop implements Runnable {
                 forAdapters,
                 scheduler.runningCount(),
                 scheduler.steps(),
-                promptTokens,
-                newTokens,
+                counters.promptTokens,
+                counters.newTokens,
                 scheduler.cachedTokens(),
-                draftedTokens,
-                metTokens,
+                counters.draftedTokens,
+                counters.metTokens,
                 scheduler.preemptions(),
                 pool.blocks(),
                 blocks.used(),
@@ -576,7 +568,7 @@ final class EngineLoop implements Runnable {
                 cold == null ? 0 : cold.bytes(),
                 cold == null ? 0 : cold.compressions(),
                 cold == null ? 0 : cold.restores(),
-                modelNanos,
-                stepNanos);
+                counters.modelNanos,
+                counters.stepNanos);
     }
 }
