@@ -3,8 +3,7 @@
  */
 package ai.djl.lora.cli;
 
-import ai.djl.lora.generate.sampling.Sample;
-import ai.djl.lora.generate.sampling.TokenLogProb;
+import ai.djl.lora.translate.AnswerDetails;
 import ai.djl.lora.translate.TextResult;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
@@ -46,34 +45,6 @@ final class AnswerLine {
     private static void add(JsonObject object, TextResult result) {
         object.addProperty("text", result.text());
         object.add("tokens", GSON.toJsonTree(result.tokens()));
-        object.addProperty("finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
-        if (!Double.isNaN(result.logProb())) {
-            object.addProperty("cumulative_logprob", finite(result.logProb()));
-        }
-        if (!result.samples().isEmpty()) {
-            JsonArray tokens = new JsonArray();
-            for (Sample sample : result.samples()) {
-                JsonObject token = token(sample.token(), sample.logProb());
-                JsonArray top = new JsonArray();
-                for (TokenLogProb each : sample.top()) {
-                    top.add(token(each.token(), each.logProb()));
-                }
-                token.add("top_logprobs", top);
-                tokens.add(token);
-            }
-            object.add("logprobs", tokens);
-        }
-    }
-
-    private static JsonObject token(int id, float logProb) {
-        JsonObject token = new JsonObject();
-        token.addProperty("token_id", id);
-        token.addProperty("logprob", finite(logProb));
-        return token;
-    }
-
-    /** JSON has no infinity, which is the log-probability of what a model rules out. */
-    private static double finite(double logProb) {
-        return Math.max(logProb, -Float.MAX_VALUE);
+        AnswerDetails.add(object, result);
     }
 }

@@ -38,9 +38,11 @@ import java.util.function.Function;
  * <p>All translators of a model share one {@link ai.djl.lora.generate.engine.GenerationEngine}. The
  * arguments {@code max_sequences}, {@code max_tokens_per_step}, {@code max_adapters_per_step},
  * {@code max_queue}, {@code adapter_lookahead}, {@code kv_bytes}, {@code scoring_bytes}, {@code
- * prefix_caching}, {@code speculation}, {@code speculation_sequences}, {@code max_wait_seconds} and
- * {@code adapter_timeout_seconds} are its options. A translator whose arguments differ from the
- * options of the engine that is there is refused; one with none takes the engine as it is.
+ * prefix_caching}, {@code kv_type}, {@code kv_compression}, {@code kv_pruned_share}, {@code
+ * kv_compress_after_seconds}, {@code kv_compressed_bytes}, {@code speculation}, {@code
+ * speculation_sequences}, {@code max_wait_seconds} and {@code adapter_timeout_seconds} are its
+ * options. A translator whose arguments differ from the options of the engine that is there is
+ * refused; one with none takes the engine as it is.
  *
  * <p>The tokenizer is the {@code tokenizer.json} in the model's folder. It belongs to the model and
  * is closed with it.

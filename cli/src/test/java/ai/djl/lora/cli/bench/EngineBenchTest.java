@@ -5,6 +5,7 @@ package ai.djl.lora.cli.bench;
 
 import ai.djl.lora.cli.DjlLora;
 import ai.djl.lora.jni.LoraLibrary;
+import ai.djl.util.Utils;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
@@ -115,21 +116,25 @@ public class EngineBenchTest {
     @Test
     public void testAModelOfOnesOwn() throws IOException {
         Path folder = Files.createTempDirectory("bench");
-        SyntheticModel.named("qwen2-tiny").writeModel(folder.resolve("mine"));
-        JsonObject report =
-                run(
-                        "bench",
-                        "throughput",
-                        "--model=" + folder.resolve("mine"),
-                        "--folder=" + folder,
-                        "--popularity=uniform",
-                        "--adapters=2",
-                        "--requests=2",
-                        "--prompt-tokens=4",
-                        "--max-new-tokens=3",
-                        "--rounds=1",
-                        "--json");
-        Assert.assertTrue(report.get("retention").getAsDouble() > 0);
-        Assert.assertTrue(Files.exists(folder.resolve("adapters-r16/adapter1")));
+        try {
+            SyntheticModel.named("qwen2-tiny").writeModel(folder.resolve("mine"));
+            JsonObject report =
+                    run(
+                            "bench",
+                            "throughput",
+                            "--model=" + folder.resolve("mine"),
+                            "--folder=" + folder,
+                            "--popularity=uniform",
+                            "--adapters=2",
+                            "--requests=2",
+                            "--prompt-tokens=4",
+                            "--max-new-tokens=3",
+                            "--rounds=1",
+                            "--json");
+            Assert.assertTrue(report.get("retention").getAsDouble() > 0);
+            Assert.assertTrue(Files.exists(folder.resolve("adapters-r16/adapter1")));
+        } finally {
+            Utils.deleteQuietly(folder);
+        }
     }
 }
