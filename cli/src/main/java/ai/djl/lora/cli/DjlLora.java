@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
         subcommands = {
             DemoCommand.class,
             GenerateCommand.class,
+            ServeCommand.class,
             VerifyCommand.class,
             DoctorCommand.class,
             BenchCommand.class,
