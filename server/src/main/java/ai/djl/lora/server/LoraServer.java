@@ -50,7 +50,7 @@ public final class LoraServer implements AutoCloseable {
         targets = new AdapterTargets(model.adapters());
         http = new HttpServer(builder.limits);
         List<Route> routes = new ArrayList<>();
-        routes.addAll(new HealthRoutes(() -> !ending.get()).routes());
+        routes.addAll(new HealthRoutes(this::isReady).routes());
         routes.addAll(builder.routes);
         dispatcher = new Dispatcher(new Router(routes), builder.filters);
     }
@@ -96,6 +96,15 @@ public final class LoraServer implements AutoCloseable {
         String host = address.getAddress().getHostAddress();
         String shown = host.indexOf(':') < 0 ? host : '[' + host + ']';
         return URI.create("http://" + shown + ':' + address.getPort());
+    }
+
+    /**
+     * Returns whether the server takes requests.
+     *
+     * @return whether it has started and is not about to end
+     */
+    public boolean isReady() {
+        return address != null && !ending.get();
     }
 
     /**
