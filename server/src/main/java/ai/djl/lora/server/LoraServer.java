@@ -5,6 +5,7 @@ package ai.djl.lora.server;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.adapters.AdapterTargets;
+import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.Route;
@@ -51,6 +52,7 @@ public final class LoraServer implements AutoCloseable {
         http = new HttpServer(builder.limits);
         List<Route> routes = new ArrayList<>();
         routes.addAll(new HealthRoutes(this::isReady).routes());
+        routes.addAll(new ConsoleRoutes().routes());
         routes.addAll(builder.routes);
         dispatcher = new Dispatcher(new Router(routes), builder.filters);
     }
