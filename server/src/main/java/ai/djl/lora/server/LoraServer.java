@@ -13,9 +13,15 @@ import ai.djl.lora.server.http.Observers;
 import ai.djl.lora.server.http.Permission;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.http.Router;
+import ai.djl.lora.server.inference.AdapterSelector;
+import ai.djl.lora.server.inference.InferenceService;
+import ai.djl.lora.server.inference.RoutingRules;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
+import ai.djl.lora.server.openai.ChatRoutes;
+import ai.djl.lora.server.openai.CompletionRoutes;
+import ai.djl.lora.server.openai.ModelRoutes;
 import ai.djl.lora.server.operations.AuditLog;
 import ai.djl.lora.server.operations.HealthRoutes;
 import ai.djl.lora.server.security.Gate;
@@ -75,17 +81,30 @@ public final class LoraServer implements AutoCloseable {
                         .toList());
         tls = security.tls().map(TlsOptions::open).orElse(null);
         RateLimits rates = security.newRateLimits();
-        InferenceLimits inference = builder.inferenceLimits.withRate(rates::admitAdapter);
-        Gate gate = new Gate(security.newAuthenticators(), rates, new Observers(List.of(new AuditLog())));
+        InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
+        Gate gate =
+                new Gate(
+                        security.newAuthenticators(),
+                        rates,
+                        new Observers(List.of(new AuditLog())));
         List<Route> routes = new ArrayList<>();
         routes.addAll(new HealthRoutes(this::isReady).routes());
         routes.addAll(new ConsoleRoutes().routes());
+        AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
+        InferenceService inference = new InferenceService(model, selector, limits);
+        routes.addAll(new CompletionRoutes(inference).routes());
+        routes.addAll(new ChatRoutes(inference).routes());
+        routes.addAll(new ModelRoutes(inference).routes());
         routes.addAll(builder.routes);
         List<Filter> filters = new ArrayList<>();
         filters.add(gate);
         filters.addAll(builder.filters);
         management = new Dispatcher(new Router(routes), filters, gate::check);
-        dispatcher = wantedForManagement.isEmpty() ? management : new Dispatcher(new Router(withoutManagement(routes)), filters, gate::check);
+        dispatcher =
+                wantedForManagement.isEmpty()
+                        ? management
+                        : new Dispatcher(
+                                new Router(withoutManagement(routes)), filters, gate::check);
         http = new HttpServer(builder.limits);
     }
 
@@ -118,7 +137,10 @@ public final class LoraServer implements AutoCloseable {
      */
     public LoraServer start() {
         address = http.listen(wanted, dispatcher, tls);
-        managementAddress = wantedForManagement.map(other -> http.listen(other, management, tls)).orElse(address);
+        managementAddress =
+                wantedForManagement
+                        .map(other -> http.listen(other, management, tls))
+                        .orElse(address);
         return this;
     }
 
@@ -218,6 +240,7 @@ public final class LoraServer implements AutoCloseable {
         private SecurityOptions security = SecurityOptions.NONE;
         private InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
+        private RoutingRules routing = RoutingRules.NONE;
         private final List<Route> routes = new ArrayList<>();
         private final List<Filter> filters = new ArrayList<>();
 
@@ -353,6 +376,17 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optLimits(ConnectionLimits value) {
             limits = Objects.requireNonNull(value, "limits");
+            return this;
+        }
+
+        /**
+         * Sets which adapters answer requests that name none.
+         *
+         * @param value the rules; where none holds the default adapter answers
+         * @return this builder
+         */
+        public Builder optRouting(RoutingRules value) {
+            routing = Objects.requireNonNull(value, "routing");
             return this;
         }
 
