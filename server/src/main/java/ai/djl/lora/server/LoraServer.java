@@ -22,6 +22,7 @@ import ai.djl.lora.server.netty.HttpServer;
 import ai.djl.lora.server.openai.ChatRoutes;
 import ai.djl.lora.server.openai.CompletionRoutes;
 import ai.djl.lora.server.openai.ModelRoutes;
+import ai.djl.lora.server.openapi.OpenApiRoutes;
 import ai.djl.lora.server.operations.AuditLog;
 import ai.djl.lora.server.operations.HealthRoutes;
 import ai.djl.lora.server.security.Gate;
@@ -89,6 +90,7 @@ public final class LoraServer implements AutoCloseable {
                         new Observers(List.of(new AuditLog())));
         List<Route> routes = new ArrayList<>();
         routes.addAll(new HealthRoutes(this::isReady).routes());
+        routes.addAll(new OpenApiRoutes().routes());
         routes.addAll(new ConsoleRoutes().routes());
         AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
         InferenceService inference = new InferenceService(model, selector, limits);
@@ -181,6 +183,15 @@ public final class LoraServer implements AutoCloseable {
      */
     public boolean isReady() {
         return address != null && !ending.get();
+    }
+
+    /**
+     * Returns everything that the server does.
+     *
+     * @return the routes, those of management too
+     */
+    public List<Route> routes() {
+        return management.router().routes();
     }
 
     /**
