@@ -4,7 +4,13 @@
 package ai.djl.lora.server;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.server.adapters.AdapterJson;
+import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
+import ai.djl.lora.server.adapters.routes.AdapterRoutes;
+import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
+import ai.djl.lora.server.adapters.source.AdapterSources;
+import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.Route;
@@ -36,6 +42,7 @@ public final class LoraServer implements AutoCloseable {
 
     private final ServedModel model;
     private final AdapterTargets targets;
+    private final AdapterManager manager;
     private final InetSocketAddress wanted;
     private final Duration drainTime;
     private final HttpServer http;
@@ -48,9 +55,13 @@ public final class LoraServer implements AutoCloseable {
         wanted = new InetSocketAddress(address(builder.host), builder.port);
         drainTime = builder.drainTime;
         targets = new AdapterTargets(model.adapters());
+        manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
         http = new HttpServer(builder.limits);
         List<Route> routes = new ArrayList<>();
         routes.addAll(new HealthRoutes(() -> !ending.get()).routes());
+        AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
+        routes.addAll(new AdapterRoutes(model, manager, json).routes());
+        routes.addAll(new DjlServingRoutes(model, manager, json).routes());
         routes.addAll(builder.routes);
         dispatcher = new Dispatcher(new Router(routes), builder.filters);
     }
@@ -117,6 +128,15 @@ public final class LoraServer implements AutoCloseable {
     }
 
     /**
+     * Returns what changes adapters.
+     *
+     * @return the manager, owned by this server
+     */
+    public AdapterManager adapters() {
+        return manager;
+    }
+
+    /**
      * Takes no more requests, waits for those that were taken, for as long as the server was told
      * to, and ends. The model is closed too.
      */
@@ -131,6 +151,7 @@ public final class LoraServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             http.close();
+            manager.close();
             model.close();
         }
     }
@@ -143,6 +164,7 @@ public final class LoraServer implements AutoCloseable {
         private int port;
         private Duration drainTime = Duration.ofSeconds(30);
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
+        private SourceOptions sources = SourceOptions.builder().build();
         private final List<Route> routes = new ArrayList<>();
         private final List<Filter> filters = new ArrayList<>();
 
@@ -204,6 +226,17 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optLimits(ConnectionLimits value) {
             limits = Objects.requireNonNull(value, "limits");
+            return this;
+        }
+
+        /**
+         * Sets from where adapters may be registered while the server runs.
+         *
+         * @param value what is allowed, and where copies are kept; by default nothing but uploads
+         * @return this builder
+         */
+        public Builder optAdapterSources(SourceOptions value) {
+            sources = Objects.requireNonNull(value, "sources");
             return this;
         }
 
