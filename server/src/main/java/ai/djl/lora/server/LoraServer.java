@@ -5,6 +5,7 @@ package ai.djl.lora.server;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.adapters.AdapterTargets;
+import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.InferenceLimits;
@@ -13,9 +14,16 @@ import ai.djl.lora.server.http.Permission;
 import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.http.Router;
+import ai.djl.lora.server.inference.AdapterSelector;
+import ai.djl.lora.server.inference.InferenceService;
+import ai.djl.lora.server.inference.RoutingRules;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
+import ai.djl.lora.server.openai.ChatRoutes;
+import ai.djl.lora.server.openai.CompletionRoutes;
+import ai.djl.lora.server.openai.ModelRoutes;
+import ai.djl.lora.server.openapi.OpenApiRoutes;
 import ai.djl.lora.server.operations.AccessLog;
 import ai.djl.lora.server.operations.AuditLog;
 import ai.djl.lora.server.operations.FlightEvents;
@@ -89,7 +97,7 @@ public final class LoraServer implements AutoCloseable {
                         .toList());
         tls = security.tls().map(TlsOptions::open).orElse(null);
         RateLimits rates = security.newRateLimits();
-        InferenceLimits inference = builder.inferenceLimits.withRate(rates::admitAdapter);
+        InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
         metrics = new ServerMetrics(model, builder.meters, builder.metricAdapters);
         RecentRequests recent = new RecentRequests(System::nanoTime);
         watchers = new Watchers(model);
@@ -110,13 +118,24 @@ public final class LoraServer implements AutoCloseable {
         filters.add(gate);
         List<Route> routes = new ArrayList<>();
         routes.addAll(new HealthRoutes(state::get, model, recent).routes());
-        routes.addAll(new InfoRoutes(model, builder.limits, inference).routes());
+        routes.addAll(new InfoRoutes(model, builder.limits, limits).routes());
         Permission metering = builder.metricsOpen ? Permission.NONE : Permission.MANAGE;
         routes.addAll(new MetricsRoutes(metrics, metering).routes());
+        routes.addAll(new OpenApiRoutes().routes());
+        routes.addAll(new ConsoleRoutes().routes());
+        AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
+        InferenceService inference = new InferenceService(model, selector, limits);
+        routes.addAll(new CompletionRoutes(inference).routes());
+        routes.addAll(new ChatRoutes(inference).routes());
+        routes.addAll(new ModelRoutes(inference).routes());
         routes.addAll(builder.routes);
         filters.addAll(builder.filters);
         management = new Dispatcher(new Router(routes), filters, gate::check);
-        dispatcher = wantedForManagement.isEmpty() ? management : new Dispatcher(new Router(withoutManagement(routes)), filters, gate::check);
+        dispatcher =
+                wantedForManagement.isEmpty()
+                        ? management
+                        : new Dispatcher(
+                                new Router(withoutManagement(routes)), filters, gate::check);
         http = new HttpServer(builder.limits);
     }
 
@@ -149,8 +168,11 @@ public final class LoraServer implements AutoCloseable {
      */
     public LoraServer start() {
         address = http.listen(wanted, dispatcher, tls);
+        managementAddress =
+                wantedForManagement
+                        .map(other -> http.listen(other, management, tls))
+                        .orElse(address);
         state.compareAndSet(ServerState.STARTING, ServerState.READY);
-        managementAddress = wantedForManagement.map(other -> http.listen(other, management, tls)).orElse(address);
         return this;
     }
 
@@ -182,6 +204,24 @@ public final class LoraServer implements AutoCloseable {
         String host = bound.getAddress().getHostAddress();
         String shown = host.indexOf(':') < 0 ? host : '[' + host + ']';
         return URI.create((tls == null ? "http://" : "https://") + shown + ':' + bound.getPort());
+    }
+
+    /**
+     * Returns whether the server takes requests.
+     *
+     * @return whether it has started and is not about to end
+     */
+    public boolean isReady() {
+        return state.get() == ServerState.READY;
+    }
+
+    /**
+     * Returns everything that the server does.
+     *
+     * @return the routes, those of management too
+     */
+    public List<Route> routes() {
+        return management.router().routes();
     }
 
     /**
@@ -249,6 +289,7 @@ public final class LoraServer implements AutoCloseable {
         /** An OpenTelemetry, of which there need not be the classes; null for none. */
         private Object telemetry;
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
+        private RoutingRules routing = RoutingRules.NONE;
         private final List<Route> routes = new ArrayList<>();
         private final List<Filter> filters = new ArrayList<>();
 
@@ -433,6 +474,17 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optLimits(ConnectionLimits value) {
             limits = Objects.requireNonNull(value, "limits");
+            return this;
+        }
+
+        /**
+         * Sets which adapters answer requests that name none.
+         *
+         * @param value the rules; where none holds the default adapter answers
+         * @return this builder
+         */
+        public Builder optRouting(RoutingRules value) {
+            routing = Objects.requireNonNull(value, "routing");
             return this;
         }
 

@@ -17,9 +17,7 @@ public final class Dispatcher {
     private final List<Filter> filters;
     private final Admission admission;
 
-    /**
-     * Says whether a request's content is taken that may be large, before it comes.
-     */
+    /** Says whether a request's content is taken that may be large, before it comes. */
     @FunctionalInterface
     public interface Admission {
 

@@ -16,8 +16,7 @@ import java.util.function.Consumer;
  * @param rate counts a request for an adapter ("" for the base model), and throws a failure of
  *     status 429 where there are too many
  */
-public record InferenceLimits(
-        int promptTokens, int newTokens, int answers, Consumer<String> rate) {
+public record InferenceLimits(int promptTokens, int newTokens, int answers, Consumer<String> rate) {
 
     /** The limits where nothing else is said: what the model and its memory allow, 128 answers. */
     public static final InferenceLimits DEFAULTS =

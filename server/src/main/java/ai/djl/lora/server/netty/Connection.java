@@ -302,8 +302,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
                 closing);
     }
 
-    private Request request(
-            ChannelHandlerContext ctx, Body body, CompletableFuture<Void> gone) {
+    private Request request(ChannelHandlerContext ctx, Body body, CompletableFuture<Void> gone) {
         QueryStringDecoder query = new QueryStringDecoder(head.uri());
         Map<String, List<String>> headers = new TreeMap<>();
         for (var header : head.headers()) {

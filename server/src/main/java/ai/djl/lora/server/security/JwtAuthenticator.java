@@ -130,7 +130,8 @@ public final class JwtAuthenticator implements Authenticator {
     /** {@inheritDoc} */
     @Override
     public Optional<Caller> authenticate(String credential) {
-        if (credential.length() > LONGEST_TOKEN || credential.chars().filter(c -> c == '.').count() != 2) {
+        if (credential.length() > LONGEST_TOKEN
+                || credential.chars().filter(c -> c == '.').count() != 2) {
             return Optional.empty();
         }
         try {
@@ -193,14 +194,12 @@ public final class JwtAuthenticator implements Authenticator {
         if (named.contains(options.manageRole())) {
             roles.add(Role.MANAGE);
         }
-        String tenant =
-                claim(claims, options.tenantClaim()) instanceof String text ? text : "";
+        String tenant = claim(claims, options.tenantClaim()) instanceof String text ? text : "";
         AdapterAccess adapters =
                 options.adaptersClaim()
                         .map(name -> access(words(claim(claims, name))))
                         .orElse(AdapterAccess.ALL);
-        return new Caller(
-                NAMES + claims.getSubject(), tenant, Role.permissionsOf(roles), adapters);
+        return new Caller(NAMES + claims.getSubject(), tenant, Role.permissionsOf(roles), adapters);
     }
 
     private static AdapterAccess access(List<String> names) {

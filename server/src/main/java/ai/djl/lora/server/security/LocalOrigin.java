@@ -35,9 +35,7 @@ final class LocalOrigin {
 
     private static HttpFailure foreign(String why) {
         return new HttpFailure(
-                403,
-                "foreign_origin",
-                why + "; a server without keys answers this machine alone");
+                403, "foreign_origin", why + "; a server without keys answers this machine alone");
     }
 
     private static String withoutPort(String host) {

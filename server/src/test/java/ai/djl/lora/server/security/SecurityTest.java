@@ -66,8 +66,7 @@ public class SecurityTest {
                                         Set.of(Role.INFER),
                                         "",
                                         AdapterAccess.ALL,
-                                        Optional.of(
-                                                new RateLimit(1, Duration.ofSeconds(10), 2))))
+                                        Optional.of(new RateLimit(1, Duration.ofSeconds(10), 2))))
                         .optJwt(
                                 JwtOptions.builder()
                                         .setIssuer(issuer.name())
@@ -168,8 +167,7 @@ public class SecurityTest {
         Assert.assertEquals(
                 call("POST", "/infer", "X-API-Key", USER).body(), "user acme truetruefalsefalse");
         Assert.assertEquals(
-                call("POST", "/infer", "X-API-Key", OPERATOR).body(),
-                "operator  truetruetruetrue");
+                call("POST", "/infer", "X-API-Key", OPERATOR).body(), "operator  truetruetruetrue");
     }
 
     @Test

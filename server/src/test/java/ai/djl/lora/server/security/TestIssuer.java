@@ -37,8 +37,7 @@ final class TestIssuer implements AutoCloseable {
 
     TestIssuer() throws IOException, JOSEException {
         key = new RSAKeyGenerator(2048).keyID("first").generate();
-        server =
-                HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
         byte[] keys = new JWKSet(key.toPublicJWK()).toString().getBytes(StandardCharsets.UTF_8);
         server.createContext(
                 "/keys",
