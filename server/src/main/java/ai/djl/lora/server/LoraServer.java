@@ -4,7 +4,14 @@
 package ai.djl.lora.server;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.server.adapters.AdapterJson;
+import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
+import ai.djl.lora.server.console.ConsoleRoutes;
+import ai.djl.lora.server.adapters.routes.AdapterRoutes;
+import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
+import ai.djl.lora.server.adapters.source.AdapterSources;
+import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.InferenceLimits;
@@ -24,6 +31,7 @@ import ai.djl.lora.server.openai.ChatRoutes;
 import ai.djl.lora.server.openai.CompletionRoutes;
 import ai.djl.lora.server.openai.EmbeddingRoutes;
 import ai.djl.lora.server.openai.ModelRoutes;
+import ai.djl.lora.server.openapi.OpenApiRoutes;
 import ai.djl.lora.server.operations.AuditLog;
 import ai.djl.lora.server.operations.HealthRoutes;
 import ai.djl.lora.server.security.Gate;
@@ -57,6 +65,7 @@ public final class LoraServer implements AutoCloseable {
 
     private final ServedModel model;
     private final AdapterTargets targets;
+    private final AdapterManager manager;
     private final InetSocketAddress wanted;
     private final Optional<InetSocketAddress> wantedForManagement;
     private final Duration drainTime;
@@ -90,7 +99,9 @@ public final class LoraServer implements AutoCloseable {
                         rates,
                         new Observers(List.of(new AuditLog())));
         List<Route> routes = new ArrayList<>();
-        routes.addAll(new HealthRoutes(() -> !ending.get()).routes());
+        routes.addAll(new HealthRoutes(this::isReady).routes());
+        routes.addAll(new OpenApiRoutes().routes());
+        routes.addAll(new ConsoleRoutes().routes());
         AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
         InferenceService inference = new InferenceService(model, selector, limits);
         routes.addAll(new CompletionRoutes(inference).routes());
@@ -99,6 +110,10 @@ public final class LoraServer implements AutoCloseable {
         routes.addAll(new ModelRoutes(inference).routes());
         routes.addAll(new GenerateRoutes(inference).routes());
         routes.addAll(new ServingRoutes(inference).routes());
+        manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
+        AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
+        routes.addAll(new AdapterRoutes(model, manager, json).routes());
+        routes.addAll(new DjlServingRoutes(model, manager, json).routes());
         routes.addAll(builder.routes);
         List<Filter> filters = new ArrayList<>();
         filters.add(gate);
@@ -179,6 +194,24 @@ public final class LoraServer implements AutoCloseable {
     }
 
     /**
+     * Returns whether the server takes requests.
+     *
+     * @return whether it has started and is not about to end
+     */
+    public boolean isReady() {
+        return address != null && !ending.get();
+    }
+
+    /**
+     * Returns everything that the server does.
+     *
+     * @return the routes, those of management too
+     */
+    public List<Route> routes() {
+        return management.router().routes();
+    }
+
+    /**
      * Returns the model that is served.
      *
      * @return the model
@@ -194,6 +227,15 @@ public final class LoraServer implements AutoCloseable {
      */
     public AdapterTargets targets() {
         return targets;
+    }
+
+    /**
+     * Returns what changes adapters.
+     *
+     * @return the manager, owned by this server
+     */
+    public AdapterManager adapters() {
+        return manager;
     }
 
     /**
@@ -218,6 +260,7 @@ public final class LoraServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             http.close();
+            manager.close();
             model.close();
         }
     }
@@ -236,6 +279,7 @@ public final class LoraServer implements AutoCloseable {
         private InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
         private RoutingRules routing = RoutingRules.NONE;
+        private SourceOptions sources = SourceOptions.builder().build();
         private final List<Route> routes = new ArrayList<>();
         private final List<Filter> filters = new ArrayList<>();
 
@@ -382,6 +426,17 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optRouting(RoutingRules value) {
             routing = Objects.requireNonNull(value, "routing");
+            return this;
+        }
+
+        /**
+         * Sets from where adapters may be registered while the server runs.
+         *
+         * @param value what is allowed, and where copies are kept; by default nothing but uploads
+         * @return this builder
+         */
+        public Builder optAdapterSources(SourceOptions value) {
+            sources = Objects.requireNonNull(value, "sources");
             return this;
         }
 
