@@ -10,6 +10,8 @@ import ai.djl.lora.server.adapters.AdapterTargets;
 import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.adapters.routes.AdapterRoutes;
 import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
+import ai.djl.lora.server.adapters.routes.SglangRoutes;
+import ai.djl.lora.server.adapters.routes.VllmRoutes;
 import ai.djl.lora.server.adapters.source.AdapterSources;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.Dispatcher;
@@ -145,6 +147,8 @@ public final class LoraServer implements AutoCloseable {
         AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
         routes.addAll(new AdapterRoutes(model, manager, json).routes());
         routes.addAll(new DjlServingRoutes(model, manager, json).routes());
+        routes.addAll(new VllmRoutes(manager, targets).routes());
+        routes.addAll(new SglangRoutes(model, manager).routes());
         routes.addAll(builder.routes);
         filters.addAll(builder.filters);
         management = new Dispatcher(new Router(routes), filters, gate::check);
