@@ -46,7 +46,8 @@ public final class ServerMetrics implements AutoCloseable {
         all.add(own);
         application.ifPresent(all::add);
         Tags tags = Tags.of("model", model.name());
-        MetricLabels labels = new MetricLabels(mostAdapters);
+        MetricLabels labels = new MetricLabels(
+                        mostAdapters, name -> model.adapters().getRegistry().find(name).isPresent());
         requests = new RequestMetrics(all, tags, labels);
         engine = new EngineMetrics(all, tags, labels);
         new StateMetrics(all, tags, model).bind();

@@ -273,7 +273,8 @@ public class OperationsTest {
 
     @Test
     public void testLabelsAreBounded() {
-        MetricLabels labels = new MetricLabels(2);
+        MetricLabels labels = new MetricLabels(2, name -> !"made-up".equals(name));
+        Assert.assertEquals(labels.of("made-up"), "other");
         Assert.assertEquals(labels.of(""), "base");
         Assert.assertEquals(labels.of("a"), "a");
         Assert.assertEquals(labels.of("b"), "b");
