@@ -168,8 +168,7 @@ public final class ConfigSection {
         sections(key).forEach(reader);
         known.remove(at(key));
         Set<String> keys = new LinkedHashSet<>();
-        reader.accept(
-                new ConfigSection(new ConfigProblems(""), keys, at(key) + "[]", null));
+        reader.accept(new ConfigSection(new ConfigProblems(""), keys, at(key) + "[]", null));
         known.addAll(keys);
     }
 
@@ -551,9 +550,7 @@ public final class ConfigSection {
         return holds;
     }
 
-    /**
-     * Names what is here and was not asked for.
-     */
+    /** Names what is here and was not asked for. */
     public void end() {
         entries.forEach(
                 (key, entry) -> {

@@ -33,8 +33,7 @@ import java.util.Optional;
  *   <li>{@code adapter_dtype}: how resident adapters are held, {@code model} (the default: in the
  *       model's type) or {@code int8}
  *   <li>{@code residency}: a YAML file, or a section of one as {@code FILE#SECTION}, that says how
- *       many adapters are kept where, see {@link
- *       ai.djl.lora.config.ResidencyConfig}
+ *       many adapters are kept where, see {@link ai.djl.lora.config.ResidencyConfig}
  *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
  * </ul>
  */

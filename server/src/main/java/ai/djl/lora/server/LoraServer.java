@@ -4,7 +4,13 @@
 package ai.djl.lora.server;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.server.adapters.AdapterJson;
+import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
+import ai.djl.lora.server.adapters.routes.AdapterRoutes;
+import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
+import ai.djl.lora.server.adapters.source.AdapterSources;
+import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
@@ -69,6 +75,7 @@ public final class LoraServer implements AutoCloseable {
 
     private final ServedModel model;
     private final AdapterTargets targets;
+    private final AdapterManager manager;
     private final InetSocketAddress wanted;
     private final Optional<InetSocketAddress> wantedForManagement;
     private final Duration drainTime;
@@ -77,8 +84,7 @@ public final class LoraServer implements AutoCloseable {
     private final SslContext tls;
     private final Dispatcher dispatcher;
     private final Dispatcher management;
-    private final AtomicReference<ServerState> state =
-            new AtomicReference<>(ServerState.STARTING);
+    private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
     private final ServerMetrics metrics;
     private final Watchers watchers;
     private InetSocketAddress address;
@@ -131,6 +137,10 @@ public final class LoraServer implements AutoCloseable {
         routes.addAll(new CompletionRoutes(inference).routes());
         routes.addAll(new ChatRoutes(inference).routes());
         routes.addAll(new ModelRoutes(inference).routes());
+        manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
+        AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
+        routes.addAll(new AdapterRoutes(model, manager, json).routes());
+        routes.addAll(new DjlServingRoutes(model, manager, json).routes());
         routes.addAll(builder.routes);
         filters.addAll(builder.filters);
         if (builder.routing.rules().isEmpty()) {
@@ -250,6 +260,15 @@ public final class LoraServer implements AutoCloseable {
     }
 
     /**
+     * Returns what changes adapters.
+     *
+     * @return the manager, owned by this server
+     */
+    public AdapterManager adapters() {
+        return manager;
+    }
+
+    /**
      * Says that it is not ready, takes requests for a pause more, then takes no more, waits for
      * those that were taken, for as long as the server was told to, and ends. The model is closed
      * too.
@@ -271,6 +290,7 @@ public final class LoraServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             http.close();
+            manager.close();
             watchers.close();
             metrics.close();
             model.close();
@@ -297,8 +317,10 @@ public final class LoraServer implements AutoCloseable {
 
         /** An OpenTelemetry, of which there need not be the classes; null for none. */
         private Object telemetry;
+
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
         private RoutingRules routing = RoutingRules.NONE;
+        private SourceOptions sources = SourceOptions.builder().build();
         private final List<Route> routes = new ArrayList<>();
         private final List<Filter> filters = new ArrayList<>();
 
@@ -442,8 +464,8 @@ public final class LoraServer implements AutoCloseable {
         }
 
         /**
-         * Sets that answers to requests that have one answer alone are kept, and given again for the
-         * same request while their adapter's revision is the same.
+         * Sets that answers to requests that have one answer alone are kept, and given again for
+         * the same request while their adapter's revision is the same.
          *
          * @param bytes what they may take together
          * @param time how long one is kept
@@ -518,6 +540,17 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optRouting(RoutingRules value) {
             routing = Objects.requireNonNull(value, "routing");
+            return this;
+        }
+
+        /**
+         * Sets from where adapters may be registered while the server runs.
+         *
+         * @param value what is allowed, and where copies are kept; by default nothing but uploads
+         * @return this builder
+         */
+        public Builder optAdapterSources(SourceOptions value) {
+            sources = Objects.requireNonNull(value, "sources");
             return this;
         }
 

@@ -53,7 +53,8 @@ final class EngineSection {
             ConfigSection section, String key, T[] values, Consumer<T> set) {
         Map<String, T> words = new HashMap<>();
         Stream.of(values).forEach(each -> words.put(each.name().toLowerCase(Locale.ROOT), each));
-        section.choice(key, words.keySet().stream().sorted().toList(), w -> set.accept(words.get(w)));
+        section.choice(
+                key, words.keySet().stream().sorted().toList(), w -> set.accept(words.get(w)));
     }
 
     private static Map<String, Double> weights(Map<String, String> texts) {

@@ -38,7 +38,8 @@ final class LimitSections {
         section.time("idleTime", SOME, DAY, value -> times[2] = value);
         section.time("stallTime", SOME, DAY, value -> times[3] = value);
         section.checkThat("headers", sizes[0] <= 1 << 20, "must be 1MiB or less");
-        section.checkThat("body", sizes[1] <= 1 << 30, "must be 1GiB or less, since it is in memory");
+        section.checkThat(
+                "body", sizes[1] <= 1 << 30, "must be 1GiB or less, since it is in memory");
         section.end();
         if (sizes[0] > 1 << 20 || sizes[1] > 1 << 30) {
             return Optional.empty();

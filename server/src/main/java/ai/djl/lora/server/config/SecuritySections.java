@@ -21,6 +21,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 
 /** The sections of a server's file that say who may call it, how often, and how it is secured. */
@@ -73,13 +74,13 @@ final class SecuritySections {
         KeyHash[] hash = new KeyHash[1];
         Set<Role> roles = EnumSet.of(Role.INFER);
         String[] tenant = {""};
-        List<String>[] patterns = newPatterns();
+        AtomicReference<AdapterAccess> access = new AtomicReference<>(AdapterAccess.ALL);
         boolean[] base = {true};
         section.text("name", value -> name[0] = value);
         section.text("hash", value -> hash[0] = KeyHash.parse(value));
         section.list("roles", values -> setRoles(values, roles));
         section.text("tenant", value -> tenant[0] = value);
-        section.list("adapters", values -> patterns[0] = new AdapterAccess(values, true).patterns());
+        section.list("adapters", values -> access.set(new AdapterAccess(values, true)));
         section.flag("base", value -> base[0] = value);
         ConfigSection own = section.section("rate");
         Optional<RateLimit> rate = LimitSections.rate(own);
@@ -88,23 +89,16 @@ final class SecuritySections {
         section.end();
         section.checkThat("name", name[0] == null || names.add(name[0]), "is another key's too");
         section.checkThat(
-                "hash",
-                hash[0] == null || hashes.add(hash[0].toString()),
-                "is another key's too");
+                "hash", hash[0] == null || hashes.add(hash[0].toString()), "is another key's too");
         if (name[0] == null || hash[0] == null) {
             return;
         }
-        AdapterAccess access = new AdapterAccess(patterns[0], base[0]);
+        AdapterAccess allowed = new AdapterAccess(access.get().patterns(), base[0]);
         try {
-            options.addKey(new ApiKey(name[0], hash[0], roles, tenant[0], access, rate));
+            options.addKey(new ApiKey(name[0], hash[0], roles, tenant[0], allowed, rate));
         } catch (LoraConfigurationException e) {
             section.problem("name", e.getMessage());
         }
-    }
-
-    @SuppressWarnings("unchecked")
-    private static List<String>[] newPatterns() {
-        return new List[] {List.of("*")};
     }
 
     private static void setRoles(List<String> values, Set<Role> roles) {

@@ -296,8 +296,8 @@ public final class ServerConfig {
     /**
      * Returns how much is logged.
      *
-     * @return {@code trace}, {@code debug}, {@code info}, {@code warn} or {@code error}; empty where
-     *     the file does not say
+     * @return {@code trace}, {@code debug}, {@code info}, {@code warn} or {@code error}; empty
+     *     where the file does not say
      */
     public Optional<String> logLevel() {
         return Optional.ofNullable(logLevel);

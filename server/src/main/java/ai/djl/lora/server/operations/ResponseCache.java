@@ -6,7 +6,6 @@ package ai.djl.lora.server.operations;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.StrictJson;
 import ai.djl.lora.registry.AdapterRegistry;
-import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.server.adapters.AdapterTargets;
 import ai.djl.lora.server.http.Body;
 import ai.djl.lora.server.http.Filter;
@@ -45,7 +44,12 @@ public final class ResponseCache {
 
     /** Headers that make no difference to an answer, and must not be kept. */
     private static final Set<String> IGNORED =
-            Set.of("x-api-key", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-real-ip");
+            Set.of(
+                    "x-api-key",
+                    "x-request-id",
+                    "x-forwarded-for",
+                    "x-forwarded-proto",
+                    "x-real-ip");
 
     private final Cache<Key, Answer> answers;
 
@@ -71,9 +75,7 @@ public final class ResponseCache {
                         .maximumWeight(bytes)
                         .weigher(
                                 (Key key, Answer answer) ->
-                                        key.body.length() * 2
-                                                + answer.response.body().length
-                                                + 512)
+                                        key.body.length() * 2 + answer.response.body().length + 512)
                         .expireAfterWrite(time)
                         .ticker(ticker::getAsLong)
                         .build();
@@ -179,16 +181,11 @@ public final class ResponseCache {
             if (adapter.isEmpty()) {
                 return true;
             }
-            return !targets.isSplit(adapter)
-                    && named(adapter)
-                            .filter(known -> !known.retired())
-                            .filter(known -> known.current().hash().equals(revision))
-                            .isPresent();
-        }
-
-        private Optional<RegisteredAdapter> named(String name) {
-            String own = registry.aliases().getOrDefault(name, name);
-            return registry.find(own);
+            return registry.find(adapter)
+                    .filter(known -> !known.retired())
+                    .filter(known -> known.current().hash().equals(revision))
+                    .filter(known -> targets.canary(known.name()).isEmpty())
+                    .isPresent();
         }
     }
 

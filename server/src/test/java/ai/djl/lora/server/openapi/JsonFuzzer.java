@@ -59,6 +59,9 @@ final class JsonFuzzer {
     /** The share of values that are not as the schema wants them. */
     private double wrong;
 
+    /** The share of fields that are given though they need not be. */
+    private double given;
+
     /**
      * Constructs a new {@code JsonFuzzer} instance.
      *
@@ -74,6 +77,8 @@ final class JsonFuzzer {
     JsonElement value(JsonObject schema) {
         double[] shares = {0, 0, 0.02, 0.1, 0.5};
         wrong = shares[random.nextInt(shares.length)];
+        // many fields together seldom make sense
+        given = new double[] {0.02, 0.06, 0.2}[random.nextInt(3)];
         return value(schema, 0);
     }
 
@@ -83,8 +88,8 @@ final class JsonFuzzer {
         return value.isJsonPrimitive() ? value.getAsString() : value.toString();
     }
 
-    private JsonElement value(JsonObject given, int depth) {
-        JsonObject schema = resolve(given);
+    private JsonElement value(JsonObject any, int depth) {
+        JsonObject schema = resolve(any);
         if (random.nextDouble() < wrong || depth > DEPTH) {
             return anything(depth);
         }
@@ -149,7 +154,7 @@ final class JsonFuzzer {
         if (properties != null) {
             for (Map.Entry<String, JsonElement> entry : properties.entrySet()) {
                 boolean needed = required.contains(entry.getKey());
-                if (needed ? random.nextDouble() >= wrong : random.nextInt(6) == 0) {
+                if (needed ? random.nextDouble() >= wrong : random.nextDouble() < given) {
                     object.add(
                             entry.getKey(), value(entry.getValue().getAsJsonObject(), depth + 1));
                 }

@@ -27,6 +27,8 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
 import org.testng.annotations.BeforeClass;
@@ -42,6 +44,7 @@ import org.testng.annotations.Test;
  */
 public class OpenApiFuzzTest {
 
+    private static final Logger logger = LoggerFactory.getLogger(OpenApiFuzzTest.class);
     private static final int TRIES = Integer.getInteger("djl.lora.tries", 25);
     private static final long SEED = Long.getLong("djl.lora.seed", 1);
 
@@ -95,9 +98,10 @@ public class OpenApiFuzzTest {
                 threads = Thread.activeCount();
             }
         }
-        Assert.assertTrue(
-                statuses.keySet().stream().anyMatch(status -> status.startsWith("2")),
-                "answers: " + statuses);
+        logger.info("answers: {}", statuses);
+        for (String good : List.of("POST /v1/completions 200", "GET /v1/models/{id} 200")) {
+            Assert.assertTrue(statuses.getOrDefault(good, 0) > 0, "answers: " + statuses);
+        }
         awaitIdle();
         Assert.assertTrue(
                 Thread.activeCount() <= threads + 8,
@@ -145,7 +149,7 @@ public class OpenApiFuzzTest {
         request.uri(URI.create(demo.server().uri() + target + query));
         String sent = method + " " + target + query + " " + type;
         HttpResponse<String> answer = demo.send(request);
-        statuses.merge(String.valueOf(answer.statusCode()), 1, Integer::sum);
+        statuses.merge(method + " " + path + " " + answer.statusCode(), 1, Integer::sum);
         check(sent, operation, answer);
     }
 
