@@ -4,9 +4,9 @@
 package ai.djl.lora.cache;
 
 /**
- * Is told what happens in an {@link AdapterStore}, on the threads that do it and within their locks:
- * what takes long, or asks the store, belongs elsewhere. Every method does nothing unless it is
- * overridden. What one throws is logged and has no other effect.
+ * Is told what happens in an {@link AdapterStore}, on the threads that do it and within their
+ * locks: what takes long, or asks the store, belongs elsewhere. Every method does nothing unless it
+ * is overridden. What one throws is logged and has no other effect.
  */
 public interface StoreRecorder {
 

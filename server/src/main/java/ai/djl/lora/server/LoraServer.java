@@ -7,13 +7,13 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.adapters.AdapterJson;
 import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
-import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.adapters.routes.AdapterRoutes;
 import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
 import ai.djl.lora.server.adapters.routes.SglangRoutes;
 import ai.djl.lora.server.adapters.routes.VllmRoutes;
 import ai.djl.lora.server.adapters.source.AdapterSources;
 import ai.djl.lora.server.adapters.source.SourceOptions;
+import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.InferenceLimits;
@@ -42,6 +42,7 @@ import ai.djl.lora.server.operations.HealthRoutes;
 import ai.djl.lora.server.operations.InfoRoutes;
 import ai.djl.lora.server.operations.MetricsRoutes;
 import ai.djl.lora.server.operations.RecentRequests;
+import ai.djl.lora.server.operations.ResponseCache;
 import ai.djl.lora.server.operations.ServerMetrics;
 import ai.djl.lora.server.operations.ServerState;
 import ai.djl.lora.server.operations.Tracing;
@@ -88,8 +89,7 @@ public final class LoraServer implements AutoCloseable {
     private final SslContext tls;
     private final Dispatcher dispatcher;
     private final Dispatcher management;
-    private final AtomicReference<ServerState> state =
-            new AtomicReference<>(ServerState.STARTING);
+    private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
     private final ServerMetrics metrics;
     private final Watchers watchers;
     private InetSocketAddress address;
@@ -117,7 +117,9 @@ public final class LoraServer implements AutoCloseable {
         watchers.add(new FlightEvents());
         List<RequestObserver> observers = new ArrayList<>();
         observers.add(new AuditLog());
-        observers.add(new AccessLog());
+        if (builder.accessLog) {
+            observers.add(new AccessLog());
+        }
         observers.add(metrics.requests());
         List<Filter> filters = new ArrayList<>();
         if (builder.telemetry != null) {
@@ -151,6 +153,10 @@ public final class LoraServer implements AutoCloseable {
         routes.addAll(new SglangRoutes(model, manager).routes());
         routes.addAll(builder.routes);
         filters.addAll(builder.filters);
+        if (builder.routing.rules().isEmpty()) {
+            // rules may send one request to several adapters
+            builder.cache.ifPresent(cache -> filters.add(cache.filter(model, targets)));
+        }
         management = new Dispatcher(new Router(routes), filters, gate::check);
         dispatcher =
                 wantedForManagement.isEmpty()
@@ -316,9 +322,12 @@ public final class LoraServer implements AutoCloseable {
         private Optional<MeterRegistry> meters = Optional.empty();
         private int metricAdapters = 100;
         private boolean metricsOpen;
+        private boolean accessLog = true;
+        private Optional<ResponseCache> cache = Optional.empty();
 
         /** An OpenTelemetry, of which there need not be the classes; null for none. */
         private Object telemetry;
+
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
         private RoutingRules routing = RoutingRules.NONE;
         private SourceOptions sources = SourceOptions.builder().build();
@@ -450,6 +459,30 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optMetricsOpen(boolean value) {
             metricsOpen = value;
+            return this;
+        }
+
+        /**
+         * Sets whether requests are noted on the logger {@code ai.djl.lora.access}.
+         *
+         * @param value whether they are; true by default
+         * @return this builder
+         */
+        public Builder optAccessLog(boolean value) {
+            accessLog = value;
+            return this;
+        }
+
+        /**
+         * Sets that answers to requests that have one answer alone are kept, and given again for
+         * the same request while their adapter's revision is the same.
+         *
+         * @param bytes what they may take together
+         * @param time how long one is kept
+         * @return this builder
+         */
+        public Builder optResponseCache(long bytes, Duration time) {
+            cache = Optional.of(new ResponseCache(bytes, time, System::nanoTime));
             return this;
         }
 

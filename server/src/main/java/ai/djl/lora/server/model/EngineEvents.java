@@ -70,9 +70,7 @@ public final class EngineEvents implements EngineRecorder {
     @Override
     public void finished(
             String adapter, int promptTokens, int cachedTokens, int newTokens, long nanos) {
-        tell(
-                recorder ->
-                        recorder.finished(adapter, promptTokens, cachedTokens, newTokens, nanos));
+        tell(recorder -> recorder.finished(adapter, promptTokens, cachedTokens, newTokens, nanos));
     }
 
     /** {@inheritDoc} */

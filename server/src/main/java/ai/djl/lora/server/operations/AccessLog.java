@@ -10,8 +10,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Notes each request on the logger {@value #LOGGER} at level INFO: a line of JSON with its id, route,
- * caller, adapter, revision, status, time and length. Nothing of what it says is noted.
+ * Notes each request on the logger {@value #LOGGER} at level INFO: a line of JSON with its id,
+ * route, caller, adapter, revision, status, time and length. Nothing of what it says is noted.
  */
 public final class AccessLog implements RequestObserver {
 

@@ -4,12 +4,13 @@
 package ai.djl.lora.server.operations;
 
 import jdk.jfr.Category;
+import jdk.jfr.DataAmount;
 import jdk.jfr.Description;
 import jdk.jfr.Event;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
-import jdk.jfr.DataAmount;
+
 /** An adapter has left a tier, for Java Flight Recorder. */
 @Name("ai.djl.lora.AdapterEvict")
 @Label("Adapter eviction")

@@ -4,13 +4,14 @@
 package ai.djl.lora.server.operations;
 
 import jdk.jfr.Category;
+import jdk.jfr.DataAmount;
 import jdk.jfr.Description;
 import jdk.jfr.Event;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
-import jdk.jfr.DataAmount;
 import jdk.jfr.Timespan;
+
 /** An adapter was brought to the device, for Java Flight Recorder. */
 @Name("ai.djl.lora.AdapterLoad")
 @Label("Adapter load")

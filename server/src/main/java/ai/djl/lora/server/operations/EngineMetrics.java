@@ -25,7 +25,9 @@ final class EngineMetrics implements EngineRecorder {
     private final Timer steps;
     private final Map<String, AdapterMeters> meters = new ConcurrentHashMap<>();
 
-    /** By adapter, those that wait and those that run; the labels of the base model are not here. */
+    /**
+     * By adapter, those that wait and those that run; the labels of the base model are not here.
+     */
     private final Map<String, Presence> present = new ConcurrentHashMap<>();
 
     EngineMetrics(MeterRegistry registry, Tags model, MetricLabels labels) {

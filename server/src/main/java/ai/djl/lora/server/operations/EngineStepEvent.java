@@ -10,6 +10,7 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import jdk.jfr.Timespan;
+
 /** A step of the engine has ended, for Java Flight Recorder. */
 @Name("ai.djl.lora.EngineStep")
 @Label("Engine step")

@@ -139,8 +139,7 @@ public final class HealthRoutes {
     private JsonObject memory(Optional<PressureLevel> pressure) {
         JsonObject memory = new JsonObject();
         pressure.ifPresent(
-                level ->
-                        memory.addProperty("pressure", level.name().toLowerCase(Locale.ROOT)));
+                level -> memory.addProperty("pressure", level.name().toLowerCase(Locale.ROOT)));
         Optional<MemorySample> sample =
                 model.adapters().getMemoryMonitor().flatMap(MemoryMonitor::latest);
         sample.ifPresent(

@@ -31,8 +31,7 @@ public final class InfoRoutes {
      * @param connections what one client may take
      * @param inference what a request for text may ask for
      */
-    public InfoRoutes(
-            ServedModel model, ConnectionLimits connections, InferenceLimits inference) {
+    public InfoRoutes(ServedModel model, ConnectionLimits connections, InferenceLimits inference) {
         this.model = model;
         this.connections = connections;
         this.inference = inference;
@@ -72,8 +71,7 @@ public final class InfoRoutes {
         shown.addProperty("created", model.created().toString());
         shown.addProperty("vocabulary", block.getConfig().vocabSize());
         shown.addProperty("maxTokens", block.getConfig().maxPositionEmbeddings());
-        shown.addProperty(
-                "type", block.getLoraContext().getType().name().toLowerCase(Locale.ROOT));
+        shown.addProperty("type", block.getLoraContext().getType().name().toLowerCase(Locale.ROOT));
         return shown;
     }
 

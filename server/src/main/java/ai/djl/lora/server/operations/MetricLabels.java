@@ -5,6 +5,7 @@ package ai.djl.lora.server.operations;
 
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Predicate;
 
 /**
  * The adapters that have metrics of their own: the first ones, up to a number, and every other one
@@ -20,10 +21,18 @@ final class MetricLabels {
     static final String BASE = "base";
 
     private final int most;
+    private final Predicate<String> registered;
     private final Set<String> known = ConcurrentHashMap.newKeySet();
 
-    MetricLabels(int most) {
+    /**
+     * Constructs a new {@code MetricLabels} instance.
+     *
+     * @param most how many adapters have a label of their own
+     * @param registered whether there is an adapter of a name; what clients make up has no label
+     */
+    MetricLabels(int most, Predicate<String> registered) {
         this.most = most;
+        this.registered = registered;
     }
 
     /** Returns the label of an adapter; "" is the base model. */
@@ -33,6 +42,9 @@ final class MetricLabels {
         }
         if (known.contains(adapter)) {
             return adapter;
+        }
+        if (!registered.test(adapter)) {
+            return OTHER;
         }
         synchronized (known) {
             if (known.size() < most) {

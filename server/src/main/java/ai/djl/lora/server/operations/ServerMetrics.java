@@ -22,7 +22,8 @@ import java.util.Optional;
  */
 public final class ServerMetrics implements AutoCloseable {
 
-    private final PrometheusMeterRegistry own = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    private final PrometheusMeterRegistry own =
+            new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
     private final CompositeMeterRegistry all = new CompositeMeterRegistry();
     private final Optional<MeterRegistry> application;
     private final ServedModel model;
@@ -39,14 +40,16 @@ public final class ServerMetrics implements AutoCloseable {
      * @param application the application's registry; empty for none
      * @param mostAdapters how many adapters have metrics of their own; the others share one
      */
-    public ServerMetrics(
-            ServedModel model, Optional<MeterRegistry> application, int mostAdapters) {
+    public ServerMetrics(ServedModel model, Optional<MeterRegistry> application, int mostAdapters) {
         this.model = model;
         this.application = application;
         all.add(own);
         application.ifPresent(all::add);
         Tags tags = Tags.of("model", model.name());
-        MetricLabels labels = new MetricLabels(mostAdapters);
+        MetricLabels labels =
+                new MetricLabels(
+                        mostAdapters,
+                        name -> model.adapters().getRegistry().find(name).isPresent());
         requests = new RequestMetrics(all, tags, labels);
         engine = new EngineMetrics(all, tags, labels);
         new StateMetrics(all, tags, model).bind();
@@ -90,8 +93,7 @@ public final class ServerMetrics implements AutoCloseable {
         model.adapters().getRegistry().removeListener(adapters);
         engineEvents.close();
         List<Meter> meters = List.copyOf(all.getMeters());
-        application.ifPresent(
-                registry -> meters.forEach(meter -> registry.remove(meter.getId())));
+        application.ifPresent(registry -> meters.forEach(meter -> registry.remove(meter.getId())));
         all.close();
         own.close();
     }

@@ -42,14 +42,34 @@ final class StateMetrics {
     void bind() {
         bindEngine();
         AdapterStore store = model.adapters();
-        gauge("active.adapters.count", "Adapters on the device", tags, store, s -> device(s).adapters());
-        gauge("registered.adapters.count", "Adapters that are registered", tags, store, s -> s.statistics().adapters());
+        gauge(
+                "active.adapters.count",
+                "Adapters on the device",
+                tags,
+                store,
+                s -> device(s).adapters());
+        gauge(
+                "registered.adapters.count",
+                "Adapters that are registered",
+                tags,
+                store,
+                s -> s.statistics().adapters());
         bindTier("device", StateMetrics::device);
         if (store.statistics().host().isPresent()) {
             bindTier("host", s -> s.statistics().host().orElseThrow());
         }
-        count("adapter.prefetches", "Adapters that were loaded before anybody had asked", tags, store, s -> s.statistics().prefetches());
-        count("adapter.prefetches.used", "Of these, those that were asked for then", tags, store, s -> s.statistics().prefetchesUsed());
+        count(
+                "adapter.prefetches",
+                "Adapters that were loaded before anybody had asked",
+                tags,
+                store,
+                s -> s.statistics().prefetches());
+        count(
+                "adapter.prefetches.used",
+                "Of these, those that were asked for then",
+                tags,
+                store,
+                s -> s.statistics().prefetchesUsed());
         bindMemory();
     }
 
@@ -76,20 +96,46 @@ final class StateMetrics {
 
     private void bindEngine() {
         engineGauge("engine.requests.running", "Requests that run", EngineStatistics::running);
-        engineGauge("engine.requests.waiting", "Requests that wait, for their turn or their adapter", EngineStatistics::waiting);
-        engineGauge("engine.requests.waiting.for.adapter", "Of these, those whose adapter is on its way", EngineStatistics::waitingForAdapters);
+        engineGauge(
+                "engine.requests.waiting",
+                "Requests that wait, for their turn or their adapter",
+                EngineStatistics::waiting);
+        engineGauge(
+                "engine.requests.waiting.for.adapter",
+                "Of these, those whose adapter is on its way",
+                EngineStatistics::waitingForAdapters);
         engineGauge("engine.kv.blocks", "Blocks for keys and values", EngineStatistics::kvBlocks);
-        engineGauge("engine.kv.blocks.used", "Blocks that requests use", EngineStatistics::usedKvBlocks);
-        engineGauge("engine.kv.blocks.cached", "Blocks that are kept and that nobody uses", EngineStatistics::cachedKvBlocks);
+        engineGauge(
+                "engine.kv.blocks.used",
+                "Blocks that requests use",
+                EngineStatistics::usedKvBlocks);
+        engineGauge(
+                "engine.kv.blocks.cached",
+                "Blocks that are kept and that nobody uses",
+                EngineStatistics::cachedKvBlocks);
         engineCount("engine.steps", "Steps", EngineStatistics::steps);
-        engineCount("engine.preemptions", "How often a request lost its place and was run again", EngineStatistics::preemptions);
-        engineCount("engine.tokens.drafted", "Tokens that were drafted", EngineStatistics::draftedTokens);
-        engineCount("engine.tokens.met", "Of these, those that were right", EngineStatistics::metTokens);
+        engineCount(
+                "engine.preemptions",
+                "How often a request lost its place and was run again",
+                EngineStatistics::preemptions);
+        engineCount(
+                "engine.tokens.drafted",
+                "Tokens that were drafted",
+                EngineStatistics::draftedTokens);
+        engineCount(
+                "engine.tokens.met",
+                "Of these, those that were right",
+                EngineStatistics::metTokens);
     }
 
     private void engineGauge(
             String name, String description, ToDoubleFunction<EngineStatistics> value) {
-        gauge(name, description, tags, model.engine(), engine -> value.applyAsDouble(engine.statistics()));
+        gauge(
+                name,
+                description,
+                tags,
+                model.engine(),
+                engine -> value.applyAsDouble(engine.statistics()));
     }
 
     private void engineCount(
@@ -101,15 +147,50 @@ final class StateMetrics {
     private void bindTier(String tier, Function<AdapterStore, TierStatistics> of) {
         AdapterStore store = model.adapters();
         Tags with = tags.and("tier", tier);
-        gauge("adapter.tier.adapters", "Adapters in the tier", with, store, s -> of.apply(s).adapters());
+        gauge(
+                "adapter.tier.adapters",
+                "Adapters in the tier",
+                with,
+                store,
+                s -> of.apply(s).adapters());
         gauge("adapter.tier.used.bytes", "What they take", with, store, s -> of.apply(s).bytes());
-        gauge("adapter.tier.limit.bytes", "What the tier may hold", with, store, s -> of.apply(s).limits().bytes());
-        count("adapter.tier.hits", "How often an adapter was there that was asked for", with, store, s -> of.apply(s).hits());
-        count("adapter.tier.misses", "How often it was not", with, store, s -> of.apply(s).misses());
-        count("adapter.tier.loads", "Adapters that were brought into the tier", with, store, s -> of.apply(s).loads());
-        gauge("adapter.tier.load.mean.seconds", "The mean time that took", with, store, s -> of.apply(s).loadTime().toNanos() / 1e9);
+        gauge(
+                "adapter.tier.limit.bytes",
+                "What the tier may hold",
+                with,
+                store,
+                s -> of.apply(s).limits().bytes());
+        count(
+                "adapter.tier.hits",
+                "How often an adapter was there that was asked for",
+                with,
+                store,
+                s -> of.apply(s).hits());
+        count(
+                "adapter.tier.misses",
+                "How often it was not",
+                with,
+                store,
+                s -> of.apply(s).misses());
+        count(
+                "adapter.tier.loads",
+                "Adapters that were brought into the tier",
+                with,
+                store,
+                s -> of.apply(s).loads());
+        gauge(
+                "adapter.tier.load.mean.seconds",
+                "The mean time that took",
+                with,
+                store,
+                s -> of.apply(s).loadTime().toNanos() / 1e9);
         for (EvictionCause cause : EvictionCause.values()) {
-            count("adapter.tier.evictions", "Adapters that have left, by cause", with.and("cause", cause.name().toLowerCase(Locale.ROOT)), store, s -> of.apply(s).evictions().getOrDefault(cause, 0L));
+            count(
+                    "adapter.tier.evictions",
+                    "Adapters that have left, by cause",
+                    with.and("cause", cause.name().toLowerCase(Locale.ROOT)),
+                    store,
+                    s -> of.apply(s).evictions().getOrDefault(cause, 0L));
         }
     }
 
@@ -123,10 +204,21 @@ final class StateMetrics {
                 runtime,
                 of -> of.totalMemory() - of.freeMemory());
         memory("resident", sample -> sample.residentSet().orElse(0));
-        for (String consumer : List.of(MemoryMonitor.MODEL_WEIGHTS, MemoryMonitor.KV_CACHE, MemoryMonitor.ACTIVATIONS)) {
-            memory(consumer.toLowerCase(Locale.ROOT).replace(' ', '_'), sample -> sample.consumers().getOrDefault(consumer, 0L));
+        for (String consumer :
+                List.of(
+                        MemoryMonitor.MODEL_WEIGHTS,
+                        MemoryMonitor.KV_CACHE,
+                        MemoryMonitor.ACTIVATIONS)) {
+            memory(
+                    consumer.toLowerCase(Locale.ROOT).replace(' ', '_'),
+                    sample -> sample.consumers().getOrDefault(consumer, 0L));
         }
-        gauge("memory.limit.bytes", "What the process may use", tags, model.adapters(), store -> sample(store).map(s -> (double) s.memory().limit()).orElse(Double.NaN));
+        gauge(
+                "memory.limit.bytes",
+                "What the process may use",
+                tags,
+                model.adapters(),
+                store -> sample(store).map(s -> (double) s.memory().limit()).orElse(Double.NaN));
     }
 
     private void memory(String area, ToDoubleFunction<MemorySample> value) {

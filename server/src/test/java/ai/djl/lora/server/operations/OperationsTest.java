@@ -14,13 +14,13 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.opentelemetry.api.common.AttributeKey;
+import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.propagation.ContextPropagators;
 import io.opentelemetry.sdk.OpenTelemetrySdk;
 import io.opentelemetry.sdk.testing.exporter.InMemorySpanExporter;
 import io.opentelemetry.sdk.trace.SdkTracerProvider;
 import io.opentelemetry.sdk.trace.data.SpanData;
 import io.opentelemetry.sdk.trace.export.SimpleSpanProcessor;
-import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
-import io.opentelemetry.context.propagation.ContextPropagators;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
@@ -68,7 +68,8 @@ public class OperationsTest {
                         .build();
         recorded = Files.createTempFile("djl-lora-", ".jfr");
         try (Recording recording = new Recording()) {
-            for (String event : List.of("AdapterLoad", "AdapterEvict", "AdapterSwap", "EngineStep")) {
+            for (String event :
+                    List.of("AdapterLoad", "AdapterEvict", "AdapterSwap", "EngineStep")) {
                 recording.enable("ai.djl.lora." + event);
             }
             recording.start();
@@ -183,7 +184,9 @@ public class OperationsTest {
                         .orElseThrow();
         Assert.assertEquals(requests.get("count").getAsDouble(), 3.0);
         String collected =
-                demo.send(HttpRequest.newBuilder(demo.uri("/metrics")).header("Accept", "text/plain"))
+                demo.send(
+                                HttpRequest.newBuilder(demo.uri("/metrics"))
+                                        .header("Accept", "text/plain"))
                         .body();
         Assert.assertTrue(collected.contains("# TYPE model_requests_total counter"), collected);
     }
@@ -213,8 +216,7 @@ public class OperationsTest {
         HttpResponse<String> told = demo.send("GET", "/info");
         JsonObject info = JsonParser.parseString(told.body()).getAsJsonObject();
         Assert.assertEquals(info.getAsJsonObject("model").get("name").getAsString(), "demo");
-        Assert.assertEquals(
-                info.getAsJsonObject("limits").get("bodyBytes").getAsInt(), 8_388_608);
+        Assert.assertEquals(info.getAsJsonObject("limits").get("bodyBytes").getAsInt(), 8_388_608);
         Assert.assertFalse(
                 told.body().contains(System.getProperty("user.dir")), "paths: " + told.body());
     }
@@ -273,7 +275,8 @@ public class OperationsTest {
 
     @Test
     public void testLabelsAreBounded() {
-        MetricLabels labels = new MetricLabels(2);
+        MetricLabels labels = new MetricLabels(2, name -> !"made-up".equals(name));
+        Assert.assertEquals(labels.of("made-up"), "other");
         Assert.assertEquals(labels.of(""), "base");
         Assert.assertEquals(labels.of("a"), "a");
         Assert.assertEquals(labels.of("b"), "b");
