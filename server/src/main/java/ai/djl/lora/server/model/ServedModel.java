@@ -1,0 +1,127 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.server.model;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.engine.GenerationEngine;
+import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.translate.TextGenerator;
+import ai.djl.lora.translate.TextTokenizer;
+import ai.djl.repository.zoo.ZooModel;
+import java.nio.file.Path;
+import java.time.Instant;
+
+/** A model that is served, with its tokenizer, its engine and its adapters. */
+public final class ServedModel implements AutoCloseable {
+
+    private final String name;
+    private final ZooModel<?, ?> model;
+    private final CausalLanguageModel block;
+    private final TextTokenizer tokenizer;
+    private final GenerationEngine engine;
+    private final TextGenerator text;
+    private final Instant created = Instant.now();
+
+    /**
+     * Constructs a new {@code ServedModel} instance.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param model the model, which this closes
+     * @param defaults the sampling of requests that name none
+     * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
+     */
+    public ServedModel(String name, ZooModel<?, ?> model, SamplingParameters defaults) {
+        if (!(model.getBlock() instanceof CausalLanguageModel language)) {
+            throw new LoraConfigurationException(
+                    "model " + name + " generates no text; a causal language model is needed");
+        }
+        this.name = name;
+        this.model = model;
+        this.block = language;
+        this.tokenizer = TextTokenizer.open(model.getModelPath(), model.getNDManager());
+        this.engine = GenerationEngine.of(block);
+        this.text = new TextGenerator(block, model.getModelPath(), tokenizer, defaults);
+    }
+
+    /**
+     * Returns the name by which requests ask for the base model.
+     *
+     * @return the name
+     */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * Returns the model's folder.
+     *
+     * @return the folder
+     */
+    public Path folder() {
+        return model.getModelPath();
+    }
+
+    /**
+     * Returns what computes.
+     *
+     * @return the block
+     */
+    public CausalLanguageModel block() {
+        return block;
+    }
+
+    /**
+     * Returns the tokenizer.
+     *
+     * @return the tokenizer, owned by the model
+     */
+    public TextTokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /**
+     * Returns the engine that all requests share.
+     *
+     * @return the engine, owned by the model
+     */
+    public GenerationEngine engine() {
+        return engine;
+    }
+
+    /**
+     * Returns what answers requests for text.
+     *
+     * @return the generator
+     */
+    public TextGenerator text() {
+        return text;
+    }
+
+    /**
+     * Returns the adapters.
+     *
+     * @return the store, owned by the model
+     */
+    public AdapterStore adapters() {
+        return block.getAdapters();
+    }
+
+    /**
+     * Returns when the model was loaded.
+     *
+     * @return the time
+     */
+    public Instant created() {
+        return created;
+    }
+
+    /** Ends the engine and closes the model. */
+    @Override
+    public void close() {
+        engine.close();
+        model.close();
+    }
+}
