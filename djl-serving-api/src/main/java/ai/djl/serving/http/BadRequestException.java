@@ -8,6 +8,8 @@ public class BadRequestException extends IllegalArgumentException {
 
     private static final long serialVersionUID = 1L;
 
+    private final int code;
+
     /**
      * Declares the constructor.
      *
@@ -16,7 +18,7 @@ public class BadRequestException extends IllegalArgumentException {
      */
     public BadRequestException(int code, String message) {
         super(message);
-        throw new UnsupportedOperationException("a declaration");
+        this.code = code;
     }
 
     /**
@@ -25,6 +27,6 @@ public class BadRequestException extends IllegalArgumentException {
      * @return the code
      */
     public int getCode() {
-        throw new UnsupportedOperationException("a declaration");
+        return code;
     }
 }

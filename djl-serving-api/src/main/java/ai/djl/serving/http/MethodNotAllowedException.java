@@ -10,6 +10,6 @@ public class MethodNotAllowedException extends RuntimeException {
 
     /** Declares the constructor. */
     public MethodNotAllowedException() {
-        throw new UnsupportedOperationException("a declaration");
+        super("a declaration");
     }
 }

@@ -14,6 +14,7 @@ import ai.djl.serving.wlm.WorkerPoolConfig;
 import ai.djl.serving.wlm.util.ModelServerListenerAdapter;
 import com.google.gson.JsonObject;
 import java.time.Duration;
+import java.util.concurrent.CompletionException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,37 +41,37 @@ final class LoadedModels extends ModelServerListenerAdapter {
     private static void tell(ModelInfo<?, ?> loaded) {
         try {
             long end = System.nanoTime() + LONGEST.toNanos();
-            while (loaded.getStatus() == WorkerPoolConfig.Status.PENDING
-                    || loaded.getModels().isEmpty()) {
-                if (System.nanoTime() - end > 0) {
-                    return;
-                }
+            while (!isTold(loaded, System.nanoTime() - end > 0)) {
                 Thread.sleep(PAUSE.toMillis());
-            }
-            if (LoraModels.isOurs(loaded)) {
-                @SuppressWarnings("unchecked") // models of this project have no other types here
-                ModelInfo<Input, Output> model = (ModelInfo<Input, Output>) loaded;
-                tellOurs(model);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
     }
 
-    private static void tellOurs(ModelInfo<Input, Output> model) {
+    private static boolean isTold(ModelInfo<?, ?> loaded, boolean isLate) {
+        if (loaded.getStatus() == WorkerPoolConfig.Status.PENDING || loaded.getModels().isEmpty()) {
+            return isLate;
+        }
+        if (!LoraModels.isOurs(loaded)) {
+            return true;
+        }
+        @SuppressWarnings("unchecked") // models of this project have no other types here
+        ModelInfo<Input, Output> model = (ModelInfo<Input, Output>) loaded;
         WorkLoadManager manager = ModelManager.getInstance().getWorkLoadManager();
         ServerModel served = new ServerModel(manager, model);
-        served.run(LoraAdapter.newJob(LoraAdapter.LIST))
-                .thenAccept(
-                        output -> {
-                            for (JsonObject adapter : AdapterAnswers.list(output)) {
-                                served.put(AdapterAnswers.adapter(model, adapter));
-                            }
-                        })
-                .exceptionally(
-                        failure -> {
-                            logger.warn("{}: its adapters cannot be listed", model, failure);
-                            return null;
-                        });
+        try {
+            Output output = served.run(LoraAdapter.newJob(LoraAdapter.LIST)).join();
+            for (JsonObject adapter : AdapterAnswers.list(output)) {
+                served.put(AdapterAnswers.adapter(model, adapter));
+            }
+            return true;
+        } catch (CompletionException e) {
+            // a model that has no workers yet refuses every job
+            if (isLate) {
+                logger.warn("{}: its adapters cannot be listed", model, e);
+            }
+            return isLate;
+        }
     }
 }
