@@ -30,10 +30,10 @@ import java.util.stream.Stream;
 /**
  * What the arguments of a model say of its adapters.
  *
- * <p>{@code enable_lora}, {@code max_loras}, {@code max_lora_rank}, {@code max_cpu_loras} and {@code
- * lora_dtype} are the names of DJL Serving's LMI and of vLLM. A {@code serving.properties} may have
- * them with {@code option.} before them, as LMI does; DJL hands such options to the loading of
- * weights alone, and so they are read from the file here.
+ * <p>{@code enable_lora}, {@code max_loras}, {@code max_lora_rank}, {@code max_cpu_loras} and
+ * {@code lora_dtype} are the names of DJL Serving's LMI and of vLLM. A {@code serving.properties}
+ * may have them with {@code option.} before them, as LMI does; DJL hands such options to the
+ * loading of weights alone, and so they are read from the file here.
  */
 final class AdapterArguments {
 

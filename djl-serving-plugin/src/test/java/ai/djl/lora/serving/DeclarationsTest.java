@@ -36,7 +36,9 @@ public class DeclarationsTest {
         Assert.assertTrue(declared.size() >= DECLARED, declared.toString());
         List<String> invented = new ArrayList<>();
         for (Class<?> type : declared) {
-            Signatures.of(type).stream().filter(line -> !real.contains(line)).forEach(invented::add);
+            Signatures.of(type).stream()
+                    .filter(line -> !real.contains(line))
+                    .forEach(invented::add);
         }
         Assert.assertEquals(invented, List.of());
     }
@@ -60,7 +62,8 @@ public class DeclarationsTest {
     }
 
     private static List<Class<?>> declared() throws Exception {
-        URI place = RequestHandler.class.getProtectionDomain().getCodeSource().getLocation().toURI();
+        URI place =
+                RequestHandler.class.getProtectionDomain().getCodeSource().getLocation().toURI();
         Path root = Path.of(place);
         if (Files.isDirectory(root)) {
             return declared(root);

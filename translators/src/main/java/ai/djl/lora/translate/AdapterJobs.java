@@ -48,8 +48,7 @@ final class AdapterJobs {
     private static final String PIN = "pin";
     private static final String PRELOAD = "preload";
     private static final String ALIAS = "alias";
-    private static final Set<String> KNOWN =
-            new TreeSet<>(Set.of(NAME, ALIAS, SRC, PIN, PRELOAD));
+    private static final Set<String> KNOWN = new TreeSet<>(Set.of(NAME, ALIAS, SRC, PIN, PRELOAD));
     private static final String STATUS = "status";
 
     private static final int CONFLICT = 409;

@@ -51,8 +51,7 @@ final class AdapterNaming {
      */
     static AdapterNaming of(AdapterStore store) {
         return new AdapterNaming(
-                (one, other) ->
-                        one.equals(other) || parts(store, one).equals(parts(store, other)));
+                (one, other) -> one.equals(other) || parts(store, one).equals(parts(store, other)));
     }
 
     private static List<String> parts(AdapterStore store, String name) {

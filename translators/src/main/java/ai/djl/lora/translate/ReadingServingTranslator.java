@@ -42,8 +42,7 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
      * @param json writes an answer
      */
     ReadingServingTranslator(
-            BiFunction<Input, AdapterNaming, ReadingBody<R>> parser,
-            Function<R, JsonObject> json) {
+            BiFunction<Input, AdapterNaming, ReadingBody<R>> parser, Function<R, JsonObject> json) {
         this.parser = parser;
         this.json = json;
     }

@@ -189,8 +189,7 @@ final class ServingRequestParser {
         return new ServingRequest(requests, list, stream);
     }
 
-    private ServingRequest parseChat(
-            JsonObject object, Input input, AdapterNaming naming) {
+    private ServingRequest parseChat(JsonObject object, Input input, AdapterNaming naming) {
         for (String field : List.of("inputs", "prompt")) {
             if (object.has(field)) {
                 throw new LoraConfigurationException(

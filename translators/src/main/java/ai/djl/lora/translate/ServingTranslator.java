@@ -30,9 +30,9 @@ import java.util.stream.Stream;
  * <p>A server puts requests of many clients into one batch. One client's mistake must not cost the
  * others their answers, so each input that is wrong is answered with an output of its own, of code
  * 400, or 424 where its adapter cannot be had, and the rest are generated. What fails the whole
- * batch is thrown. Inputs with a {@code handler} are about adapters, see {@link AdapterJobs}. An answer that is to be
- * streamed has begun when its output is returned, and fills it from then on; what fails it is told
- * in the stream.
+ * batch is thrown. Inputs with a {@code handler} are about adapters, see {@link AdapterJobs}. An
+ * answer that is to be streamed has begun when its output is returned, and fills it from then on;
+ * what fails it is told in the stream.
  */
 final class ServingTranslator implements StreamingTranslator<Input, Output> {
 

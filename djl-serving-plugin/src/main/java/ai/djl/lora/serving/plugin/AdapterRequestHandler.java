@@ -77,9 +77,7 @@ public final class AdapterRequestHandler implements RequestHandler<CompletableFu
 
     private Optional<ServedModel> model(List<String> segments) {
         Optional<String> name =
-                "models".equals(segments.get(0))
-                        ? Optional.of(segments.get(1))
-                        : models.single();
+                "models".equals(segments.get(0)) ? Optional.of(segments.get(1)) : models.single();
         return name.flatMap(models::find);
     }
 

@@ -27,9 +27,9 @@ import org.slf4j.LoggerFactory;
  * Has a named adapter of a model answer: {@code ["adapter", "name of the adapter", "in"]}.
  *
  * <p>Its configuration is that of the server's own function of this name, which refuses all models
- * but Python's: {@code configs.adapters} has for each adapter its {@code model}, its {@code src} and
- * {@code options}. A workflow that names this class {@code adapter} among its functions has it in
- * place of the server's. Models of other engines are handled as the server does.
+ * but Python's: {@code configs.adapters} has for each adapter its {@code model}, its {@code src}
+ * and {@code options}. A workflow that names this class {@code adapter} among its functions has it
+ * in place of the server's. Models of other engines are handled as the server does.
  *
  * <p>An adapter that cannot be registered is answered with its reason where it is asked for; the
  * other adapters of the workflow are not touched by it.
@@ -67,7 +67,8 @@ public final class AdapterWorkflowFunction extends WorkflowFunction {
         configs.get(ADAPTERS)
                 .forEach(
                         (name, config) -> {
-                            ConfigObject object = ConfigObject.of("configs.adapters." + name, config);
+                            ConfigObject object =
+                                    ConfigObject.of("configs.adapters." + name, config);
                             references.put(name, register(wlm, name, object));
                         });
     }
@@ -80,7 +81,11 @@ public final class AdapterWorkflowFunction extends WorkflowFunction {
         WorkerPool<Input, Output> pool = wlm.getWorkerPoolById(model);
         if (pool == null || !(pool.getWpc() instanceof ModelInfo<Input, Output> info)) {
             throw new IllegalArgumentException(
-                    "configs.adapters." + name + " names the model " + model + ", which is not there");
+                    "configs.adapters."
+                            + name
+                            + " names the model "
+                            + model
+                            + ", which is not there");
         }
         Adapter<Input, Output> adapter =
                 LoraModels.isOurs(info)

@@ -49,17 +49,13 @@ record RoutingRule(
                         config.share("percentage"),
                         config.text("adapter"));
         boolean named = rule.header.isPresent() || rule.field.isPresent();
-        if (!named
-                && rule.tenant.isEmpty()
-                && rule.prefix.isEmpty()
-                && rule.percentage.isEmpty()) {
+        if (!named && rule.tenant.isEmpty() && rule.prefix.isEmpty() && rule.percentage.isEmpty()) {
             throw new IllegalArgumentException(
                     config.place()
                             + " has no condition; tenant, header, field, prefix or percentage is"
                             + " needed, or default in place of a rule");
         }
-        if (rule.equal.isPresent() && !named
-                || rule.header.isPresent() && rule.field.isPresent()) {
+        if (rule.equal.isPresent() && !named || rule.header.isPresent() && rule.field.isPresent()) {
             throw new IllegalArgumentException(
                     config.place() + ".equals belongs to one of header and field; give one");
         }

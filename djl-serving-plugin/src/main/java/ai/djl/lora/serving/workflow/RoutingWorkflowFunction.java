@@ -20,8 +20,8 @@ import java.util.concurrent.ConcurrentHashMap;
  *
  * <p>{@code configs.routes} has for each route its {@code model}; {@code rules}, of which the first
  * that matches names the {@code adapter}: by {@code tenant}, by {@code header} or {@code field} and
- * the value that it {@code equals}, by {@code prefix} of the texts, and by {@code percentage} of the
- * sessions; {@code default} where none matches, the base model unless it says otherwise; {@code
+ * the value that it {@code equals}, by {@code prefix} of the texts, and by {@code percentage} of
+ * the sessions; {@code default} where none matches, the base model unless it says otherwise; {@code
  * fallback} where the adapter cannot be had; {@code tenantHeader} and {@code sessionHeader}; and
  * {@code strip}, fields of the body that are there for the rules alone.
  */
@@ -47,7 +47,9 @@ public final class RoutingWorkflowFunction extends WorkflowFunction {
                         (name, config) ->
                                 routes.put(
                                         name,
-                                        Route.of(ConfigObject.of("configs.routes." + name, config))));
+                                        Route.of(
+                                                ConfigObject.of(
+                                                        "configs.routes." + name, config))));
     }
 
     /** {@inheritDoc} */
@@ -77,8 +79,7 @@ public final class RoutingWorkflowFunction extends WorkflowFunction {
 
     private static CompletableFuture<Output> answer(
             Workflow.WorkflowExecutor executor, String model, Input input) {
-        return executor.executeExpression(
-                        new WorkflowExpression(new Item(model), new Item(input)))
+        return executor.executeExpression(new WorkflowExpression(new Item(model), new Item(input)))
                 .thenApply(item -> (Output) item.getInput());
     }
 

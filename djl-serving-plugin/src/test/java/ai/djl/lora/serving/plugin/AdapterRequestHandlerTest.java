@@ -44,9 +44,7 @@ public class AdapterRequestHandlerTest {
                         new ServedModels() {
                             @Override
                             public Optional<ServedModel> find(String name) {
-                                return "demo".equals(name)
-                                        ? Optional.of(model)
-                                        : Optional.empty();
+                                return "demo".equals(name) ? Optional.of(model) : Optional.empty();
                             }
 
                             @Override
@@ -84,8 +82,7 @@ public class AdapterRequestHandlerTest {
         QueryStringDecoder decoder = new QueryStringDecoder(request.uri());
         try {
             return (JsonObject)
-                    handler.handleRequest(null, request, decoder, decoder.path().split("/"))
-                            .join();
+                    handler.handleRequest(null, request, decoder, decoder.path().split("/")).join();
         } catch (CompletionException e) {
             throw (RuntimeException) e.getCause();
         }
@@ -224,9 +221,15 @@ public class AdapterRequestHandlerTest {
                 HttpMethod.POST,
                 path + "/upper/update?src=/nowhere");
         assertRefused(
-                400, "Parameter limit is -1; it must be 0 or more", HttpMethod.GET, path + "?limit=-1");
+                400,
+                "Parameter limit is -1; it must be 0 or more",
+                HttpMethod.GET,
+                path + "?limit=-1");
         assertRefused(
-                400, "Parameter limit is x; it must be 0 or more", HttpMethod.GET, path + "?limit=x");
+                400,
+                "Parameter limit is x; it must be 0 or more",
+                HttpMethod.GET,
+                path + "?limit=x");
         Assert.assertEquals(answer("upper"), "HELLO");
         Assert.assertEquals(names(get(path)), "upper ");
     }

@@ -115,8 +115,7 @@ public class RouteTest {
             Input input = json("{'inputs': 'a'}", "X-User", "user-" + i);
             String adapter = chosen(route, input);
             for (String request : List.of("1", "2")) {
-                Input again =
-                        json("{'inputs': 'b'}", "X-User", "user-" + i, "requestId", request);
+                Input again = json("{'inputs': 'b'}", "X-User", "user-" + i, "requestId", request);
                 Assert.assertEquals(chosen(route, again), adapter);
             }
             taken += "new".equals(adapter) ? 1 : 0;
@@ -204,10 +203,7 @@ public class RouteTest {
                         + " model, rules, sessionHeader, strip, tenantHeader]"
             },
             {"{'model': 1}", "configs.routes.main.model is 1.0; a text is needed"},
-            {
-                "{'model': 'm', 'rules': {}}",
-                "configs.routes.main.rules is {}; a list is needed"
-            },
+            {"{'model': 'm', 'rules': {}}", "configs.routes.main.rules is {}; a list is needed"},
             {
                 "{'model': 'm', 'rules': [1]}",
                 "configs.routes.main.rules[0] is 1.0; an object is needed"
