@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.serving;
 
+import ai.djl.nn.Block;
 import ai.djl.serving.wlm.ModelInfo;
 import java.util.Locale;
 
@@ -25,7 +26,12 @@ public final class LoraModels {
      */
     public static boolean isOurs(ModelInfo<?, ?> model) {
         return model.getModels().values().stream()
-                .anyMatch(loaded -> isAdapted(loaded.getBlock().getClass()));
+                .anyMatch(loaded -> isAdapted(loaded.getBlock()));
+    }
+
+    /** Returns whether a block is one of this project's; models of Python's engine have none. */
+    static boolean isAdapted(Block block) {
+        return block != null && isAdapted(block.getClass());
     }
 
     private static boolean isAdapted(Class<?> type) {

@@ -42,10 +42,6 @@ final class TranslatorModel implements ServedModel, AutoCloseable {
         predictor = model.newPredictor();
     }
 
-    Class<?> blockType() {
-        return model.getBlock().getClass();
-    }
-
     void setEnabled(boolean enabled) {
         this.enabled = enabled;
     }
