@@ -46,6 +46,8 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -297,6 +299,58 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
+     * Reads a revision that may take the place of a registered adapter's, checks it, and gives it a
+     * name of its own, by which it can be tried while the adapter's name leads to what it led to.
+     *
+     * @param name the adapter's name
+     * @param source the new revision's folder or file
+     * @param settings how strictly it is read, and what is noted of it when it takes the place
+     * @return the revision, to be closed by the caller
+     * @throws LoraConfigurationException if there is no adapter of that name, or a file is missing
+     *     or broken
+     * @throws ai.djl.lora.LoraException if the new revision does not fit the model or the policy,
+     *     or is of a kind that a stack with this adapter in it does not allow
+     */
+    public AdapterCandidate tryOut(String name, Path source, AdapterSettings settings) {
+        ManagedAdapter current = catalog.find(name);
+        Opened opened = open(current.name(), source, settings);
+        ManagedAdapter adapter = opened.adapter;
+        try {
+            catalog.checkStackable(adapter.name(), opened.notes);
+            adapter.setUnrecorded(opened.notes);
+            adapter.setAccess(current.access());
+            return new AdapterCandidate(
+                    catalog.putCandidate(adapter),
+                    adapter,
+                    opened.report,
+                    () -> swap(opened, () -> registry.reregister(registration(opened, settings))),
+                    this::endTrial,
+                    this::retire);
+        } catch (RuntimeException e) {
+            discard(adapter);
+            throw e;
+        }
+    }
+
+    private void endTrial(String candidate) {
+        catalog.removeCandidate(candidate);
+    }
+
+    /**
+     * Returns which files and folders are read when an adapter must be loaded again, also for
+     * requests that still run with a revision that no name leads to any more. Earlier revisions
+     * that the registry has on record are not among them.
+     *
+     * @return the sources as they were given
+     */
+    public Set<Path> sources() {
+        return Stream.of(catalog.adapters(), catalog.candidates(), device.residents())
+                .flatMap(Collection::stream)
+                .map(ManagedAdapter::source)
+                .collect(Collectors.toSet());
+    }
+
+    /**
      * Puts the revision before the current one, which is read and checked again, in its place.
      *
      * @param name the adapter's name
@@ -335,11 +389,12 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /* Nobody may take the name away, or make a stack of it, between the check and the change. */
-    private void swap(Opened opened, Supplier<RegisteredAdapter> record) {
+    private ManagedAdapter swap(Opened opened, Supplier<RegisteredAdapter> record) {
         String name = opened.adapter.name();
         synchronized (catalog) {
+            ManagedAdapter before;
             try {
-                ManagedAdapter before = catalog.find(name);
+                before = catalog.find(name);
                 catalog.checkStackable(name, opened.notes);
                 if (opened.adapter.unavailable() == null) {
                     opened.adapter.setUnavailable(before.unavailable());
@@ -349,6 +404,7 @@ public final class AdapterStore implements AutoCloseable {
                 throw e;
             }
             publish(opened, record);
+            return before;
         }
     }
 
@@ -426,6 +482,7 @@ public final class AdapterStore implements AutoCloseable {
             adapter.setPriority(known.priority());
             adapter.setPinned(known.pinned());
             adapter.setAccess(registry.statistics().of(known.name()).orElseThrow());
+            adapter.setUnrecorded(null);
             before = catalog.put(adapter);
         } catch (RuntimeException e) {
             discard(adapter);

@@ -5,6 +5,10 @@ package ai.djl.lora.server.adapters;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.registry.RegisteredAdapter;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 
 /** Says which of the store's adapters a request gets by what it asked for. */
@@ -12,6 +16,7 @@ public final class AdapterTargets {
 
     private final AdapterStore store;
     private final AtomicReference<String> fallback = new AtomicReference<>("");
+    private final Map<String, Canary> canaries = new ConcurrentHashMap<>();
 
     /**
      * Constructs a new {@code AdapterTargets} instance.
@@ -43,7 +48,36 @@ public final class AdapterTargets {
      * @return the name in the store; "" for the base model
      */
     public String target(String name, String session) {
-        return name;
+        if (name.isEmpty() || canaries.isEmpty()) {
+            return name;
+        }
+        String own = store.getRegistry().find(name).map(RegisteredAdapter::name).orElse(name);
+        Canary canary = canaries.get(own);
+        return canary != null && canary.takes(session) ? canary.candidate().getRequestName() : name;
+    }
+
+    /**
+     * Returns the revision that some of an adapter's requests get to try it.
+     *
+     * @param adapter the adapter's own name
+     * @return the canary; empty where all requests get the same
+     */
+    public Optional<Canary> canary(String adapter) {
+        return Optional.ofNullable(canaries.get(adapter));
+    }
+
+    /**
+     * Gives some of an adapter's requests another revision from now on.
+     *
+     * @param canary the revision, and how many get it
+     */
+    void setCanary(Canary canary) {
+        canaries.put(canary.candidate().getName(), canary);
+    }
+
+    /** Gives all of an adapter's requests the same again. */
+    void endCanary(String adapter) {
+        canaries.remove(adapter);
     }
 
     /**
