@@ -20,7 +20,8 @@ int64_t NextRows(const LinearProblem& problem, int64_t left, int team) {
   constexpr int64_t kMostBytes = 1 << 20;
   const int64_t row_bytes = std::max<int64_t>(problem.in * (problem.int8 ? 1 : ElementSize(problem.type)), 1);
   const int64_t rows = std::clamp(left / (int64_t{3} * team), kLeastBytes / row_bytes, kMostBytes / row_bytes);
-  return std::max<int64_t>(rows / kChunkRows * kChunkRows, kChunkRows);
+  constexpr int64_t kRows = 2 * kChunkRows;  // which kernels of tiles take at a time
+  return std::max<int64_t>(rows / kRows * kRows, kRows);
 }
 
 void Rows(const LinearProblem& problem, const KernelSet& kernels, int64_t begin, int64_t end) {
