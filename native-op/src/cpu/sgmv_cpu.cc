@@ -326,7 +326,7 @@ class Sgmv {
     const int64_t first = item % output_chunks * output_chunk_;
     Update(kernels, span.segment, span.index, token,
            std::min(kernels.chunk_tokens, segment.end - segment.begin - token), first,
-           std::min(output_chunk_, out - first));
+           std::min(output_chunk_, out - first), 0);
   }
 
   void Whole(int64_t s, const Span* following) {
@@ -359,7 +359,10 @@ class Sgmv {
         if (last) {
           PrefetchFollowing(following->segment, o / kStep, Chunks(output.out, kStep));
         }
-        Update(kernels, s, g, 0, tokens, o, std::min(kStep, output.out - o));
+        const int64_t outputs = std::min(kStep, output.out - o);
+        // behind B comes the next module's A
+        const int64_t next = g + 1 < problem_.output_count ? kStep : 0;
+        Update(kernels, s, g, 0, tokens, o, outputs, output.out - o - outputs + next);
       }
     }
   }
@@ -405,7 +408,7 @@ class Sgmv {
   }
 
   void Update(const KernelSet& kernels, int64_t s, int64_t g, int64_t token, int64_t tokens, int64_t first,
-              int64_t outputs) {
+              int64_t outputs, int64_t outputs_ahead) {
     const SgmvSegment& segment = problem_.segments[s];
     const SgmvOutput& output = problem_.outputs[g];
     ExpandPart parts[kMaxStack];
@@ -414,7 +417,8 @@ class Sgmv {
         tokens,          first,
         outputs,         static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
         output.y_stride, OutScale(segment, g),
-        Bias(segment, g)};
+        Bias(segment, g),
+        outputs_ahead};
     const int64_t index = s * problem_.output_count + g;
     for (int64_t p = workspace_.first_part[index]; p < workspace_.first_part[index + 1]; ++p) {
       const Part& part = workspace_.parts[p];
