@@ -29,6 +29,8 @@ public final class ServerConfig {
     /** The tokens of an answer where neither the file nor a request names a number. */
     public static final int DEFAULT_MAX_TOKENS = 256;
 
+    private static final int DEFAULT_PORT = 8080;
+
     private static final List<String> LEVELS = List.of("trace", "debug", "info", "warn", "error");
 
     private final Path file;
@@ -42,10 +44,21 @@ public final class ServerConfig {
     private String adapterType;
     private String residency;
     private String logLevel;
+    private boolean accessLog;
     private SamplingParameters sampling = SamplingParameters.greedy(DEFAULT_MAX_TOKENS);
 
     private ServerConfig(Path file) {
         this.file = file;
+        builder.optPort(DEFAULT_PORT).optAccessLog(false);
+    }
+
+    /**
+     * Returns what holds where there is no file.
+     *
+     * @return a configuration that says nothing
+     */
+    public static ServerConfig defaults() {
+        return new ServerConfig(Path.of("server.yaml"));
     }
 
     /**
@@ -179,7 +192,8 @@ public final class ServerConfig {
 
     private void log(ConfigSection section) {
         section.choice("level", LEVELS, value -> logLevel = value);
-        section.flag("access", builder::optAccessLog);
+        section.flag("access", value -> accessLog = value);
+        builder.optAccessLog(accessLog);
     }
 
     private void drain(ConfigSection section) {
@@ -301,5 +315,14 @@ public final class ServerConfig {
      */
     public Optional<String> logLevel() {
         return Optional.ofNullable(logLevel);
+    }
+
+    /**
+     * Returns whether requests are noted.
+     *
+     * @return whether they are, on the logger {@code ai.djl.lora.access}
+     */
+    public boolean isAccessLog() {
+        return accessLog;
     }
 }
