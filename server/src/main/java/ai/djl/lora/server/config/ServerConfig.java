@@ -11,6 +11,7 @@ import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.http.InferenceLimits;
+import ai.djl.lora.server.security.SecurityOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -45,6 +46,7 @@ public final class ServerConfig {
     private String residency;
     private String logLevel;
     private boolean accessLog;
+    private boolean authenticating;
     private SamplingParameters sampling = SamplingParameters.greedy(DEFAULT_MAX_TOKENS);
 
     private ServerConfig(Path file) {
@@ -137,8 +139,9 @@ public final class ServerConfig {
         root.integer("port", 0, 65_535, builder::optPort);
         root.text("managementHost", builder::optManagementHost);
         root.integer("managementPort", 0, 65_535, builder::optManagementPort);
-        SecuritySections security = new SecuritySections(this::resolve);
-        builder.optSecurity(security.parse(root));
+        SecurityOptions security = new SecuritySections(this::resolve).parse(root);
+        authenticating = security.isAuthenticating();
+        builder.optSecurity(security);
         LimitSections.connections(root.section("limits")).ifPresent(builder::optLimits);
         inference(root.section("inference"));
         root.section("metrics", this::metrics);
@@ -324,5 +327,35 @@ public final class ServerConfig {
      */
     public boolean isAccessLog() {
         return accessLog;
+    }
+
+    /**
+     * Returns whether callers have to show a key or a token.
+     *
+     * @return whether they have to
+     */
+    public boolean isAuthenticating() {
+        return authenticating;
+    }
+
+    /**
+     * What a file says of logs.
+     *
+     * @param level how much is logged; empty where the file does not say
+     * @param access whether requests are noted
+     */
+    public record Logs(Optional<String> level, boolean access) {}
+
+    /**
+     * Reads of a file how much is logged, and nothing else, so that it holds before anything is
+     * logged.
+     *
+     * @param file the file
+     * @return what it says; nothing where it cannot be read
+     */
+    public static Logs logs(Path file) {
+        ServerConfig config = new ServerConfig(file);
+        ConfigFile.read(file, root -> config.log(root.section("log")));
+        return new Logs(config.logLevel(), config.accessLog);
     }
 }

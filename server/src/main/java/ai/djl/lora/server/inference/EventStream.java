@@ -155,15 +155,17 @@ final class EventStream implements Flow.Publisher<byte[]> {
             }
             // text is written by one thread at a time, in the order of the pieces
             String text = next == null ? "" : next.get();
+            Flow.Subscriber<? super byte[]> taker;
             boolean more;
             synchronized (this) {
+                taker = subscriber;
                 more = !text.isEmpty() && !done;
                 wanted -= more && wanted != Long.MAX_VALUE ? 1 : 0;
             }
             if (more) {
-                subscriber.onNext(text.getBytes(StandardCharsets.UTF_8));
+                taker.onNext(text.getBytes(StandardCharsets.UTF_8));
             } else if (next == null) {
-                subscriber.onComplete();
+                taker.onComplete();
             }
             synchronized (this) {
                 draining = false;

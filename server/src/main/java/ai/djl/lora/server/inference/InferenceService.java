@@ -3,7 +3,11 @@
  */
 package ai.djl.lora.server.inference;
 
+import ai.djl.lora.generate.EmbeddingRequest;
+import ai.djl.lora.generate.EmbeddingResult;
+import ai.djl.lora.generate.Pooling;
 import ai.djl.lora.generate.engine.AnsweringRevision;
+import ai.djl.lora.generate.engine.ReadingHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.http.Request;
@@ -12,6 +16,7 @@ import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.GenerationInput;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
 /** Has requests for text answered by the adapters that they are for. */
@@ -75,24 +80,8 @@ public final class InferenceService {
         SamplingParameters sampling = order.sampling();
         limits.checkAnswers(Math.multiplyExact(order.prompts().size(), sampling.bestOf()));
         List<AdapterChoice> adapters =
-                selector.select(
-                        request,
-                        order.body(),
-                        order.further(),
-                        order.model(),
-                        order.prompts().stream().map(Prompt::beginning).toList());
+                select(request, order.body(), order.further(), order.model(), order.prompts());
         List<GenerationInput> inputs = new ArrayList<>();
-        boolean sound = false;
-        try {
-            order.body().end();
-            order.further().forEach(BodyFields::end);
-            adapters.stream().map(AdapterChoice::name).distinct().forEach(limits::admitAdapter);
-            sound = true;
-        } finally {
-            if (!sound) {
-                adapters.forEach(each -> each.release().run());
-            }
-        }
         for (int i = 0; i < adapters.size(); ++i) {
             inputs.add(order.prompts().get(i).input(adapters.get(i).target(), sampling));
         }
@@ -113,6 +102,94 @@ public final class InferenceService {
                     .thenApply(begins -> streamed(request, generation, format, begins));
         }
         return generation.end().thenApply(answers -> whole(format, answers));
+    }
+
+    /**
+     * Makes vectors of texts: the mean of the states behind the model's last norm, of length 1.
+     *
+     * @param request the request
+     * @param body its body; fields that nobody has asked for yet are refused
+     * @param asked the model that it asks for; null where it names none
+     * @param inputs the texts, or the tokens of texts
+     * @return the vectors, in the order of the inputs
+     */
+    public CompletionStage<List<InputVector>> embed(
+            Request request, BodyFields body, String asked, List<Prompt> inputs) {
+        Urgency urgency = Urgency.read(request, body);
+        List<AdapterChoice> adapters = select(request, body, List.of(), asked, inputs);
+        List<ReadingHandle<EmbeddingResult>> handles = new ArrayList<>();
+        boolean begun = false;
+        try {
+            for (int i = 0; i < inputs.size(); ++i) {
+                int[] tokens =
+                        inputs.get(i) instanceof Prompt.Tokens given
+                                ? given.tokens()
+                                : model.tokenizer().encode(inputs.get(i).beginning());
+                limits.check(tokens.length, 1);
+                handles.add(
+                        model.engine()
+                                .read(
+                                        new EmbeddingRequest(
+                                                tokens,
+                                                Pooling.MEAN,
+                                                true,
+                                                adapters.get(i).target()),
+                                        urgency::over));
+            }
+            begun = true;
+        } finally {
+            if (!begun) {
+                handles.forEach(ReadingHandle::cancel);
+                release(adapters);
+            }
+        }
+        request.gone().thenRun(() -> handles.forEach(ReadingHandle::cancel));
+        List<CompletableFuture<EmbeddingResult>> results =
+                handles.stream().map(ReadingHandle::result).toList();
+        return CompletableFuture.allOf(results.toArray(CompletableFuture[]::new))
+                .whenComplete((all, failure) -> release(adapters))
+                .thenApply(
+                        all -> {
+                            List<InputVector> vectors = new ArrayList<>();
+                            for (int i = 0; i < results.size(); ++i) {
+                                vectors.add(
+                                        new InputVector(
+                                                adapters.get(i).name(), results.get(i).join()));
+                            }
+                            return vectors;
+                        });
+    }
+
+    /** Finds the adapters, once everything else about the request is in order. */
+    private List<AdapterChoice> select(
+            Request request,
+            BodyFields body,
+            List<BodyFields> further,
+            String asked,
+            List<Prompt> prompts) {
+        List<AdapterChoice> adapters =
+                selector.select(
+                        request,
+                        body,
+                        further,
+                        asked,
+                        prompts.stream().map(Prompt::beginning).toList());
+        boolean sound = false;
+        try {
+            body.end();
+            further.forEach(BodyFields::end);
+            adapters.stream().map(AdapterChoice::name).distinct().forEach(limits::admitAdapter);
+            sound = true;
+        } finally {
+            if (!sound) {
+                release(adapters);
+            }
+        }
+        return adapters;
+    }
+
+    private static void release(List<AdapterChoice> adapters) {
+        adapters.forEach(each -> each.release().run());
     }
 
     private static Response streamed(

@@ -146,7 +146,7 @@ async function sample() {
     resident: sum(text, 'active_adapters_count'),
     hits: sum(text, 'adapter_tier_hits_total', 'device'),
     misses: sum(text, 'adapter_tier_misses_total', 'device'),
-    memory: sum(text, 'memory_usage_bytes', 'process'),
+    memory: sum(text, 'memory_usage_bytes', 'area="resident"'),
     kv: sum(text, 'vllm:kv_cache_usage_perc'),
   });
   state.samples.splice(0, state.samples.length - SAMPLES);
