@@ -15,7 +15,9 @@ import picocli.CommandLine.Option;
 /** The options of commands that ask a running server. */
 public final class ServerOptions {
 
-    /** The variable that has the key to send. An option would be seen by everybody on the machine. */
+    /**
+     * The variable that has the key to send. An option would be seen by everybody on the machine.
+     */
     public static final String KEY = "DJL_LORA_API_KEY";
 
     private static final Duration TIMEOUT = Duration.ofSeconds(30);

@@ -94,8 +94,7 @@ public class ServerConfigTest {
         ServerConfig config = ServerConfig.read(file);
         Assert.assertEquals(config.model().orElseThrow(), folder.resolve("base").toString());
         Assert.assertEquals(config.name().orElseThrow(), "tiny");
-        Assert.assertEquals(
-                config.adapters(), Map.of("upper", folder.resolve("adapters/upper")));
+        Assert.assertEquals(config.adapters(), Map.of("upper", folder.resolve("adapters/upper")));
         Assert.assertEquals(
                 config.modelArguments(),
                 Map.of(
