@@ -15,8 +15,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Notes each request on the logger {@value #LOGGER} at level INFO: a line of JSON with its id,
- * route, caller, adapter, revision, status, time and length. Nothing of what it says is noted. Lines are written on a thread
- * of their own, since responses end on the engine's, unless many wait already.
+ * route, caller, adapter, revision, status, time and length. Nothing of what it says is noted.
+ * Lines are written on a thread of their own, since responses end on the engine's, unless many wait
+ * already.
  */
 public final class AccessLog implements RequestObserver, AutoCloseable {
 
