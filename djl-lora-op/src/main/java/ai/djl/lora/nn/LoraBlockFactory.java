@@ -17,6 +17,7 @@ import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.nn.BlockFactory;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
@@ -31,8 +32,8 @@ import java.util.Optional;
  *       the default
  *   <li>{@code adapter_dtype}: how resident adapters are held, {@code model} (the default: in the
  *       model's type) or {@code int8}
- *   <li>{@code residency}: a YAML file that says how many adapters are kept where, see {@link
- *       ai.djl.lora.config.ResidencyConfig}
+ *   <li>{@code residency}: a YAML file, or a section of one as {@code FILE#SECTION}, that says how
+ *       many adapters are kept where, see {@link ai.djl.lora.config.ResidencyConfig}
  *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
  * </ul>
  */
@@ -109,13 +110,24 @@ public abstract class LoraBlockFactory implements BlockFactory {
                 .attachInternal("lora-context-" + System.identityHashCode(context), context);
         Optional<Residency> residency =
                 Optional.ofNullable(text(arguments, RESIDENCY))
-                        .map(file -> ResidencyConfig.read(Path.of(file)).open(context));
+                        .map(place -> residency(place).open(context));
         AdapterStore store =
                 residency.map(Residency::getStore).orElseGet(() -> new AdapterStore(context));
         AdaptedBlock block = newBlock(modelPath, context, store, arguments);
         residency.ifPresent(Residency::start);
         registerAdapters(block, text(arguments, ADAPTERS));
         return block;
+    }
+
+    /* A file of its own, or a section of another one. */
+    private static ResidencyConfig residency(String place) {
+        int section = place.lastIndexOf('#');
+        Path file = Path.of(place);
+        if (section < 0 || Files.exists(file)) {
+            return ResidencyConfig.read(file);
+        }
+        return ResidencyConfig.read(
+                Path.of(place.substring(0, section)), place.substring(section + 1));
     }
 
     /**
