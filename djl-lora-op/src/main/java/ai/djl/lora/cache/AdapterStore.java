@@ -418,14 +418,15 @@ public final class AdapterStore implements AutoCloseable {
     /** Reads an adapter and keeps it as near to the device as there is free room. */
     private Opened open(String name, Path source, AdapterSettings settings) {
         long start = ticker.getAsLong();
-        LoraAdapter adapter = disk.readWhole(source, settings.getPolicy());
+        LoadingPolicy policy = settings.getPolicy().capRank(options.getMaxRank());
+        LoraAdapter adapter = disk.readWhole(source, policy);
         PackedAdapter packed = AdapterPacker.pack(context, adapter);
         ExtrasLoader.checkActivation(context, adapter);
         ReadyAdapter ready = ReadyAdapter.of(context, packed, adapter);
         // what lies beside the products is refused now if it must be, and not at a request
         ExtrasLoader.load(context, source, ready.beside()).ifPresent(AdapterExtras::close);
         AdapterNotes notes = AdapterNotes.of(adapter, packed, context.getModules());
-        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), settings.getPolicy());
+        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), policy);
         managed.setReport(adapter.report());
         managed.setSize(device.bytesOf(ready));
         managed.setLoadNanos(ticker.getAsLong() - start);
