@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.server.inference;
 
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.EmbeddingRequest;
 import ai.djl.lora.generate.EmbeddingResult;
 import ai.djl.lora.generate.Pooling;
@@ -17,6 +18,7 @@ import ai.djl.lora.translate.GenerationInput;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 
 /** Has requests for text answered by the adapters that they are for. */
@@ -85,23 +87,51 @@ public final class InferenceService {
         for (int i = 0; i < adapters.size(); ++i) {
             inputs.add(order.prompts().get(i).input(adapters.get(i).target(), sampling));
         }
-        Generation generation =
-                Generation.begin(
-                        model.text(),
-                        inputs,
-                        adapters,
-                        builder -> {
-                            int tokens = builder.request().promptTokens().length;
-                            limits.check(tokens, sampling.maxNewTokens());
-                            return urgency.over(builder);
-                        });
-        request.gone().thenRun(generation::cancel);
-        if (order.stream()) {
-            return generation
-                    .begun()
-                    .thenApply(begins -> streamed(request, generation, format, begins));
+        Generation generation;
+        try {
+            generation =
+                    Generation.begin(
+                            model.text(),
+                            inputs,
+                            adapters,
+                            builder -> {
+                                int tokens = builder.request().promptTokens().length;
+                                limits.check(tokens, sampling.maxNewTokens());
+                                return urgency.over(builder);
+                            });
+        } catch (LoraConfigurationException e) {
+            throw explained(request, adapters, e);
         }
-        return generation.end().thenApply(answers -> whole(format, answers));
+        request.gone().thenRun(generation::cancel);
+        CompletableFuture<Response> response =
+                order.stream()
+                        ? generation
+                                .begun()
+                                .thenApply(begins -> streamed(request, generation, format, begins))
+                        : generation.end().thenApply(answers -> whole(format, answers));
+        return response.exceptionallyCompose(
+                failure ->
+                        CompletableFuture.failedFuture(explained(request, adapters, failure)));
+    }
+
+    /**
+     * Returns what a failure comes from. An adapter that was taken away since the request came is
+     * not there, and the store's message, which names others, is not for the caller.
+     */
+    private RuntimeException explained(
+            Request request, List<AdapterChoice> adapters, Throwable failure) {
+        Throwable cause = failure;
+        while (cause instanceof CompletionException && cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        if (cause instanceof LoraConfigurationException) {
+            for (AdapterChoice adapter : adapters) {
+                if (!selector.isKnown(request, adapter)) {
+                    return AdapterSelector.notFound(adapter.name(), null);
+                }
+            }
+        }
+        return cause instanceof RuntimeException known ? known : new CompletionException(cause);
     }
 
     /**
@@ -137,6 +167,8 @@ public final class InferenceService {
                                         urgency::over));
             }
             begun = true;
+        } catch (LoraConfigurationException e) {
+            throw explained(request, adapters, e);
         } finally {
             if (!begun) {
                 handles.forEach(ReadingHandle::cancel);
