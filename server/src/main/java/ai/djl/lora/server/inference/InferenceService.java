@@ -8,7 +8,6 @@ import ai.djl.lora.generate.EmbeddingRequest;
 import ai.djl.lora.generate.EmbeddingResult;
 import ai.djl.lora.generate.Pooling;
 import ai.djl.lora.generate.engine.AnsweringRevision;
-import ai.djl.lora.generate.engine.ReadingHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.http.Request;
@@ -110,8 +109,7 @@ public final class InferenceService {
                                 .thenApply(begins -> streamed(request, generation, format, begins))
                         : generation.end().thenApply(answers -> whole(format, answers));
         return response.exceptionallyCompose(
-                failure ->
-                        CompletableFuture.failedFuture(explained(request, adapters, failure)));
+                failure -> CompletableFuture.failedFuture(explained(request, adapters, failure)));
     }
 
     /**
@@ -147,8 +145,8 @@ public final class InferenceService {
             Request request, BodyFields body, String asked, List<Prompt> inputs) {
         Urgency urgency = Urgency.read(request, body);
         List<AdapterChoice> adapters = select(request, body, List.of(), asked, inputs);
-        List<ReadingHandle<EmbeddingResult>> handles = new ArrayList<>();
-        boolean begun = false;
+        List<EmbeddingRequest> requests = new ArrayList<>();
+        boolean sound = false;
         try {
             for (int i = 0; i < inputs.size(); ++i) {
                 int[] tokens =
@@ -156,37 +154,28 @@ public final class InferenceService {
                                 ? given.tokens()
                                 : model.tokenizer().encode(inputs.get(i).beginning());
                 limits.check(tokens.length, 1);
-                handles.add(
-                        model.engine()
-                                .read(
-                                        new EmbeddingRequest(
-                                                tokens,
-                                                Pooling.MEAN,
-                                                true,
-                                                adapters.get(i).target()),
-                                        urgency::over));
+                requests.add(
+                        new EmbeddingRequest(tokens, Pooling.MEAN, true, adapters.get(i).target()));
             }
-            begun = true;
-        } catch (LoraConfigurationException e) {
-            throw explained(request, adapters, e);
+            sound = true;
         } finally {
-            if (!begun) {
-                handles.forEach(ReadingHandle::cancel);
+            if (!sound) {
                 release(adapters);
             }
         }
-        request.gone().thenRun(() -> handles.forEach(ReadingHandle::cancel));
-        List<CompletableFuture<EmbeddingResult>> results =
-                handles.stream().map(ReadingHandle::result).toList();
-        return CompletableFuture.allOf(results.toArray(CompletableFuture[]::new))
-                .whenComplete((all, failure) -> release(adapters))
+        VectorBatch batch = new VectorBatch(model.engine(), requests, urgency::over);
+        CompletableFuture<List<EmbeddingResult>> results = batch.start();
+        request.gone().thenRun(batch::cancel);
+        return results.whenComplete((all, failure) -> release(adapters))
+                .exceptionallyCompose(
+                        failure ->
+                                CompletableFuture.failedFuture(
+                                        explained(request, adapters, failure)))
                 .thenApply(
                         all -> {
                             List<InputVector> vectors = new ArrayList<>();
-                            for (int i = 0; i < results.size(); ++i) {
-                                vectors.add(
-                                        new InputVector(
-                                                adapters.get(i).name(), results.get(i).join()));
+                            for (int i = 0; i < all.size(); ++i) {
+                                vectors.add(new InputVector(adapters.get(i).name(), all.get(i)));
                             }
                             return vectors;
                         });

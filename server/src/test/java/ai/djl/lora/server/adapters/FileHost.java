@@ -73,7 +73,8 @@ final class FileHost implements AutoCloseable {
             } else if (redirects.containsKey(path)) {
                 exchange.getResponseHeaders().set("Location", redirects.get(path));
                 exchange.sendResponseHeaders(302, -1);
-            } else if (String.valueOf(exchange.getRequestURI().getQuery()).contains("list-type=2")) {
+            } else if (String.valueOf(exchange.getRequestURI().getQuery())
+                    .contains("list-type=2")) {
                 send(exchange, list(path.substring(1), exchange.getRequestURI().getQuery()));
             } else if (files.containsKey(path)) {
                 send(exchange, files.get(path));

@@ -71,8 +71,7 @@ public class SourcesTest {
     private static void register(AdapterServer server, String source) throws Exception {
         server.post(201, "/adapters", "{'name':'x','source':'%s'}", source);
         Assert.assertEquals(server.answer("x", "hello="), "uryyb");
-        Assert.assertEquals(
-                server.get("/adapters/x").get("src").getAsString(), source);
+        Assert.assertEquals(server.get("/adapters/x").get("src").getAsString(), source);
         server.send(200, "DELETE", "/adapters/x");
     }
 
@@ -91,7 +90,9 @@ public class SourcesTest {
         Path allowed = Files.createTempDirectory("allowed");
         Path elsewhere = Files.createTempDirectory("elsewhere");
         for (String name : FILES) {
-            Files.write(Files.createDirectories(allowed.resolve("in")).resolve(name), file("rot13", name));
+            Files.write(
+                    Files.createDirectories(allowed.resolve("in")).resolve(name),
+                    file("rot13", name));
             Files.write(elsewhere.resolve(name), file("rot13", name));
         }
         Files.write(allowed.resolve("a.zip"), zip("rot13"));
@@ -163,7 +164,8 @@ public class SourcesTest {
         try (AdapterServer server =
                 server(
                         List.of(host.url()),
-                        sources -> sources.optMaxBytes(1000).optFetchTime(Duration.ofMillis(500)))) {
+                        sources ->
+                                sources.optMaxBytes(1000).optFetchTime(Duration.ofMillis(500)))) {
             String large = refused(server, 413, host.url() + "/a.zip");
             Assert.assertEquals(large, "the source has more than the allowed 1000 bytes");
             String late = refused(server, 504, host.url() + "/stalls");
@@ -210,7 +212,8 @@ public class SourcesTest {
             register(server, "hf:org/name@refs/pr/1");
             server.server().adapters().sweep(Duration.ZERO);
             // the token is told to the hub alone
-            Assert.assertTrue(host.seen().stream().allMatch(s -> s.endsWith("Bearer secret")), "in");
+            Assert.assertTrue(
+                    host.seen().stream().allMatch(s -> s.endsWith("Bearer secret")), "in");
             Assert.assertTrue(other.seen().stream().allMatch(s -> s.endsWith(" null")), "out");
             refused(server, 403, "hf:other/name");
             refused(server, 403, "hf:org2/name");

@@ -71,8 +71,7 @@ public class UploadTest {
 
     private static byte[] tarGz(Map<String, byte[]> files) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (TarArchiveOutputStream tar =
-                new TarArchiveOutputStream(new GZIPOutputStream(bytes))) {
+        try (TarArchiveOutputStream tar = new TarArchiveOutputStream(new GZIPOutputStream(bytes))) {
             for (Map.Entry<String, byte[]> file : files.entrySet()) {
                 TarArchiveEntry entry = new TarArchiveEntry(file.getKey(), true);
                 entry.setSize(file.getValue().length);
@@ -93,7 +92,8 @@ public class UploadTest {
     @Test
     public void testUploadsAreKeptAsLongAsTheyAreNeeded() throws Exception {
         byte[] archive = zip(files("rot13", ""));
-        String hash = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(archive));
+        String hash =
+                HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(archive));
         JsonObject made =
                 server.upload(201, "POST", "/adapters/x/upload?sha256=" + hash, ZIP, archive);
         Assert.assertEquals(made.get("src").getAsString(), "upload");

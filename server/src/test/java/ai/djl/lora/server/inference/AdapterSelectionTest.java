@@ -86,11 +86,7 @@ public class AdapterSelectionTest {
                 send(PATH, "{'prompt':'hello=','temperature':0" + body + "}", headers);
         Assert.assertEquals(response.statusCode(), 200, response.body());
         JsonObject answer = JsonParser.parseString(response.body()).getAsJsonObject();
-        return answer.getAsJsonArray("choices")
-                .get(0)
-                .getAsJsonObject()
-                .get("text")
-                .getAsString();
+        return answer.getAsJsonArray("choices").get(0).getAsJsonObject().get("text").getAsString();
     }
 
     /** Everything that names an adapter. */
@@ -192,10 +188,16 @@ public class AdapterSelectionTest {
     @DataProvider
     public Object[][] badStacks() {
         return new Object[][] {
-            {"[]", 400}, {"{}", 400}, {"[{}]", 400}, {"[{'id':0}]", 400},
-            {"[{'id':'upper','scale':'1'}]", 400}, {"[{'id':'upper','scale':1e300}]", 400},
-            {"[{'id':'upper'},{'id':'upper'}]", 400}, {"[{'id':'upper','odd':1}]", 400},
-            {"[{'id':'other'}]", 404}, {"[{'id':''}]", 404},
+            {"[]", 400},
+            {"{}", 400},
+            {"[{}]", 400},
+            {"[{'id':0}]", 400},
+            {"[{'id':'upper','scale':'1'}]", 400},
+            {"[{'id':'upper','scale':1e300}]", 400},
+            {"[{'id':'upper'},{'id':'upper'}]", 400},
+            {"[{'id':'upper','odd':1}]", 400},
+            {"[{'id':'other'}]", 404},
+            {"[{'id':''}]", 404},
             {"[{'id':'upper'},{'id':'other'}]", 404},
         };
     }
@@ -246,8 +248,7 @@ public class AdapterSelectionTest {
 
     @Test
     public void testPercentIsCloseForManySessions() {
-        RoutingRules rules =
-                new RoutingRules(List.of(new Rule(new Always(), 10, "upper", null)));
+        RoutingRules rules = new RoutingRules(List.of(new Rule(new Always(), 10, "upper", null)));
         long taken =
                 java.util.stream.IntStream.range(0, 10_000)
                         .filter(i -> rules.find(condition -> true, "session" + i).isPresent())
@@ -259,15 +260,18 @@ public class AdapterSelectionTest {
     @Test
     public void testWhatACallerMayNotUseIsNotThere() throws Exception {
         String body = "{'prompt':'a','model':'%s'}";
-        HttpResponse<String> hidden =
-                send(PATH, String.format(body, "reverse"), "X-Limited", "1");
+        HttpResponse<String> hidden = send(PATH, String.format(body, "reverse"), "X-Limited", "1");
         HttpResponse<String> missing = send(PATH, String.format(body, "nothing"), "X-Limited", "1");
         Assert.assertEquals(hidden.statusCode(), 404);
         Assert.assertEquals(missing.statusCode(), 404);
         Assert.assertEquals(
                 hidden.body().replace("reverse", "?"), missing.body().replace("nothing", "?"));
         Assert.assertEquals(
-                send(PATH, "{'prompt':'a','lora':[{'id':'upper'},{'id':'reverse'}]}", "X-Limited", "1")
+                send(
+                                PATH,
+                                "{'prompt':'a','lora':[{'id':'upper'},{'id':'reverse'}]}",
+                                "X-Limited",
+                                "1")
                         .statusCode(),
                 404);
         HttpRequest.Builder list =

@@ -138,7 +138,8 @@ public class InferenceStreamTest {
         ExecutorService threads = Executors.newFixedThreadPool(16);
         try (DemoServer demo =
                 new DemoServer(
-                        DemoServer.model("upper", "reverse", "rot13", "sort"), builder -> builder)) {
+                        DemoServer.model("upper", "reverse", "rot13", "sort"),
+                        builder -> builder)) {
             List<CompletableFuture<String>> bodies = new ArrayList<>();
             for (int i = 0; i < 100; ++i) {
                 String body =
@@ -208,15 +209,15 @@ public class InferenceStreamTest {
         try (DirectoryStream<Path> files =
                 Files.newDirectoryStream(DemoServer.FOLDER.resolve("base"))) {
             for (Path file : files) {
-                Files.copy(file, folder.resolve(DemoServer.FOLDER.resolve("base").relativize(file)));
+                Files.copy(
+                        file, folder.resolve(DemoServer.FOLDER.resolve("base").relativize(file)));
             }
         }
         Path template = folder.resolve("chat_template.jinja");
         String say = "{'messages':[{'role':'user','content':'hello'}]%s}";
         Files.delete(template);
         try (DemoServer demo = new DemoServer(load(folder), builder -> builder)) {
-            HttpResponse<String> none =
-                    demo.post("/v1/chat/completions", String.format(say, ""));
+            HttpResponse<String> none = demo.post("/v1/chat/completions", String.format(say, ""));
             Assert.assertEquals(none.statusCode(), 400);
             Assert.assertTrue(none.body().contains("no_chat_template"), none.body());
         }

@@ -16,7 +16,7 @@ import org.testng.annotations.Test;
 
 /**
  * A conversation with the server through OpenAI's own client for JavaScript, in Node.js. Left out
- * where Node.js or npm is missing, or the package can neither be downloaded nor found in npm's
+ * where Node.js 20 or npm is missing, or the package can neither be downloaded nor found in npm's
  * cache; its version and hash are pinned by the lock file beside the script.
  */
 public class OpenAiNodeClientTest {
@@ -45,8 +45,10 @@ public class OpenAiNodeClientTest {
                     StandardCopyOption.REPLACE_EXISTING);
         }
         Path log = folder.resolve("npm.log");
-        if (run(folder, log, "node", "--version") != 0) {
-            throw new SkipException("node is not there");
+        int status = run(folder, log, "node", "--version");
+        String version = Files.exists(log) ? Files.readString(log).trim() : "";
+        if (status != 0 || !version.matches("v(2[0-9]|[3-9][0-9])\\..*")) {
+            throw new SkipException("Node.js 20 or newer is not there, found " + version);
         }
         if (run(
                         folder,
@@ -62,13 +64,7 @@ public class OpenAiNodeClientTest {
         }
         try (DemoServer demo = new DemoServer()) {
             Path out = folder.resolve("conversation.log");
-            int status =
-                    run(
-                            folder,
-                            out,
-                            "node",
-                            "conversation.mjs",
-                            demo.server().uri().toString());
+            status = run(folder, out, "node", "conversation.mjs", demo.server().uri().toString());
             String said = Files.readString(out);
             Assert.assertEquals(status, 0, said);
             Assert.assertEquals(said.lines().toList(), PARTS);

@@ -144,11 +144,6 @@ final class Downloads {
 
     private static HttpFailure failed(URI uri, String why, Throwable cause) {
         return new HttpFailure(
-                502,
-                "source_unavailable",
-                uri.getHost() + ' ' + why,
-                "source",
-                Map.of(),
-                cause);
+                502, "source_unavailable", uri.getHost() + ' ' + why, "source", Map.of(), cause);
     }
 }

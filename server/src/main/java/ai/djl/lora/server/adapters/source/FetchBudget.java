@@ -27,7 +27,9 @@ final class FetchBudget {
     synchronized void takeFile() {
         if (++begun > files) {
             throw new HttpFailure(
-                    413, "source_too_large", "the source has more than the allowed " + files + " files");
+                    413,
+                    "source_too_large",
+                    "the source has more than the allowed " + files + " files");
         }
     }
 

@@ -105,10 +105,7 @@ final class HubSource implements RemoteSource {
     private JsonObject describe(
             String repository, String revision, Path folder, FetchBudget budget) {
         Path file = folder.resolve("description");
-        fetch(
-                hub("/api/models/" + repository + "/revision/" + encoded(revision)),
-                file,
-                budget);
+        fetch(hub("/api/models/" + repository + "/revision/" + encoded(revision)), file, budget);
         try {
             return StrictJson.readObject(file, MAX_DESCRIPTION);
         } catch (LoraConfigurationException e) {
@@ -164,8 +161,7 @@ final class HubSource implements RemoteSource {
     }
 
     private void fetch(URI uri, Path file, FetchBudget budget) {
-        downloads.fetch(
-                uri, options.hubToken().orElse(null), this::mayFollow, file, budget);
+        downloads.fetch(uri, options.hubToken().orElse(null), this::mayFollow, file, budget);
     }
 
     /* The hub keeps large files on hosts of its own. */
@@ -181,7 +177,8 @@ final class HubSource implements RemoteSource {
 
     private URI hub(String path) {
         String root = options.hub().toString();
-        return URI.create((root.endsWith("/") ? root.substring(0, root.length() - 1) : root) + path);
+        return URI.create(
+                (root.endsWith("/") ? root.substring(0, root.length() - 1) : root) + path);
     }
 
     private static String encoded(String text) {

@@ -66,11 +66,11 @@ final class S3Source implements RemoteSource {
         Matcher matcher = SOURCE.matcher(source);
         if (!matcher.matches()) {
             throw HttpFailure.badRequest(
-                    "source",
-                    "the source " + Message.quote(source) + " is not s3://bucket/key");
+                    "source", "the source " + Message.quote(source) + " is not s3://bucket/key");
         }
         String key = matcher.group(2);
-        for (String part : key.substring(0, key.length() - (key.endsWith("/") ? 1 : 0)).split("/", -1)) {
+        for (String part :
+                key.substring(0, key.length() - (key.endsWith("/") ? 1 : 0)).split("/", -1)) {
             part(part);
         }
         return matcher;
@@ -88,8 +88,7 @@ final class S3Source implements RemoteSource {
                             .overrideConfiguration(
                                     settings -> settings.apiCallTimeout(options.fetchTime()));
             options.s3Endpoint()
-                    .ifPresent(
-                            endpoint -> builder.endpointOverride(endpoint).forcePathStyle(true));
+                    .ifPresent(endpoint -> builder.endpointOverride(endpoint).forcePathStyle(true));
             if (options.s3Region().isPresent()) {
                 builder.region(Region.of(options.s3Region().get()));
             } else if (options.s3Endpoint().isPresent()) {
@@ -131,8 +130,7 @@ final class S3Source implements RemoteSource {
             throws IOException {
         boolean any = false;
         for (S3Object object :
-                client().listObjectsV2Paginator(
-                                request -> request.bucket(bucket).prefix(prefix))
+                client().listObjectsV2Paginator(request -> request.bucket(bucket).prefix(prefix))
                         .contents()) {
             String name = object.key().substring(prefix.length());
             if (!name.isEmpty() && !name.endsWith("/")) {
@@ -154,13 +152,15 @@ final class S3Source implements RemoteSource {
     private static String part(String part) {
         if (!PART.matcher(part).matches() || part.equals(".") || part.equals("..")) {
             throw HttpFailure.badRequest(
-                    "source", "the name of an object in the bucket has " + Message.quote(part) + " as a part");
+                    "source",
+                    "the name of an object in the bucket has "
+                            + Message.quote(part)
+                            + " as a part");
         }
         return part;
     }
 
-    private void get(String bucket, String key, Path file, FetchBudget budget)
-            throws IOException {
+    private void get(String bucket, String key, Path file, FetchBudget budget) throws IOException {
         budget.takeFile();
         try (ResponseInputStream<GetObjectResponse> in =
                         client().getObject(request -> request.bucket(bucket).key(key));
