@@ -9,16 +9,28 @@ import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
 import ai.djl.lora.server.adapters.routes.AdapterRoutes;
 import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
+import ai.djl.lora.server.adapters.routes.SglangRoutes;
+import ai.djl.lora.server.adapters.routes.VllmRoutes;
 import ai.djl.lora.server.adapters.source.AdapterSources;
 import ai.djl.lora.server.adapters.source.SourceOptions;
+import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
+import ai.djl.lora.server.http.InferenceLimits;
+import ai.djl.lora.server.http.Observers;
+import ai.djl.lora.server.http.Permission;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.http.Router;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
+import ai.djl.lora.server.operations.AuditLog;
 import ai.djl.lora.server.operations.HealthRoutes;
+import ai.djl.lora.server.security.Gate;
+import ai.djl.lora.server.security.RateLimits;
+import ai.djl.lora.server.security.SecurityOptions;
+import ai.djl.lora.server.security.TlsOptions;
+import io.netty.handler.ssl.SslContext;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -27,7 +39,10 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 
 /**
  * Serves a model and its adapters over HTTP, in the process that starts it.
@@ -44,26 +59,61 @@ public final class LoraServer implements AutoCloseable {
     private final AdapterTargets targets;
     private final AdapterManager manager;
     private final InetSocketAddress wanted;
+    private final Optional<InetSocketAddress> wantedForManagement;
     private final Duration drainTime;
+    private final Duration drainPause;
     private final HttpServer http;
+    private final SslContext tls;
     private final Dispatcher dispatcher;
+    private final Dispatcher management;
     private final AtomicBoolean ending = new AtomicBoolean();
     private InetSocketAddress address;
+    private InetSocketAddress managementAddress;
 
     private LoraServer(Builder builder) {
         model = Objects.requireNonNull(builder.model, "model");
         wanted = new InetSocketAddress(address(builder.host), builder.port);
+        wantedForManagement = builder.managementAddress(wanted);
         drainTime = builder.drainTime;
+        drainPause = builder.drainPause;
         targets = new AdapterTargets(model.adapters());
-        manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
-        http = new HttpServer(builder.limits);
+        SecurityOptions security = builder.security;
+        security.checkAddresses(
+                Stream.concat(Stream.of(wanted), wantedForManagement.stream())
+                        .map(InetSocketAddress::getAddress)
+                        .toList());
+        tls = security.tls().map(TlsOptions::open).orElse(null);
+        RateLimits rates = security.newRateLimits();
+        InferenceLimits inference = builder.inferenceLimits.withRate(rates::admitAdapter);
+        Gate gate =
+                new Gate(
+                        security.newAuthenticators(),
+                        rates,
+                        new Observers(List.of(new AuditLog())));
         List<Route> routes = new ArrayList<>();
-        routes.addAll(new HealthRoutes(() -> !ending.get()).routes());
+        routes.addAll(new HealthRoutes(this::isReady).routes());
+        routes.addAll(new ConsoleRoutes().routes());
+        manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
         AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
         routes.addAll(new AdapterRoutes(model, manager, json).routes());
         routes.addAll(new DjlServingRoutes(model, manager, json).routes());
+        routes.addAll(new VllmRoutes(manager, targets).routes());
+        routes.addAll(new SglangRoutes(model, manager).routes());
         routes.addAll(builder.routes);
-        dispatcher = new Dispatcher(new Router(routes), builder.filters);
+        List<Filter> filters = new ArrayList<>();
+        filters.add(gate);
+        filters.addAll(builder.filters);
+        management = new Dispatcher(new Router(routes), filters, gate::check);
+        dispatcher =
+                wantedForManagement.isEmpty()
+                        ? management
+                        : new Dispatcher(
+                                new Router(withoutManagement(routes)), filters, gate::check);
+        http = new HttpServer(builder.limits);
+    }
+
+    private static List<Route> withoutManagement(List<Route> routes) {
+        return routes.stream().filter(route -> route.permission() != Permission.MANAGE).toList();
     }
 
     private static InetAddress address(String host) {
@@ -90,7 +140,11 @@ public final class LoraServer implements AutoCloseable {
      * @throws LoraConfigurationException if the address cannot be had
      */
     public LoraServer start() {
-        address = http.listen(wanted, dispatcher, null);
+        address = http.listen(wanted, dispatcher, tls);
+        managementAddress =
+                wantedForManagement
+                        .map(other -> http.listen(other, management, tls))
+                        .orElse(address);
         return this;
     }
 
@@ -101,12 +155,36 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI uri() {
-        if (address == null) {
+        return uri(address);
+    }
+
+    /**
+     * Returns where the server listens for management.
+     *
+     * @return the address of its root, without a slash at the end; {@link #uri} where one port
+     *     serves all
+     * @throws IllegalStateException if it has not started
+     */
+    public URI managementUri() {
+        return uri(managementAddress);
+    }
+
+    private URI uri(InetSocketAddress bound) {
+        if (bound == null) {
             throw new IllegalStateException("the server has not started");
         }
-        String host = address.getAddress().getHostAddress();
+        String host = bound.getAddress().getHostAddress();
         String shown = host.indexOf(':') < 0 ? host : '[' + host + ']';
-        return URI.create("http://" + shown + ':' + address.getPort());
+        return URI.create((tls == null ? "http://" : "https://") + shown + ':' + bound.getPort());
+    }
+
+    /**
+     * Returns whether the server takes requests.
+     *
+     * @return whether it has started and is not about to end
+     */
+    public boolean isReady() {
+        return address != null && !ending.get();
     }
 
     /**
@@ -137,8 +215,9 @@ public final class LoraServer implements AutoCloseable {
     }
 
     /**
-     * Takes no more requests, waits for those that were taken, for as long as the server was told
-     * to, and ends. The model is closed too.
+     * Says that it is not ready, takes requests for a pause more, then takes no more, waits for
+     * those that were taken, for as long as the server was told to, and ends. The model is closed
+     * too.
      */
     @Override
     public void close() {
@@ -146,7 +225,13 @@ public final class LoraServer implements AutoCloseable {
             return;
         }
         try {
+            if (address != null) {
+                // whoever sends requests here has to see first that it must not
+                Thread.sleep(drainPause.toMillis());
+            }
+            long end = System.nanoTime() + drainTime.toNanos();
             http.drain(drainTime);
+            model.engine().drain(Duration.ofNanos(Math.max(0, end - System.nanoTime())));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
@@ -162,7 +247,12 @@ public final class LoraServer implements AutoCloseable {
         private ServedModel model;
         private String host = "127.0.0.1";
         private int port;
+        private Optional<String> managementHost = Optional.empty();
+        private OptionalInt managementPort = OptionalInt.empty();
         private Duration drainTime = Duration.ofSeconds(30);
+        private Duration drainPause = Duration.ZERO;
+        private SecurityOptions security = SecurityOptions.NONE;
+        private InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
         private SourceOptions sources = SourceOptions.builder().build();
         private final List<Route> routes = new ArrayList<>();
@@ -199,11 +289,73 @@ public final class LoraServer implements AutoCloseable {
          * @return this builder
          */
         public Builder optPort(int value) {
+            port = checkPort("port", value);
+            return this;
+        }
+
+        private static int checkPort(String name, int value) {
             if (value < 0 || value > 65_535) {
                 throw new LoraConfigurationException(
-                        "port is " + value + "; it must be from 0 to 65535");
+                        name + " is " + value + "; it must be from 0 to 65535");
             }
-            port = value;
+            return value;
+        }
+
+        /**
+         * Sets the port of management, which then has one of its own. By default it has none where
+         * the host is this machine alone, and otherwise the next one.
+         *
+         * @param value the port; 0 for one that is free
+         * @return this builder
+         */
+        public Builder optManagementPort(int value) {
+            managementPort = OptionalInt.of(checkPort("managementPort", value));
+            return this;
+        }
+
+        /**
+         * Sets the host on which management has a port.
+         *
+         * @param value a name or an address; by default this machine alone can connect
+         * @return this builder
+         */
+        public Builder optManagementHost(String value) {
+            managementHost = Optional.of(value);
+            return this;
+        }
+
+        private Optional<InetSocketAddress> managementAddress(InetSocketAddress main) {
+            boolean own =
+                    managementPort.isPresent()
+                            || managementHost.isPresent()
+                            || !main.getAddress().isLoopbackAddress();
+            if (!own) {
+                return Optional.empty();
+            }
+            int number = managementPort.orElse(port == 0 ? 0 : checkPort("port", port + 1));
+            return Optional.of(
+                    new InetSocketAddress(address(managementHost.orElse("127.0.0.1")), number));
+        }
+
+        /**
+         * Sets who may call the server, how often, and how connections are secured.
+         *
+         * @param value the options; by default anybody on this machine may do everything
+         * @return this builder
+         */
+        public Builder optSecurity(SecurityOptions value) {
+            security = Objects.requireNonNull(value, "security");
+            return this;
+        }
+
+        /**
+         * Sets what requests for text may ask for.
+         *
+         * @param value the limits
+         * @return this builder
+         */
+        public Builder optInferenceLimits(InferenceLimits value) {
+            inferenceLimits = Objects.requireNonNull(value, "inferenceLimits");
             return this;
         }
 
@@ -215,6 +367,18 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optDrainTime(Duration value) {
             drainTime = Objects.requireNonNull(value, "drainTime");
+            return this;
+        }
+
+        /**
+         * Sets for how long the server goes on as before when it ends, but says that it is not
+         * ready, so that a load balancer sends it no more.
+         *
+         * @param value the time; none by default
+         * @return this builder
+         */
+        public Builder optDrainPause(Duration value) {
+            drainPause = Objects.requireNonNull(value, "drainPause");
             return this;
         }
 

@@ -15,6 +15,21 @@ public final class Dispatcher {
 
     private final Router router;
     private final List<Filter> filters;
+    private final Admission admission;
+
+    /** Says whether a request's content is taken that may be large, before it comes. */
+    @FunctionalInterface
+    public interface Admission {
+
+        /**
+         * Refuses a request, or not. It may take its time.
+         *
+         * @param request the request, without its content
+         * @param route its route
+         * @throws RuntimeException why the request is refused
+         */
+        void check(Request request, Route route);
+    }
 
     /**
      * Constructs a new {@code Dispatcher} instance.
@@ -23,8 +38,29 @@ public final class Dispatcher {
      * @param filters what stands before them, the first outermost
      */
     public Dispatcher(Router router, List<Filter> filters) {
+        this(router, filters, (request, route) -> {});
+    }
+
+    /**
+     * Constructs a new {@code Dispatcher} instance.
+     *
+     * @param router finds routes
+     * @param filters what stands before them, the first outermost
+     * @param admission says whose large content is taken
+     */
+    public Dispatcher(Router router, List<Filter> filters, Admission admission) {
         this.router = router;
         this.filters = List.copyOf(filters);
+        this.admission = admission;
+    }
+
+    /**
+     * Returns who says whether large content is taken.
+     *
+     * @return the admission
+     */
+    public Admission admission() {
+        return admission;
     }
 
     /**

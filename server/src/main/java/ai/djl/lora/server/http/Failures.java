@@ -14,14 +14,22 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
+import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Says how a failure is told to the caller. */
+/**
+ * Says how a failure is told to the caller. The library's messages name files as the log wants
+ * them; callers are told a file's own name alone.
+ */
 public final class Failures {
 
     private static final Logger logger = LoggerFactory.getLogger(Failures.class);
     private static final Map<String, String> SOON = Map.of("Retry-After", "1");
+
+    /** A path from the root, its last part by itself. What comes behind a URL's scheme is none. */
+    private static final Pattern PATH =
+            Pattern.compile("(?<![\\w:/.@%-])/(?:[^\\s/:;,'\"()]+/)+([^\\s/:;,'\"()]*)");
 
     private Failures() {}
 
@@ -40,7 +48,7 @@ public final class Failures {
             cause = cause.getCause();
         }
         if (cause instanceof HttpFailure known) {
-            return known;
+            return known.getCause() == null ? known : scrubbed(known);
         }
         if (cause instanceof GenerationRequestException wrong) {
             return failure(400, "invalid_request", wrong.getReason(), Map.of(), cause);
@@ -69,8 +77,34 @@ public final class Failures {
                 cause);
     }
 
+    /* A failure that was made of another one may have its message. */
+    private static HttpFailure scrubbed(HttpFailure known) {
+        String message = String.valueOf(known.getMessage());
+        String shown = withoutPaths(message);
+        return shown.equals(message)
+                ? known
+                : new HttpFailure(
+                        known.status(),
+                        known.code(),
+                        shown,
+                        known.parameter(),
+                        known.headers(),
+                        known.getCause());
+    }
+
     private static HttpFailure failure(
             int status, String code, String message, Map<String, String> headers, Throwable cause) {
-        return new HttpFailure(status, code, message, null, headers, cause);
+        return new HttpFailure(
+                status, code, withoutPaths(String.valueOf(message)), null, headers, cause);
+    }
+
+    /**
+     * Returns a message without the folders of this machine.
+     *
+     * @param message the message, as the log has it
+     * @return the message with each file's own name in place of its path
+     */
+    public static String withoutPaths(String message) {
+        return PATH.matcher(message).replaceAll("$1");
     }
 }

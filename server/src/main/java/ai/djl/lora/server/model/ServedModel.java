@@ -3,16 +3,25 @@
  */
 package ai.djl.lora.server.model;
 
+import ai.djl.Device;
+import ai.djl.ModelException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.translate.TextGenerator;
 import ai.djl.lora.translate.TextTokenizer;
+import ai.djl.ndarray.NDList;
+import ai.djl.repository.zoo.Criteria;
 import ai.djl.repository.zoo.ZooModel;
+import ai.djl.translate.NoopTranslator;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Map;
 
 /** A model that is served, with its tokenizer, its engine and its adapters. */
 public final class ServedModel implements AutoCloseable {
@@ -44,6 +53,49 @@ public final class ServedModel implements AutoCloseable {
         this.tokenizer = TextTokenizer.open(model.getModelPath(), model.getNDManager());
         this.engine = GenerationEngine.of(block);
         this.text = new TextGenerator(block, model.getModelPath(), tokenizer, defaults);
+    }
+
+    /**
+     * Loads a model, to compute on the CPU.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param folder the model's folder, in Hugging Face layout
+     * @param arguments how it is loaded, such as {@code dtype}, {@code backend} and {@code
+     *     residency} (docs/residency.md)
+     * @param defaults the sampling of requests that name none
+     * @return the model
+     * @throws LoraConfigurationException if it is no model, or an argument is wrong
+     */
+    public static ServedModel load(
+            String name, Path folder, Map<String, String> arguments, SamplingParameters defaults) {
+        if (!Files.isRegularFile(folder.resolve("config.json"))) {
+            throw new LoraConfigurationException(
+                    folder + " has no config.json; a model in Hugging Face layout is needed");
+        }
+        Criteria.Builder<NDList, NDList> criteria =
+                Criteria.builder()
+                        .setTypes(NDList.class, NDList.class)
+                        .optEngine("PyTorch")
+                        .optDevice(Device.cpu())
+                        .optTranslator(new NoopTranslator())
+                        .optModelPath(folder);
+        arguments.forEach(criteria::optArgument);
+        ZooModel<NDList, NDList> model;
+        try {
+            model = criteria.build().loadModel();
+        } catch (IOException | ModelException e) {
+            if (e.getCause() instanceof LoraException reason) {
+                throw reason;
+            }
+            throw new LoraConfigurationException(
+                    folder + " cannot be loaded: " + e.getMessage(), e);
+        }
+        try {
+            return new ServedModel(name, model, defaults);
+        } catch (LoraException e) {
+            model.close();
+            throw e;
+        }
     }
 
     /**

@@ -39,6 +39,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -80,6 +81,9 @@ final class Connection extends ChannelInboundHandlerAdapter {
     /** Whether what comes belongs to a request that was refused before it had come. */
     private boolean refused;
 
+    /** Whether it is being found out if the caller may send its content. */
+    private boolean admitting;
+
     /**
      * Constructs a new {@code Connection} instance.
      *
@@ -109,7 +113,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
             lingered(ctx, object);
             return;
         }
-        if (exchange != null) {
+        if (exchange != null || admitting) {
             ahead.add(object);
             if (ahead.size() > READ_AHEAD) {
                 ctx.channel().config().setAutoRead(false);
@@ -153,15 +157,78 @@ final class Connection extends ChannelInboundHandlerAdapter {
         String path = question < 0 ? uri : uri.substring(0, question);
         found = dispatcher.router().find(request.method().name(), path);
         checkContentType(request, found.route());
-        sink =
-                found.route().upload()
-                        ? BodySink.inFile(server.uploads(), server.limits().uploadBytes())
-                        : BodySink.inMemory(server.limits().bodyBytes());
-        sink.announce(HttpUtil.getContentLength(request, 0L));
-        if (HttpUtil.is100ContinueExpected(request)) {
+        if (found.route().upload()) {
+            admit(ctx);
+        } else {
+            sink = BodySink.inMemory(server.limits().bodyBytes());
+            welcome(ctx);
+        }
+    }
+
+    private void welcome(ChannelHandlerContext ctx) {
+        sink.announce(HttpUtil.getContentLength(head, 0L));
+        if (HttpUtil.is100ContinueExpected(head)) {
             ctx.writeAndFlush(
                     new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.CONTINUE));
         }
+    }
+
+    /* Nobody fills the disk who may not. Who it is may have to be asked of others: on a worker. */
+    private void admit(ChannelHandlerContext ctx) {
+        admitting = true;
+        cancelTimer();
+        Request request = request(ctx, Body.EMPTY, new CompletableFuture<>());
+        Route route = found.route();
+        try {
+            server.workers()
+                    .execute(
+                            () -> {
+                                RuntimeException reason = reasonAgainst(request, route);
+                                ctx.executor().execute(() -> admitted(ctx, reason));
+                            });
+        } catch (RejectedExecutionException e) {
+            admitting = false;
+            throw busy(e);
+        }
+    }
+
+    private RuntimeException reasonAgainst(Request request, Route route) {
+        try {
+            dispatcher.admission().check(request, route);
+            return null;
+        } catch (RuntimeException e) {
+            return e;
+        }
+    }
+
+    private static HttpFailure busy(RejectedExecutionException cause) {
+        return new HttpFailure(
+                503,
+                "server_busy",
+                "the server has no thread free for the request",
+                null,
+                Map.of("Retry-After", "1"),
+                cause);
+    }
+
+    private void admitted(ChannelHandlerContext ctx, RuntimeException failure) {
+        admitting = false;
+        if (!ctx.channel().isActive()) {
+            return;
+        }
+        try {
+            if (failure != null) {
+                throw failure;
+            }
+            sink = BodySink.inFile(server.uploads(), server.limits().uploadBytes());
+            welcome(ctx);
+        } catch (IOException | RuntimeException e) {
+            refuse(ctx, e);
+        }
+        if (!refused) {
+            schedule(ctx, server.limits().bodyTime());
+        }
+        readAhead(ctx);
     }
 
     private static void checkContentType(HttpRequest request, Route route) {
@@ -189,7 +256,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
         Exchange current = newExchange(ctx, keepAlive, ctx::close);
         exchange = current;
         current.gone().thenRun(() -> close(content));
-        Request request = request(ctx, content.finish(), current);
+        Request request = request(ctx, content.finish(), current.gone());
         Route route = found.route();
         try {
             server.workers()
@@ -206,15 +273,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
                                                     }));
         } catch (RejectedExecutionException e) {
             close(content);
-            HttpFailure busy =
-                    new HttpFailure(
-                            503,
-                            "server_busy",
-                            "the server has no thread free for the request",
-                            null,
-                            Map.of("Retry-After", "1"),
-                            e);
-            current.respond(Dispatcher.failed(id, route.errors(), busy));
+            current.respond(Dispatcher.failed(id, route.errors(), busy(e)));
         }
     }
 
@@ -243,7 +302,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
                 closing);
     }
 
-    private Request request(ChannelHandlerContext ctx, Body body, Exchange current) {
+    private Request request(ChannelHandlerContext ctx, Body body, CompletableFuture<Void> gone) {
         QueryStringDecoder query = new QueryStringDecoder(head.uri());
         Map<String, List<String>> headers = new TreeMap<>();
         for (var header : head.headers()) {
@@ -262,7 +321,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
                 body,
                 ((InetSocketAddress) ctx.channel().remoteAddress()).getAddress(),
                 Caller.NOBODY,
-                current.gone());
+                gone);
     }
 
     /** Refuses a request of which more may come; what comes is not read, and the end is the end. */
@@ -314,8 +373,16 @@ final class Connection extends ChannelInboundHandlerAdapter {
         found = null;
         id = null;
         schedule(ctx, server.limits().idleTime());
-        while (exchange == null && !ahead.isEmpty()) {
-            take(ctx, ahead.poll());
+        readAhead(ctx);
+    }
+
+    private void readAhead(ChannelHandlerContext ctx) {
+        while (!ahead.isEmpty() && !admitting && (exchange == null || refused)) {
+            if (refused) {
+                lingered(ctx, ahead.poll());
+            } else {
+                take(ctx, ahead.poll());
+            }
         }
         if (ahead.size() <= READ_AHEAD) {
             ctx.channel().config().setAutoRead(true);
@@ -355,7 +422,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
 
     /** Whether no request is being answered or read. */
     boolean isIdle() {
-        return exchange == null && sink == null;
+        return exchange == null && sink == null && !admitting;
     }
 
     private void schedule(ChannelHandlerContext ctx, Duration time) {
