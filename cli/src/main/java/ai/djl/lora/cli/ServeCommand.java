@@ -5,8 +5,11 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.adapters.source.SourceOptions;
+import ai.djl.lora.server.adapters.source.SourcePolicy;
 import ai.djl.lora.server.model.ServedModel;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -64,6 +67,24 @@ final class ServeCommand implements Callable<Integer> {
     private List<AdapterSource> adapters = List.of();
 
     @Option(
+            names = "--allow-source",
+            paramLabel = "SOURCE",
+            description =
+                    "From where adapters may be registered while the server runs: a folder,"
+                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                            + " be given many times. The folders of --adapter are allowed too; nothing"
+                            + " else is by default.")
+    private List<String> allowedSources = List.of();
+
+    @Option(
+            names = "--adapter-folder",
+            paramLabel = "DIR",
+            description =
+                    "Where copies of fetched and uploaded adapters are kept. Default: a temporary"
+                            + " folder, deleted at the end.")
+    private Path adapterFolder;
+
+    @Option(
             names = "--host",
             paramLabel = "HOST",
             defaultValue = "127.0.0.1",
@@ -91,6 +112,7 @@ final class ServeCommand implements Callable<Integer> {
         for (AdapterSource adapter : adapters) {
             served.adapters().register(adapter.name(), adapter.directory());
         }
+        builder.optAdapterSources(sources());
         try (LoraServer server = builder.setModel(served).build().start()) {
             Thread hook =
                     new Thread(
@@ -107,6 +129,20 @@ final class ServeCommand implements Callable<Integer> {
             ended.countDown();
         }
         return 0;
+    }
+
+    private SourceOptions sources() {
+        List<String> allowed = new ArrayList<>(allowedSources);
+        adapters.forEach(adapter -> allowed.add(adapter.directory().toAbsolutePath().toString()));
+        SourceOptions.Builder sources = SourceOptions.builder().optPolicy(SourcePolicy.of(allowed));
+        if (adapterFolder != null) {
+            sources.optFolder(adapterFolder);
+        }
+        String token = System.getenv("HF_TOKEN");
+        if (token != null && !token.isEmpty()) {
+            sources.optHubToken(token);
+        }
+        return sources.build();
     }
 
     private static void awaitQuietly(CountDownLatch latch) {
