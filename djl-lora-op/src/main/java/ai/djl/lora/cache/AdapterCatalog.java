@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.cache;
 
+import ai.djl.lora.LoraAdapterNotFoundException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.registry.AdapterRegistry;
@@ -206,14 +207,22 @@ final class AdapterCatalog {
         checkOpen();
         ManagedAdapter adapter = null;
         if (name != null && registry.find(name).isPresent()) {
-            // refuses what was retired, and says so
-            adapter = adapters.get(registry.resolve(name).name());
+            adapter = adapters.get(resolve(name));
         }
         if (adapter == null) {
-            throw new LoraConfigurationException(
+            throw new LoraAdapterNotFoundException(
                     "Unknown adapter \"" + name + "\"; registered are " + known());
         }
         return adapter;
+    }
+
+    private String resolve(String name) {
+        try {
+            return registry.resolve(name).name();
+        } catch (LoraConfigurationException e) {
+            // what was retired
+            throw new LoraAdapterNotFoundException(e.getMessage(), e);
+        }
     }
 
     private String known() {

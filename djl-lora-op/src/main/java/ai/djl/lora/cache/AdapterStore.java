@@ -85,6 +85,7 @@ public final class AdapterStore implements AutoCloseable {
     private final Foresight foresight;
     private final StoreMaintenance maintenance;
     private final PreviousRevisions previous;
+    private final StoreEvents events = new StoreEvents();
     private final AtomicLong ids = new AtomicLong();
 
     /**
@@ -133,16 +134,19 @@ public final class AdapterStore implements AutoCloseable {
                         : registry;
         ScheduledThreadPoolExecutor timer = StoreMaintenance.newTimer();
         catalog = new AdapterCatalog(this.registry);
+        Tier hostTier = newTier(options.getHost(), timer, entry -> {});
+        hostTier.onEviction((entry, cause) -> events.evicted(entry, false, cause));
         host =
                 new HostTier(
-                        newTier(options.getHost(), timer, entry -> {}),
+                        hostTier,
                         options.isHostEnabled(),
                         () -> codec(Compression.NONE),
                         () -> codec(options.getCompression()));
         disk = new DiskTier(context, reader, this.registry, this::makeRoom);
         foresight = new Foresight(catalog);
         Tier tier = newTier(options.getDevice(), timer, foresight::observe);
-        device = new DeviceTier(context, tier, foresight, ticker);
+        tier.onEviction((entry, cause) -> events.evicted(entry, true, cause));
+        device = new DeviceTier(context, tier, foresight, events, ticker);
         loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
         offloads =
                 new MoveQueue(
@@ -414,14 +418,15 @@ public final class AdapterStore implements AutoCloseable {
     /** Reads an adapter and keeps it as near to the device as there is free room. */
     private Opened open(String name, Path source, AdapterSettings settings) {
         long start = ticker.getAsLong();
-        LoraAdapter adapter = disk.readWhole(source, settings.getPolicy());
+        LoadingPolicy policy = settings.getPolicy().capRank(options.getMaxRank());
+        LoraAdapter adapter = disk.readWhole(source, policy);
         PackedAdapter packed = AdapterPacker.pack(context, adapter);
         ExtrasLoader.checkActivation(context, adapter);
         ReadyAdapter ready = ReadyAdapter.of(context, packed, adapter);
         // what lies beside the products is refused now if it must be, and not at a request
         ExtrasLoader.load(context, source, ready.beside()).ifPresent(AdapterExtras::close);
         AdapterNotes notes = AdapterNotes.of(adapter, packed, context.getModules());
-        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), settings.getPolicy());
+        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), policy);
         managed.setReport(adapter.report());
         managed.setSize(device.bytesOf(ready));
         managed.setLoadNanos(ticker.getAsLong() - start);
@@ -990,6 +995,16 @@ public final class AdapterStore implements AutoCloseable {
     public Recommendation recommendStrategy() {
         return new StrategyAdvisor(options.getStrategies())
                 .recommend(AccessRecorder.trace(device.tier().recent()), device.tier().limits());
+    }
+
+    /**
+     * Adds who is told of loads and evictions.
+     *
+     * @param recorder who is told
+     * @return makes it forgotten when it is closed
+     */
+    public ai.djl.lora.memory.Registration addRecorder(StoreRecorder recorder) {
+        return events.add(recorder);
     }
 
     /**

@@ -19,18 +19,41 @@ import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.http.Observers;
 import ai.djl.lora.server.http.Permission;
+import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.http.Router;
+import ai.djl.lora.server.inference.AdapterSelector;
+import ai.djl.lora.server.inference.GenerateRoutes;
+import ai.djl.lora.server.inference.InferenceService;
+import ai.djl.lora.server.inference.RoutingRules;
+import ai.djl.lora.server.inference.ServingRoutes;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
+import ai.djl.lora.server.openai.ChatRoutes;
+import ai.djl.lora.server.openai.CompletionRoutes;
+import ai.djl.lora.server.openai.EmbeddingRoutes;
+import ai.djl.lora.server.openai.ModelRoutes;
+import ai.djl.lora.server.openapi.OpenApiRoutes;
+import ai.djl.lora.server.operations.AccessLog;
 import ai.djl.lora.server.operations.AuditLog;
+import ai.djl.lora.server.operations.FlightEvents;
 import ai.djl.lora.server.operations.HealthRoutes;
+import ai.djl.lora.server.operations.InfoRoutes;
+import ai.djl.lora.server.operations.MetricsRoutes;
+import ai.djl.lora.server.operations.RecentRequests;
+import ai.djl.lora.server.operations.ResponseCache;
+import ai.djl.lora.server.operations.ServerMetrics;
+import ai.djl.lora.server.operations.ServerState;
+import ai.djl.lora.server.operations.Tracing;
+import ai.djl.lora.server.operations.Watchers;
 import ai.djl.lora.server.security.Gate;
 import ai.djl.lora.server.security.RateLimits;
 import ai.djl.lora.server.security.SecurityOptions;
 import ai.djl.lora.server.security.TlsOptions;
+import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.handler.ssl.SslContext;
+import io.opentelemetry.api.OpenTelemetry;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -41,7 +64,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 
 /**
@@ -66,7 +89,9 @@ public final class LoraServer implements AutoCloseable {
     private final SslContext tls;
     private final Dispatcher dispatcher;
     private final Dispatcher management;
-    private final AtomicBoolean ending = new AtomicBoolean();
+    private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
+    private final ServerMetrics metrics;
+    private final Watchers watchers;
     private InetSocketAddress address;
     private InetSocketAddress managementAddress;
 
@@ -84,15 +109,42 @@ public final class LoraServer implements AutoCloseable {
                         .toList());
         tls = security.tls().map(TlsOptions::open).orElse(null);
         RateLimits rates = security.newRateLimits();
-        InferenceLimits inference = builder.inferenceLimits.withRate(rates::admitAdapter);
-        Gate gate =
-                new Gate(
-                        security.newAuthenticators(),
-                        rates,
-                        new Observers(List.of(new AuditLog())));
+        InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
+        metrics = new ServerMetrics(model, builder.meters, builder.metricAdapters);
+        RecentRequests recent = new RecentRequests(System::nanoTime);
+        watchers = new Watchers(model);
+        watchers.addEngine(recent);
+        watchers.add(new FlightEvents());
+        List<RequestObserver> observers = new ArrayList<>();
+        observers.add(new AuditLog());
+        if (builder.accessLog) {
+            observers.add(new AccessLog());
+        }
+        observers.add(metrics.requests());
+        List<Filter> filters = new ArrayList<>();
+        if (builder.telemetry != null) {
+            Tracing tracing = new Tracing((OpenTelemetry) builder.telemetry);
+            watchers.add(tracing);
+            observers.add(tracing);
+            filters.add(tracing);
+        }
+        Gate gate = new Gate(security.newAuthenticators(), rates, new Observers(observers));
+        filters.add(gate);
         List<Route> routes = new ArrayList<>();
-        routes.addAll(new HealthRoutes(this::isReady).routes());
+        routes.addAll(new HealthRoutes(state::get, model, recent).routes());
+        routes.addAll(new InfoRoutes(model, builder.limits, limits).routes());
+        Permission metering = builder.metricsOpen ? Permission.NONE : Permission.MANAGE;
+        routes.addAll(new MetricsRoutes(metrics, metering).routes());
+        routes.addAll(new OpenApiRoutes().routes());
         routes.addAll(new ConsoleRoutes().routes());
+        AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
+        InferenceService inference = new InferenceService(model, selector, limits);
+        routes.addAll(new CompletionRoutes(inference).routes());
+        routes.addAll(new ChatRoutes(inference).routes());
+        routes.addAll(new EmbeddingRoutes(inference).routes());
+        routes.addAll(new ModelRoutes(inference).routes());
+        routes.addAll(new GenerateRoutes(inference).routes());
+        routes.addAll(new ServingRoutes(inference).routes());
         manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
         AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
         routes.addAll(new AdapterRoutes(model, manager, json).routes());
@@ -100,9 +152,11 @@ public final class LoraServer implements AutoCloseable {
         routes.addAll(new VllmRoutes(manager, targets).routes());
         routes.addAll(new SglangRoutes(model, manager).routes());
         routes.addAll(builder.routes);
-        List<Filter> filters = new ArrayList<>();
-        filters.add(gate);
         filters.addAll(builder.filters);
+        if (builder.routing.rules().isEmpty()) {
+            // rules may send one request to several adapters
+            builder.cache.ifPresent(cache -> filters.add(cache.filter(model, targets)));
+        }
         management = new Dispatcher(new Router(routes), filters, gate::check);
         dispatcher =
                 wantedForManagement.isEmpty()
@@ -145,6 +199,7 @@ public final class LoraServer implements AutoCloseable {
                 wantedForManagement
                         .map(other -> http.listen(other, management, tls))
                         .orElse(address);
+        state.compareAndSet(ServerState.STARTING, ServerState.READY);
         return this;
     }
 
@@ -184,7 +239,16 @@ public final class LoraServer implements AutoCloseable {
      * @return whether it has started and is not about to end
      */
     public boolean isReady() {
-        return address != null && !ending.get();
+        return state.get() == ServerState.READY;
+    }
+
+    /**
+     * Returns everything that the server does.
+     *
+     * @return the routes, those of management too
+     */
+    public List<Route> routes() {
+        return management.router().routes();
     }
 
     /**
@@ -221,7 +285,7 @@ public final class LoraServer implements AutoCloseable {
      */
     @Override
     public void close() {
-        if (!ending.compareAndSet(false, true)) {
+        if (state.getAndSet(ServerState.ENDING) == ServerState.ENDING) {
             return;
         }
         try {
@@ -237,6 +301,8 @@ public final class LoraServer implements AutoCloseable {
         } finally {
             http.close();
             manager.close();
+            watchers.close();
+            metrics.close();
             model.close();
         }
     }
@@ -253,7 +319,17 @@ public final class LoraServer implements AutoCloseable {
         private Duration drainPause = Duration.ZERO;
         private SecurityOptions security = SecurityOptions.NONE;
         private InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
+        private Optional<MeterRegistry> meters = Optional.empty();
+        private int metricAdapters = 100;
+        private boolean metricsOpen;
+        private boolean accessLog = true;
+        private Optional<ResponseCache> cache = Optional.empty();
+
+        /** An OpenTelemetry, of which there need not be the classes; null for none. */
+        private Object telemetry;
+
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
+        private RoutingRules routing = RoutingRules.NONE;
         private SourceOptions sources = SourceOptions.builder().build();
         private final List<Route> routes = new ArrayList<>();
         private final List<Filter> filters = new ArrayList<>();
@@ -349,6 +425,79 @@ public final class LoraServer implements AutoCloseable {
         }
 
         /**
+         * Sets where the server's metrics go beside its own routes.
+         *
+         * @param value the application's registry, from which they are taken when the server ends
+         * @return this builder
+         */
+        public Builder optMeterRegistry(MeterRegistry value) {
+            meters = Optional.of(value);
+            return this;
+        }
+
+        /**
+         * Sets how many adapters have metrics of their own; the others share those of one that is
+         * called other.
+         *
+         * @param value the number, 0 or more; 100 by default
+         * @return this builder
+         */
+        public Builder optMetricAdapters(int value) {
+            if (value < 0) {
+                throw new LoraConfigurationException(
+                        "metricAdapters is " + value + "; it must be 0 or more");
+            }
+            metricAdapters = value;
+            return this;
+        }
+
+        /**
+         * Sets whether anybody may see the metrics, on the server's first port too.
+         *
+         * @param value whether anybody may; by default it takes the role of management
+         * @return this builder
+         */
+        public Builder optMetricsOpen(boolean value) {
+            metricsOpen = value;
+            return this;
+        }
+
+        /**
+         * Sets whether requests are noted on the logger {@code ai.djl.lora.access}.
+         *
+         * @param value whether they are; true by default
+         * @return this builder
+         */
+        public Builder optAccessLog(boolean value) {
+            accessLog = value;
+            return this;
+        }
+
+        /**
+         * Sets that answers to requests that have one answer alone are kept, and given again for
+         * the same request while their adapter's revision is the same.
+         *
+         * @param bytes what they may take together
+         * @param time how long one is kept
+         * @return this builder
+         */
+        public Builder optResponseCache(long bytes, Duration time) {
+            cache = Optional.of(new ResponseCache(bytes, time, System::nanoTime));
+            return this;
+        }
+
+        /**
+         * Sets what spans of requests, loads, evictions, swaps and steps are told to.
+         *
+         * @param value the application's OpenTelemetry; none by default
+         * @return this builder
+         */
+        public Builder optOpenTelemetry(OpenTelemetry value) {
+            telemetry = Objects.requireNonNull(value, "telemetry");
+            return this;
+        }
+
+        /**
          * Sets what requests for text may ask for.
          *
          * @param value the limits
@@ -390,6 +539,17 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optLimits(ConnectionLimits value) {
             limits = Objects.requireNonNull(value, "limits");
+            return this;
+        }
+
+        /**
+         * Sets which adapters answer requests that name none.
+         *
+         * @param value the rules; where none holds the default adapter answers
+         * @return this builder
+         */
+        public Builder optRouting(RoutingRules value) {
+            routing = Objects.requireNonNull(value, "routing");
             return this;
         }
 

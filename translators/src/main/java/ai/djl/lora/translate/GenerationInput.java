@@ -6,7 +6,7 @@ package ai.djl.lora.translate;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 
 /** What a text is generated for. */
-public sealed interface GenerationInput permits TextRequest, ChatRequest {
+public sealed interface GenerationInput permits TextRequest, TokenRequest, ChatRequest {
 
     /**
      * Returns the adapter.

@@ -4,6 +4,7 @@
 package ai.djl.lora.translate;
 
 import ai.djl.lora.generate.engine.AnswerGroup;
+import ai.djl.lora.generate.engine.AnsweringRevision;
 import ai.djl.lora.generate.engine.GeneratedToken;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
@@ -38,6 +39,16 @@ public final class TextAnswers {
     }
 
     /**
+     * Returns the beginning of the request.
+     *
+     * @return completes with who answers when the first step begins, or with the reason why it
+     *     never did
+     */
+    public CompletableFuture<AnsweringRevision> begun() {
+        return group.begun();
+    }
+
+    /**
      * Returns the end of the request.
      *
      * @return completes with the first or best answer, which has the others, or with the reason why
@@ -45,6 +56,16 @@ public final class TextAnswers {
      */
     public CompletableFuture<TextResult> result() {
         return group.results().thenApply(submission::finish);
+    }
+
+    /**
+     * Returns how many answers there are to be read while they are written.
+     *
+     * @return {@code n}
+     * @throws IllegalStateException as {@link #chunks} does
+     */
+    public int size() {
+        return group.answers().size();
     }
 
     /**

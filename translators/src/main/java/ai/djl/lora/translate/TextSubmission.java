@@ -99,7 +99,8 @@ public final class TextSubmission {
         AnswerText text = texts[answer];
         String more =
                 token.finishReason() == null ? text.added(token.index()) : text.rest(token.index());
-        return new TextChunk(token.token(), more, token.logProb(), token.finishReason());
+        return new TextChunk(
+                token.token(), more, token.logProb(), token.top(), token.finishReason());
     }
 
     /**

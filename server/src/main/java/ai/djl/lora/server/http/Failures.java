@@ -9,6 +9,7 @@ import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.LoraOffloadException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.PromptTooLongException;
 import ai.djl.lora.generate.engine.EngineBusyException;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -49,6 +50,9 @@ public final class Failures {
         }
         if (cause instanceof HttpFailure known) {
             return known.getCause() == null ? known : scrubbed(known);
+        }
+        if (cause instanceof PromptTooLongException wrong) {
+            return failure(400, "context_length_exceeded", wrong.getReason(), Map.of(), cause);
         }
         if (cause instanceof GenerationRequestException wrong) {
             return failure(400, "invalid_request", wrong.getReason(), Map.of(), cause);
