@@ -5,6 +5,7 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.cli.adapters.AdaptersCommand;
 import ai.djl.lora.cli.bench.BenchCommand;
+import ai.djl.lora.cli.bench.PlanCommand;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
@@ -27,8 +28,10 @@ import picocli.CommandLine.Spec;
         subcommands = {
             DemoCommand.class,
             GenerateCommand.class,
+            ServeCommand.class,
             VerifyCommand.class,
             DoctorCommand.class,
+            PlanCommand.class,
             BenchCommand.class,
             AdaptersCommand.class,
             ConfigCommand.class
@@ -36,8 +39,8 @@ import picocli.CommandLine.Spec;
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             " 0:done",
-            " 1:verify found differences beyond the tolerance, demo a wrong answer, or adapters diff"
-                    + " two adapters that differ",
+            " 1:verify found differences beyond the tolerance, demo a wrong answer, adapters diff"
+                    + " two adapters that differ, or plan that a step does not fit",
             " 2:bad input: a file, an adapter, a prompt or an option; one line on stderr says which",
             " 3:adapters validate found an adapter that fits in part",
             " 4:adapters validate found an adapter that does not fit",

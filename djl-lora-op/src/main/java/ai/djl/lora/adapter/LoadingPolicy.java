@@ -51,6 +51,31 @@ public final class LoadingPolicy {
         baseModel = Optional.ofNullable(builder.baseModel);
     }
 
+    private LoadingPolicy(LoadingPolicy other, int maxRank) {
+        unused = other.unused;
+        missing = other.missing;
+        revision = other.revision;
+        maxBytes = other.maxBytes;
+        this.maxRank = maxRank;
+        maxExpandedRank = other.maxExpandedRank;
+        maxTensors = other.maxTensors;
+        limits = other.limits;
+        rules = other.rules;
+        variants = other.variants;
+        baseDirectory = other.baseDirectory;
+        baseModel = other.baseModel;
+    }
+
+    /**
+     * Returns this policy with a cap on the rank that may be lower than its own.
+     *
+     * @param rank the highest rank that is allowed beside what this policy allows
+     * @return a policy that allows what both allow
+     */
+    public LoadingPolicy capRank(int rank) {
+        return rank >= maxRank ? this : new LoadingPolicy(this, rank);
+    }
+
     /**
      * Returns a builder of a policy that is strict until something eases it.
      *

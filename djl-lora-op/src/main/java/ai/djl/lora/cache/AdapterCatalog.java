@@ -3,10 +3,12 @@
  */
 package ai.djl.lora.cache;
 
+import ai.djl.lora.LoraAdapterNotFoundException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.registry.AdapterRegistry;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -23,9 +25,13 @@ final class AdapterCatalog {
     /** More names than these are counted and not listed in messages. */
     private static final int LISTED = 20;
 
+    /** How the names of candidates begin, as no adapter's or alias's name may. */
+    private static final String CANDIDATE = " ";
+
     private final AdapterRegistry registry;
     private final Map<String, ManagedAdapter> adapters = new ConcurrentHashMap<>();
     private final Map<String, Stack> stacks = new ConcurrentHashMap<>();
+    private final Map<String, ManagedAdapter> candidates = new ConcurrentHashMap<>();
     private final Set<String> reserved = new TreeSet<>();
     private volatile boolean closed;
 
@@ -159,21 +165,64 @@ final class AdapterCatalog {
     /** Returns the adapter that a name or an alias leads to, or refuses. */
     ManagedAdapter find(String name) {
         ManagedAdapter adapter = adapters.get(name);
+        if (adapter == null && name.startsWith(CANDIDATE)) {
+            adapter = candidate(name);
+        }
         return adapter != null ? adapter : byAlias(name);
+    }
+
+    /* Who asked for a candidate that is none any more gets what its adapter's name leads to. */
+    private ManagedAdapter candidate(String name) {
+        ManagedAdapter candidate = candidates.get(name);
+        int end = name.lastIndexOf('#');
+        return candidate == null && end > 0
+                ? adapters.get(name.substring(CANDIDATE.length(), end))
+                : candidate;
+    }
+
+    /**
+     * Lets a name of its own lead to a revision that may take an adapter's place.
+     *
+     * @param adapter the revision
+     * @return the name
+     */
+    synchronized String putCandidate(ManagedAdapter adapter) {
+        checkOpen();
+        String name = CANDIDATE + adapter.id();
+        checkNoStack(name);
+        candidates.put(name, adapter);
+        return name;
+    }
+
+    /** Takes a candidate's name away. Returns whether the name led to one. */
+    boolean removeCandidate(String name) {
+        return candidates.remove(name) != null;
+    }
+
+    Collection<ManagedAdapter> candidates() {
+        return candidates.values();
     }
 
     private ManagedAdapter byAlias(String name) {
         checkOpen();
         ManagedAdapter adapter = null;
         if (name != null && registry.find(name).isPresent()) {
-            // refuses what was retired, and says so
-            adapter = adapters.get(registry.resolve(name).name());
+            adapter = adapters.get(resolve(name));
         }
         if (adapter == null) {
-            throw new LoraConfigurationException(
+            throw new LoraAdapterNotFoundException(
                     "Unknown adapter \"" + name + "\"; registered are " + known());
         }
         return adapter;
+    }
+
+    private String resolve(String name) {
+        try {
+            return registry.resolve(name).name();
+        } catch (LoraConfigurationException e) {
+            // what was retired
+            throw new LoraAdapterNotFoundException(e.getMessage(), e);
+        }
     }
 
     private String known() {
@@ -207,8 +256,10 @@ final class AdapterCatalog {
     synchronized Collection<ManagedAdapter> close() {
         closed = true;
         stacks.clear();
-        Collection<ManagedAdapter> all = Set.copyOf(adapters.values());
+        Set<ManagedAdapter> all = new HashSet<>(adapters.values());
+        all.addAll(candidates.values());
         adapters.clear();
+        candidates.clear();
         return all;
     }
 

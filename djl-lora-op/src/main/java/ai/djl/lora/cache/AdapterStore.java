@@ -46,6 +46,8 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -83,6 +85,7 @@ public final class AdapterStore implements AutoCloseable {
     private final Foresight foresight;
     private final StoreMaintenance maintenance;
     private final PreviousRevisions previous;
+    private final StoreEvents events = new StoreEvents();
     private final AtomicLong ids = new AtomicLong();
 
     /**
@@ -131,16 +134,19 @@ public final class AdapterStore implements AutoCloseable {
                         : registry;
         ScheduledThreadPoolExecutor timer = StoreMaintenance.newTimer();
         catalog = new AdapterCatalog(this.registry);
+        Tier hostTier = newTier(options.getHost(), timer, entry -> {});
+        hostTier.onEviction((entry, cause) -> events.evicted(entry, false, cause));
         host =
                 new HostTier(
-                        newTier(options.getHost(), timer, entry -> {}),
+                        hostTier,
                         options.isHostEnabled(),
                         () -> codec(Compression.NONE),
                         () -> codec(options.getCompression()));
         disk = new DiskTier(context, reader, this.registry, this::makeRoom);
         foresight = new Foresight(catalog);
         Tier tier = newTier(options.getDevice(), timer, foresight::observe);
-        device = new DeviceTier(context, tier, foresight, ticker);
+        tier.onEviction((entry, cause) -> events.evicted(entry, true, cause));
+        device = new DeviceTier(context, tier, foresight, events, ticker);
         loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
         offloads =
                 new MoveQueue(
@@ -297,6 +303,58 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
+     * Reads a revision that may take the place of a registered adapter's, checks it, and gives it a
+     * name of its own, by which it can be tried while the adapter's name leads to what it led to.
+     *
+     * @param name the adapter's name
+     * @param source the new revision's folder or file
+     * @param settings how strictly it is read, and what is noted of it when it takes the place
+     * @return the revision, to be closed by the caller
+     * @throws LoraConfigurationException if there is no adapter of that name, or a file is missing
+     *     or broken
+     * @throws ai.djl.lora.LoraException if the new revision does not fit the model or the policy,
+     *     or is of a kind that a stack with this adapter in it does not allow
+     */
+    public AdapterCandidate tryOut(String name, Path source, AdapterSettings settings) {
+        ManagedAdapter current = catalog.find(name);
+        Opened opened = open(current.name(), source, settings);
+        ManagedAdapter adapter = opened.adapter;
+        try {
+            catalog.checkStackable(adapter.name(), opened.notes);
+            adapter.setUnrecorded(opened.notes);
+            adapter.setAccess(current.access());
+            return new AdapterCandidate(
+                    catalog.putCandidate(adapter),
+                    adapter,
+                    opened.report,
+                    () -> swap(opened, () -> registry.reregister(registration(opened, settings))),
+                    this::endTrial,
+                    this::retire);
+        } catch (RuntimeException e) {
+            discard(adapter);
+            throw e;
+        }
+    }
+
+    private void endTrial(String candidate) {
+        catalog.removeCandidate(candidate);
+    }
+
+    /**
+     * Returns which files and folders are read when an adapter must be loaded again, also for
+     * requests that still run with a revision that no name leads to any more. Earlier revisions
+     * that the registry has on record are not among them.
+     *
+     * @return the sources as they were given
+     */
+    public Set<Path> sources() {
+        return Stream.of(catalog.adapters(), catalog.candidates(), device.residents())
+                .flatMap(Collection::stream)
+                .map(ManagedAdapter::source)
+                .collect(Collectors.toSet());
+    }
+
+    /**
      * Puts the revision before the current one, which is read and checked again, in its place.
      *
      * @param name the adapter's name
@@ -335,11 +393,12 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /* Nobody may take the name away, or make a stack of it, between the check and the change. */
-    private void swap(Opened opened, Supplier<RegisteredAdapter> record) {
+    private ManagedAdapter swap(Opened opened, Supplier<RegisteredAdapter> record) {
         String name = opened.adapter.name();
         synchronized (catalog) {
+            ManagedAdapter before;
             try {
-                ManagedAdapter before = catalog.find(name);
+                before = catalog.find(name);
                 catalog.checkStackable(name, opened.notes);
                 if (opened.adapter.unavailable() == null) {
                     opened.adapter.setUnavailable(before.unavailable());
@@ -349,6 +408,7 @@ public final class AdapterStore implements AutoCloseable {
                 throw e;
             }
             publish(opened, record);
+            return before;
         }
     }
 
@@ -358,14 +418,15 @@ public final class AdapterStore implements AutoCloseable {
     /** Reads an adapter and keeps it as near to the device as there is free room. */
     private Opened open(String name, Path source, AdapterSettings settings) {
         long start = ticker.getAsLong();
-        LoraAdapter adapter = disk.readWhole(source, settings.getPolicy());
+        LoadingPolicy policy = settings.getPolicy().capRank(options.getMaxRank());
+        LoraAdapter adapter = disk.readWhole(source, policy);
         PackedAdapter packed = AdapterPacker.pack(context, adapter);
         ExtrasLoader.checkActivation(context, adapter);
         ReadyAdapter ready = ReadyAdapter.of(context, packed, adapter);
         // what lies beside the products is refused now if it must be, and not at a request
         ExtrasLoader.load(context, source, ready.beside()).ifPresent(AdapterExtras::close);
         AdapterNotes notes = AdapterNotes.of(adapter, packed, context.getModules());
-        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), settings.getPolicy());
+        ManagedAdapter managed = newAdapter(name, source, adapter.revision(), policy);
         managed.setReport(adapter.report());
         managed.setSize(device.bytesOf(ready));
         managed.setLoadNanos(ticker.getAsLong() - start);
@@ -425,6 +486,7 @@ public final class AdapterStore implements AutoCloseable {
             adapter.setPriority(known.priority());
             adapter.setPinned(known.pinned());
             adapter.setAccess(registry.statistics().of(known.name()).orElseThrow());
+            adapter.setUnrecorded(null);
             before = catalog.put(adapter);
         } catch (RuntimeException e) {
             discard(adapter);
@@ -933,6 +995,16 @@ public final class AdapterStore implements AutoCloseable {
     public Recommendation recommendStrategy() {
         return new StrategyAdvisor(options.getStrategies())
                 .recommend(AccessRecorder.trace(device.tier().recent()), device.tier().limits());
+    }
+
+    /**
+     * Adds who is told of loads and evictions.
+     *
+     * @param recorder who is told
+     * @return makes it forgotten when it is closed
+     */
+    public ai.djl.lora.memory.Registration addRecorder(StoreRecorder recorder) {
+        return events.add(recorder);
     }
 
     /**

@@ -66,6 +66,10 @@ final class DiskTier {
 
     /** Returns what was noted of an adapter when it was registered. */
     Optional<AdapterNotes> notes(ManagedAdapter adapter) {
+        Optional<AdapterNotes> unrecorded = adapter.unrecorded();
+        if (unrecorded.isPresent()) {
+            return unrecorded;
+        }
         return registry.find(adapter.name())
                 .flatMap(found -> found.revision(adapter.revision()))
                 .flatMap(

@@ -43,6 +43,9 @@ final class ManagedAdapter {
     /** Can be read again at any time; a report may be larger than all the rest. */
     private volatile SoftReference<LoadReport> report = new SoftReference<>(null);
 
+    /** What the registry has not taken; null for an adapter that is on record. */
+    private volatile AdapterNotes unrecorded;
+
     private volatile AdapterAccess access;
     private volatile UnavailablePolicy unavailable;
     private Load load;
@@ -92,6 +95,15 @@ final class ManagedAdapter {
 
     void setReport(LoadReport known) {
         report = new SoftReference<>(known);
+    }
+
+    /** Returns what was noted of a revision that is not on record. */
+    Optional<AdapterNotes> unrecorded() {
+        return Optional.ofNullable(unrecorded);
+    }
+
+    void setUnrecorded(AdapterNotes notes) {
+        unrecorded = notes;
     }
 
     /** Returns the slot; it is the adapter's as long as it is leased. */

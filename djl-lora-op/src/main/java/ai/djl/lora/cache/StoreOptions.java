@@ -45,6 +45,7 @@ public final class StoreOptions {
     private final MemoryOptions memory;
     private final MemorySource memorySource;
     private final UnavailablePolicy unavailable;
+    private final int maxRank;
 
     private StoreOptions(Builder builder) {
         device = builder.device;
@@ -72,6 +73,7 @@ public final class StoreOptions {
         memory = builder.memory;
         memorySource = builder.memorySource;
         unavailable = builder.unavailable;
+        maxRank = builder.maxRank;
     }
 
     /**
@@ -334,6 +336,15 @@ public final class StoreOptions {
         return unavailable;
     }
 
+    /**
+     * Returns the highest rank that an adapter may have.
+     *
+     * @return the rank; {@link Integer#MAX_VALUE} where none is too high
+     */
+    public int getMaxRank() {
+        return maxRank;
+    }
+
     /** Builds {@code StoreOptions}. */
     public static final class Builder {
 
@@ -362,6 +373,7 @@ public final class StoreOptions {
         private MemoryOptions memory = MemoryOptions.defaults();
         private MemorySource memorySource;
         private UnavailablePolicy unavailable = UnavailablePolicy.FAIL;
+        private int maxRank = Integer.MAX_VALUE;
 
         private Builder() {}
 
@@ -650,6 +662,18 @@ public final class StoreOptions {
         }
 
         /**
+         * Sets the highest rank that an adapter may have, whatever its own policy allows; none is
+         * too high by default.
+         *
+         * @param maxRank the rank
+         * @return this builder
+         */
+        public Builder optMaxRank(int maxRank) {
+            this.maxRank = maxRank;
+            return this;
+        }
+
+        /**
          * Builds the options.
          *
          * @return the options
@@ -669,6 +693,7 @@ public final class StoreOptions {
             check("cleanupAge", cleanupAge);
             check("prefetchInterval", prefetchInterval);
             check("prefetchCount", prefetchCount);
+            check("maxRank", maxRank);
             if (!(prunedShare > 0 && prunedShare < 1)) {
                 throw new LoraConfigurationException(
                         "prunedShare is " + prunedShare + "; it must be above 0 and below 1");

@@ -6,7 +6,6 @@ package ai.djl.lora.format;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.Message;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -51,7 +50,10 @@ final class ExtractedArchive implements AutoCloseable {
         }
         boolean done = false;
         try {
-            kind.extract(archive, limits, extracted::write);
+            kind.extract(
+                    archive,
+                    limits,
+                    (name, content) -> AdapterArchive.write(extracted.root, name, content));
             done = true;
             return extracted;
         } finally {
@@ -67,6 +69,11 @@ final class ExtractedArchive implements AutoCloseable {
      * @return the folder
      */
     Path directory() {
+        return innermost(root);
+    }
+
+    /** Returns a folder, or the only folder in it. */
+    static Path innermost(Path root) {
         try (Stream<Path> list = Files.list(root)) {
             List<Path> inside =
                     list.filter(path -> !path.getFileName().toString().equals(RESOURCES)).toList();
@@ -90,15 +97,5 @@ final class ExtractedArchive implements AutoCloseable {
         } catch (IOException e) {
             logger.warn("Deleting the extracted files in {} failed", root, e);
         }
-    }
-
-    private void write(String name, InputStream content) throws IOException {
-        Path file = root.resolve(name).normalize();
-        if (!file.startsWith(root)) {
-            throw new IOException("The name leads out of the folder");
-        }
-        Files.createDirectories(file.getParent());
-        // fails where the file is there already, as on systems that do not tell A from a
-        Files.copy(content, file);
     }
 }

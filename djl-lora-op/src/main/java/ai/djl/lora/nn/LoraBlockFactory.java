@@ -5,12 +5,8 @@ package ai.djl.lora.nn;
 
 import ai.djl.MalformedModelException;
 import ai.djl.Model;
-import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterStore;
-import ai.djl.lora.config.Residency;
-import ai.djl.lora.config.ResidencyConfig;
-import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraContext;
@@ -19,7 +15,6 @@ import ai.djl.nn.BlockFactory;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Builds models whose linear layers can be adapted, from the arguments that a {@code Criteria}
@@ -31,10 +26,22 @@ import java.util.Optional;
  *       the default
  *   <li>{@code adapter_dtype}: how resident adapters are held, {@code model} (the default: in the
  *       model's type) or {@code int8}
- *   <li>{@code residency}: a YAML file that says how many adapters are kept where, see {@link
- *       ai.djl.lora.config.ResidencyConfig}
+ *   <li>{@code residency}: a YAML file, or a section of one as {@code FILE#SECTION}, that says how
+ *       many adapters are kept where, see {@link ai.djl.lora.config.ResidencyConfig}
  *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
+ *   <li>{@code adapter_registry}: a directory where the adapters are on record over restarts,
+ *       relative to the model's folder
+ *   <li>{@code enable_lora}: with true, the folders in the model's own folder {@code adapters} are
+ *       registered as well; with false, {@code adapters} must name none
+ *   <li>{@code max_loras}, {@code max_cpu_loras}: how many adapters are kept on the device and in
+ *       the host's memory
+ *   <li>{@code max_lora_rank}: the highest rank that an adapter may have
+ *   <li>{@code lora_dtype}: {@code auto}, the model's type, or {@code int8}, as {@code
+ *       adapter_dtype}
  * </ul>
+ *
+ * <p>The last five are DJL Serving's names; a {@code serving.properties} in the model's folder may
+ * have them with {@code option.} before them.
  */
 public abstract class LoraBlockFactory implements BlockFactory {
 
@@ -52,6 +59,24 @@ public abstract class LoraBlockFactory implements BlockFactory {
 
     /** The argument that lists the adapters to register. */
     public static final String ADAPTERS = "adapters";
+
+    /** The argument that names the directory where the adapters are on record. */
+    public static final String ADAPTER_REGISTRY = "adapter_registry";
+
+    /** The argument that switches adapters on or off, by DJL Serving's name. */
+    public static final String ENABLE_LORA = "enable_lora";
+
+    /** The argument that says how many adapters are kept on the device, by DJL Serving's name. */
+    public static final String MAX_LORAS = "max_loras";
+
+    /** The argument that says how many adapters the host's memory keeps, by DJL Serving's name. */
+    public static final String MAX_CPU_LORAS = "max_cpu_loras";
+
+    /** The argument that says what rank an adapter may have, by DJL Serving's name. */
+    public static final String MAX_LORA_RANK = "max_lora_rank";
+
+    /** The argument that names how resident adapters are held, by DJL Serving's name. */
+    public static final String LORA_DTYPE = "lora_dtype";
 
     /** The value of {@link #DTYPE} that leaves the choice to the model and the backend. */
     public static final String AUTO = "auto";
@@ -101,20 +126,13 @@ public abstract class LoraBlockFactory implements BlockFactory {
                         ? preferredType(modelPath, backend)
                         : ElementType.ofLabel(dtype);
         LoraContext context = new LoraContext(backends, type, model.getNDManager());
-        String adapterType = text(arguments, ADAPTER_DTYPE);
-        if (adapterType != null) {
-            context.setAdapterType(AdapterType.ofLabel(adapterType));
-        }
+        AdapterArguments adapters = new AdapterArguments(modelPath, arguments);
+        adapters.applyType(context);
         model.getNDManager()
                 .attachInternal("lora-context-" + System.identityHashCode(context), context);
-        Optional<Residency> residency =
-                Optional.ofNullable(text(arguments, RESIDENCY))
-                        .map(file -> ResidencyConfig.read(Path.of(file)).open(context));
-        AdapterStore store =
-                residency.map(Residency::getStore).orElseGet(() -> new AdapterStore(context));
+        AdapterStore store = adapters.open(context);
         AdaptedBlock block = newBlock(modelPath, context, store, arguments);
-        residency.ifPresent(Residency::start);
-        registerAdapters(block, text(arguments, ADAPTERS));
+        adapters.register(store);
         return block;
     }
 
@@ -142,25 +160,6 @@ public abstract class LoraBlockFactory implements BlockFactory {
      */
     protected abstract ElementType preferredType(Path modelPath, LoraBackend backend)
             throws IOException;
-
-    private static void registerAdapters(AdaptedBlock block, String adapters) {
-        if (adapters == null || adapters.isBlank()) {
-            return;
-        }
-        for (String entry : adapters.split(",")) {
-            int equals = entry.indexOf('=');
-            if (equals < 1) {
-                throw new LoraConfigurationException(
-                        "Argument adapters has the entry \""
-                                + entry
-                                + "\"; expected name=directory,name=directory");
-            }
-            block.getAdapters()
-                    .register(
-                            entry.substring(0, equals).trim(),
-                            Path.of(entry.substring(equals + 1).trim()));
-        }
-    }
 
     private static String text(Map<String, ?> arguments, String key) {
         Object value = arguments == null ? null : arguments.get(key);

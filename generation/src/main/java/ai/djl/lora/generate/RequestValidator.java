@@ -58,7 +58,7 @@ public final class RequestValidator {
         int[] tokens = request.tokens();
         validateTokens(index, "tokens", tokens);
         if (tokens.length > positions) {
-            throw new GenerationRequestException(
+            throw new PromptTooLongException(
                     index,
                     "tokens has "
                             + tokens.length
@@ -93,7 +93,7 @@ public final class RequestValidator {
     public void validateAdapter(int index, ReadRequest<?> request, SequenceStart start) {
         int most = positions - start.virtualTokens();
         if (request.tokens().length > most) {
-            throw new GenerationRequestException(
+            throw new PromptTooLongException(
                     index,
                     "tokens has "
                             + request.tokens().length
@@ -123,7 +123,7 @@ public final class RequestValidator {
         int[] prompt = request.promptTokens();
         int most = positions - 1 - start.virtualTokens();
         if (prompt.length > most) {
-            throw new GenerationRequestException(
+            throw new PromptTooLongException(
                     index,
                     "promptTokens has "
                             + prompt.length
@@ -175,7 +175,7 @@ public final class RequestValidator {
 
     private void validateRoom(int index, int[] prompt) {
         if (prompt.length >= positions) {
-            throw new GenerationRequestException(
+            throw new PromptTooLongException(
                     index,
                     "promptTokens has "
                             + prompt.length

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.translate;
 
+import ai.djl.lora.LoraAdapterNotFoundException;
 import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.modality.Output;
@@ -16,6 +17,7 @@ import java.util.Optional;
 final class AnswerJson {
 
     private static final int BAD_REQUEST = 400;
+    private static final int FAILED_DEPENDENCY = 424;
     private static final int BUSY = 503;
 
     private AnswerJson() {}
@@ -45,17 +47,32 @@ final class AnswerJson {
     }
 
     /**
-     * Returns the output that tells a client what is wrong with its request.
+     * Returns the output that tells a client what is wrong with its request: code 400, or 424 where
+     * there is no such adapter.
      *
      * @param error what is wrong
      * @param list whether the request had a list, in which places mean something
      */
     static Output badRequest(RuntimeException error, boolean list) {
-        String reason =
-                error instanceof GenerationRequestException e && !list
-                        ? e.getReason()
-                        : error.getMessage();
-        return error(BAD_REQUEST, "BadRequestException", reason);
+        if (error.getCause() instanceof LoraAdapterNotFoundException) {
+            return failedDependency(error, list);
+        }
+        return error(BAD_REQUEST, "BadRequestException", reason(error, list));
+    }
+
+    /** Returns the output that tells a client that its adapter cannot be had. */
+    static Output failedDependency(RuntimeException error) {
+        return failedDependency(error, false);
+    }
+
+    private static Output failedDependency(RuntimeException error, boolean list) {
+        return error(FAILED_DEPENDENCY, "FailedDependencyException", reason(error, list));
+    }
+
+    private static String reason(RuntimeException error, boolean list) {
+        return error instanceof GenerationRequestException e && !list
+                ? e.getReason()
+                : error.getMessage();
     }
 
     /** Returns the output that tells a client to come back later. */
@@ -63,7 +80,8 @@ final class AnswerJson {
         return error(BUSY, "ServiceUnavailableException", error.getMessage());
     }
 
-    private static Output error(int code, String type, String reason) {
+    /** Returns the output of a failure, with its reason as the status and as a JSON body. */
+    static Output error(int code, String type, String reason) {
         // The message becomes HTTP's reason phrase, which has no line breaks.
         String message = reason.replaceAll("\\p{Cntrl}", " ");
         Output output = new Output(code, message);

@@ -22,14 +22,21 @@ import java.util.Map;
  * <p>There the arguments of a call are JSON in a text. Templates write them as JSON themselves, so
  * they are read first, as transformers' documentation asks for; text that is no JSON object stays.
  */
-final class ChatFields {
+public final class ChatFields {
 
     /** A whole number with more digits is a mistake or an attack. */
     private static final int MAX_DIGITS = 1000;
 
     private ChatFields() {}
 
-    static List<ChatMessage> messages(JsonElement element) {
+    /**
+     * Reads a conversation.
+     *
+     * @param element a list of objects, each with {@code role}
+     * @return its messages, at least one
+     * @throws LoraConfigurationException naming what is wrong
+     */
+    public static List<ChatMessage> messages(JsonElement element) {
         List<ChatMessage> messages = new ArrayList<>();
         for (JsonElement each : list(element, "messages")) {
             String place = "messages[" + messages.size() + "]";
@@ -49,7 +56,14 @@ final class ChatFields {
         return messages;
     }
 
-    static List<Map<String, Object>> tools(JsonElement element) {
+    /**
+     * Reads the functions that a model may call.
+     *
+     * @param element a list of objects
+     * @return the functions
+     * @throws LoraConfigurationException naming what is wrong
+     */
+    public static List<Map<String, Object>> tools(JsonElement element) {
         List<Map<String, Object>> tools = new ArrayList<>();
         for (JsonElement each : list(element, "tools")) {
             tools.add(map(object(each, "tools[" + tools.size() + "]")));
@@ -57,7 +71,15 @@ final class ChatFields {
         return tools;
     }
 
-    static Map<String, Object> variables(JsonElement element, String name) {
+    /**
+     * Reads further variables of a template.
+     *
+     * @param element an object
+     * @param name what it is called in messages
+     * @return the variables
+     * @throws LoraConfigurationException naming what is wrong
+     */
+    public static Map<String, Object> variables(JsonElement element, String name) {
         return map(object(element, name));
     }
 

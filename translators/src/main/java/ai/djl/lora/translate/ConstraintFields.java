@@ -17,7 +17,7 @@ import java.util.TreeSet;
  * Reads what a body says of the form of the answer: OpenAI's {@code response_format}, or vLLM's
  * {@code guided_json}, {@code guided_regex} and {@code guided_choice}. There may be one of them.
  */
-final class ConstraintFields {
+public final class ConstraintFields {
 
     static final String RESPONSE_FORMAT = "response_format";
 
@@ -25,7 +25,8 @@ final class ConstraintFields {
     private static final String GUIDED_REGEX = "guided_regex";
     private static final String GUIDED_CHOICE = "guided_choice";
 
-    static final List<String> NAMES =
+    /** The fields. */
+    public static final List<String> NAMES =
             List.of(RESPONSE_FORMAT, GUIDED_JSON, GUIDED_REGEX, GUIDED_CHOICE);
 
     private static final String SCHEMA = "schema";
@@ -39,8 +40,9 @@ final class ConstraintFields {
      *
      * @param object the object; fields of other names are passed over
      * @param prefix what stands before its fields' names in messages
+     * @throws LoraConfigurationException naming the field that is wrong, or two that both say it
      */
-    void take(JsonObject object, String prefix) {
+    public void take(JsonObject object, String prefix) {
         for (String name : NAMES) {
             JsonElement value = object.get(name);
             if (value == null) {
@@ -66,8 +68,13 @@ final class ConstraintFields {
         }
     }
 
-    /** Puts the constraint into the parameters, where one was given. */
-    SamplingParameters.Builder over(SamplingParameters.Builder builder) {
+    /**
+     * Puts the constraint into the parameters, where one was given.
+     *
+     * @param builder the parameters
+     * @return the same builder
+     */
+    public SamplingParameters.Builder over(SamplingParameters.Builder builder) {
         return place == null ? builder : builder.constraint(constraint);
     }
 

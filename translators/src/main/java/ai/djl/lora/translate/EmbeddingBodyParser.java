@@ -41,13 +41,14 @@ final class EmbeddingBodyParser {
      * Reads an input.
      *
      * @param input the input
+     * @param naming knows which names stand for the same adapter
      * @return its texts
      * @throws LoraConfigurationException naming the field that is wrong
      */
-    ReadingBody<EmbeddingResult> parse(Input input) {
+    ReadingBody<EmbeddingResult> parse(Input input, AdapterNaming naming) {
         ServingBody body = ServingBody.read(input);
         if (body.json().isEmpty()) {
-            String adapter = body.adapter();
+            String adapter = naming.adapters(input, null, 1).get(0);
             return new ReadingBody<>(
                     List.of(encoder.encode(0, new EmbeddingInput(body.text(), adapter))), false);
         }
@@ -58,7 +59,7 @@ final class EmbeddingBodyParser {
             throw new LoraConfigurationException("inputs is missing; a text is needed");
         }
         List<String> texts = JsonFields.texts(inputs, "inputs");
-        List<String> adapters = ServingRequestParser.adapters(object, texts.size(), body.adapter());
+        List<String> adapters = naming.adapters(input, object, texts.size());
         List<ReadRequest<EmbeddingResult>> requests = new ArrayList<>();
         for (int i = 0; i < texts.size(); ++i) {
             requests.add(encoder.encode(i, new EmbeddingInput(texts.get(i), adapters.get(i))));

@@ -6,11 +6,19 @@ package ai.djl.lora.translate;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 
 /** What a text is generated for. */
-sealed interface GenerationInput permits TextRequest, ChatRequest {
+public sealed interface GenerationInput permits TextRequest, TokenRequest, ChatRequest {
 
-    /** Returns the name of the adapter; empty for the base model. */
+    /**
+     * Returns the adapter.
+     *
+     * @return its name; empty for the base model
+     */
     String adapter();
 
-    /** Returns how tokens are chosen; null for the translator's own parameters. */
+    /**
+     * Returns how tokens are chosen.
+     *
+     * @return the parameters; null for those that hold where nothing is said
+     */
     SamplingParameters sampling();
 }

@@ -5,6 +5,7 @@ package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.ReadRequest;
 import ai.djl.lora.generate.engine.GenerationEngine;
@@ -18,6 +19,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
@@ -30,7 +32,7 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
 
     private static final String JOBS = "ai.djl.lora.readJobs";
 
-    private final Function<Input, ReadingBody<R>> parser;
+    private final BiFunction<Input, AdapterNaming, ReadingBody<R>> parser;
     private final Function<R, JsonObject> json;
 
     /**
@@ -39,7 +41,8 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
      * @param parser reads an input
      * @param json writes an answer
      */
-    ReadingServingTranslator(Function<Input, ReadingBody<R>> parser, Function<R, JsonObject> json) {
+    ReadingServingTranslator(
+            BiFunction<Input, AdapterNaming, ReadingBody<R>> parser, Function<R, JsonObject> json) {
         this.parser = parser;
         this.json = json;
     }
@@ -52,7 +55,13 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
         private boolean list;
         private LoraConfigurationException error;
 
+        /** What is known before anything is read. */
+        private Output output;
+
         Output output() {
+            if (output != null) {
+                return output;
+            }
             return error == null
                     ? AnswerJson.output(list ? answers : answers.get(0))
                     : AnswerJson.badRequest(error, list);
@@ -62,14 +71,19 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
     /** {@inheritDoc} */
     @Override
     public NDList batchProcessInput(TranslatorContext ctx, List<Input> inputs) {
-        ctx.setAttachment(JOBS, inputs.stream().map(this::read).toList());
+        AdapterStore store = TextGenerationTranslator.model(ctx.getBlock()).getAdapters();
+        ctx.setAttachment(JOBS, inputs.stream().map(input -> read(input, store)).toList());
         return new NDList();
     }
 
-    private Job<R> read(Input input) {
+    private Job<R> read(Input input, AdapterStore store) {
         Job<R> job = new Job<>();
+        if (AdapterJobs.isJob(input)) {
+            job.output = new AdapterJobs(store).run(input);
+            return job;
+        }
         try {
-            ReadingBody<R> body = parser.apply(input);
+            ReadingBody<R> body = parser.apply(input, AdapterNaming.of(store));
             job.list = body.list();
             job.requests = body.requests();
         } catch (LoraConfigurationException e) {
@@ -102,10 +116,13 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
         List<ReadRequest<R>> batch = new ArrayList<>();
         List<Job<R>> jobOfText = new ArrayList<>();
         for (Job<R> job : jobs) {
-            if (job.error == null) {
+            if (job.error == null && job.output == null) {
                 batch.addAll(job.requests);
                 job.requests.forEach(request -> jobOfText.add(job));
             }
+        }
+        if (batch.isEmpty()) {
+            return true;
         }
         try {
             List<R> answers = engine.readAll(batch);
@@ -116,7 +133,7 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
         } catch (GenerationRequestException e) {
             Job<R> job = jobOfText.get(e.getIndex());
             int indexInJob = e.getIndex() - jobOfText.indexOf(job);
-            job.error = new GenerationRequestException(indexInJob, e.getReason(), e);
+            job.error = new GenerationRequestException(indexInJob, e.getReason(), e.getCause());
             return false;
         }
     }

@@ -50,13 +50,14 @@ final class ScoringBodyParser {
      * Reads an input.
      *
      * @param input the input
+     * @param naming knows which names stand for the same adapter
      * @return its texts
      * @throws LoraConfigurationException naming the field that is wrong
      */
-    ReadingBody<ScoringResult> parse(Input input) {
+    ReadingBody<ScoringResult> parse(Input input, AdapterNaming naming) {
         ServingBody body = ServingBody.read(input);
         if (body.json().isEmpty()) {
-            String adapter = body.adapter();
+            String adapter = naming.adapters(input, null, 1).get(0);
             return new ReadingBody<>(
                     List.of(encoder.encode(0, new ScoringInput(body.text(), adapter))), false);
         }
@@ -71,7 +72,7 @@ final class ScoringBodyParser {
         if (items.isEmpty()) {
             throw new LoraConfigurationException("inputs is an empty list; a text is needed");
         }
-        List<String> adapters = ServingRequestParser.adapters(object, items.size(), body.adapter());
+        List<String> adapters = naming.adapters(input, object, items.size());
         List<ReadRequest<ScoringResult>> requests = new ArrayList<>();
         for (JsonElement item : items) {
             requests.add(request(requests.size(), item, adapters.get(requests.size())));

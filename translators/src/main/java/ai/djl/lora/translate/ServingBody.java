@@ -14,9 +14,8 @@ import java.util.Optional;
  *
  * @param text the content
  * @param json what it is as JSON; empty where it is plain text
- * @param adapter the adapter that the property {@code adapter} names; null for none
  */
-record ServingBody(String text, Optional<JsonObject> json, String adapter) {
+record ServingBody(String text, Optional<JsonObject> json) {
 
     /**
      * Reads an input.
@@ -27,13 +26,12 @@ record ServingBody(String text, Optional<JsonObject> json, String adapter) {
      */
     static ServingBody read(Input input) {
         String text = ServingRequestParser.body(input);
-        String adapter = input.getProperty("adapter", null);
         String contentType = input.getProperty("Content-Type", "text/plain");
         String mediaType = contentType.split(";", 2)[0].trim().toLowerCase(Locale.ROOT);
         return switch (mediaType) {
-            case "text/plain" -> new ServingBody(text, Optional.empty(), adapter);
+            case "text/plain" -> new ServingBody(text, Optional.empty());
             case "application/json" ->
-                    new ServingBody(text, Optional.of(ServingRequestParser.json(text)), adapter);
+                    new ServingBody(text, Optional.of(ServingRequestParser.json(text)));
             default ->
                     throw new LoraConfigurationException(
                             "the content type is "

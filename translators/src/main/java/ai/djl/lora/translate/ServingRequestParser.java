@@ -7,6 +7,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.modality.Input;
 import ai.djl.ndarray.BytesSupplier;
+import ai.djl.util.Pair;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
@@ -17,7 +18,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -33,8 +33,8 @@ import java.util.TreeSet;
  * base model; and what {@link SamplingFields} reads. Instead of {@code inputs} it may have {@code
  * messages}, a conversation in OpenAI's form, with {@code tools} and {@code chat_template_kwargs},
  * further variables of the template. {@code stream} asks for one answer while it is written. The
- * Input's property {@code adapter} names an adapter too. Where two places name adapters they must
- * agree, and a field that is not known is refused: neither is guessed at.
+ * Input may name an adapter outside its body too, see {@link AdapterNaming}. A field that is not
+ * known is refused.
  */
 final class ServingRequestParser {
 
@@ -81,15 +81,32 @@ final class ServingRequestParser {
      * @throws LoraConfigurationException naming the field that is wrong
      */
     ServingRequest parse(Input input) {
+        return parse(input, AdapterNaming.LITERAL);
+    }
+
+    /**
+     * Reads an input.
+     *
+     * @param input the input
+     * @param naming knows which names stand for the same adapter
+     * @return its requests
+     * @throws LoraConfigurationException naming the field that is wrong
+     */
+    ServingRequest parse(Input input, AdapterNaming naming) {
         String body = body(input);
-        String property = input.getProperty(ADAPTER, null);
         String contentType = input.getProperty("Content-Type", "text/plain");
         String mediaType = contentType.split(";", 2)[0].trim().toLowerCase(Locale.ROOT);
         return switch (mediaType) {
             case "text/plain" ->
                     new ServingRequest(
-                            List.of(new TextRequest(body, property, defaults)), false, false);
-            case "application/json" -> parseJson(body, property);
+                            List.of(
+                                    new TextRequest(
+                                            body,
+                                            naming.adapters(input, null, 1).get(0),
+                                            defaults)),
+                            false,
+                            false);
+            case "application/json" -> parseJson(body, input, naming);
             default ->
                     throw new LoraConfigurationException(
                             "the content type is "
@@ -100,7 +117,12 @@ final class ServingRequestParser {
 
     /** Returns the content of an input. */
     static String body(Input input) {
-        BytesSupplier data = input.getData();
+        BytesSupplier data = input.get("data");
+        for (Pair<String, BytesSupplier> content : input.getContent()) {
+            if (data == null && !ADAPTER.equals(content.getKey())) {
+                data = content.getValue();
+            }
+        }
         if (data == null) {
             throw new LoraConfigurationException(
                     "the input has no content; a prompt or a JSON object is needed");
@@ -129,11 +151,11 @@ final class ServingRequestParser {
         return JsonFields.object(root, "the body");
     }
 
-    private ServingRequest parseJson(String body, String property) {
+    private ServingRequest parseJson(String body, Input input, AdapterNaming naming) {
         JsonObject object = json(body);
         JsonFields.refuseUnknown(object, FIELDS, "");
         if (object.has(MESSAGES)) {
-            return parseChat(object, property);
+            return parseChat(object, input, naming);
         }
         for (String chatField : List.of(TOOLS, VARIABLES)) {
             if (object.has(chatField)) {
@@ -151,7 +173,7 @@ final class ServingRequestParser {
         }
         boolean list = object.get(field).isJsonArray();
         List<String> prompts = JsonFields.texts(object.get(field), field);
-        List<String> adapters = adapters(object, prompts.size(), property);
+        List<String> adapters = naming.adapters(input, object, prompts.size());
         SamplingParameters parameters = sampling.read(object);
         List<GenerationInput> requests = new ArrayList<>(prompts.size());
         for (int i = 0; i < prompts.size(); ++i) {
@@ -167,7 +189,7 @@ final class ServingRequestParser {
         return new ServingRequest(requests, list, stream);
     }
 
-    private ServingRequest parseChat(JsonObject object, String property) {
+    private ServingRequest parseChat(JsonObject object, Input input, AdapterNaming naming) {
         for (String field : List.of("inputs", "prompt")) {
             if (object.has(field)) {
                 throw new LoraConfigurationException(
@@ -181,7 +203,7 @@ final class ServingRequestParser {
                 object.has(VARIABLES)
                         ? ChatFields.variables(object.get(VARIABLES), VARIABLES)
                         : Map.of();
-        String adapter = adapters(object, 1, property).get(0);
+        String adapter = naming.adapters(input, object, 1).get(0);
         return new ServingRequest(
                 List.of(
                         new ChatRequest(
@@ -200,46 +222,5 @@ final class ServingRequestParser {
                     STREAM + " is " + value + "; true or false is needed");
         }
         return value.getAsBoolean();
-    }
-
-    /** Returns one adapter for each prompt, from whichever places name any. */
-    static List<String> adapters(JsonObject object, int prompts, String property) {
-        List<String> adapters = null;
-        String place = null;
-        if (property != null) {
-            adapters = Collections.nCopies(prompts, property);
-            place = "the property " + ADAPTER;
-        }
-        for (String field : List.of(ADAPTER, "adapters")) {
-            if (!object.has(field)) {
-                continue;
-            }
-            List<String> named = JsonFields.texts(object.get(field), field);
-            if (!object.get(field).isJsonArray()) {
-                named = Collections.nCopies(prompts, named.get(0));
-            } else if (named.size() != prompts) {
-                throw new LoraConfigurationException(
-                        field
-                                + " has "
-                                + named.size()
-                                + " names for "
-                                + prompts
-                                + " inputs; one for each is needed, or one name for all");
-            }
-            if (adapters != null && !adapters.equals(named)) {
-                throw new LoraConfigurationException(
-                        place
-                                + " names "
-                                + adapters
-                                + " and "
-                                + field
-                                + " names "
-                                + named
-                                + "; they must agree");
-            }
-            adapters = named;
-            place = field;
-        }
-        return adapters == null ? Collections.nCopies(prompts, "") : adapters;
     }
 }

@@ -5,8 +5,10 @@ package ai.djl.lora.translate;
 
 import ai.djl.inference.streaming.ChunkedBytesSupplier;
 import ai.djl.inference.streaming.StreamingTranslator;
+import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.engine.EngineBusyException;
@@ -17,7 +19,6 @@ import ai.djl.nn.Block;
 import ai.djl.translate.TranslateException;
 import ai.djl.translate.TranslatorContext;
 import com.google.gson.JsonArray;
-import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -27,9 +28,10 @@ import java.util.stream.Stream;
  *
  * <p>A server puts requests of many clients into one batch. One client's mistake must not cost the
  * others their answers, so each input that is wrong is answered with an output of its own, of code
- * 400, and the rest are generated. What fails the whole batch is thrown. An answer that is to be
- * streamed has begun when its output is returned, and fills it from then on; what fails it is told
- * in the stream.
+ * 400, or 424 where its adapter cannot be had, and the rest are generated. What fails the whole
+ * batch is thrown. Inputs with a {@code handler} are about adapters, see {@link AdapterJobs}. An
+ * answer that is to be streamed has begun when its output is returned, and fills it from then on;
+ * what fails it is told in the stream.
  */
 final class ServingTranslator implements StreamingTranslator<Input, Output> {
 
@@ -51,7 +53,8 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
     /** {@inheritDoc} */
     @Override
     public NDList batchProcessInput(TranslatorContext ctx, List<Input> inputs) {
-        ctx.setAttachment(JOBS, inputs.stream().map(this::read).toList());
+        AdapterStore store = TextGenerationTranslator.model(ctx.getBlock()).getAdapters();
+        ctx.setAttachment(JOBS, inputs.stream().map(input -> read(input, store)).toList());
         return new NDList();
     }
 
@@ -81,10 +84,14 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
         return batchProcessOutput(ctx, list).get(0);
     }
 
-    private Job read(Input input) {
+    private Job read(Input input, AdapterStore store) {
         Job job = new Job(input);
+        if (AdapterJobs.isJob(input)) {
+            job.output = new AdapterJobs(store).run(input);
+            return job;
+        }
         try {
-            ServingRequest request = parser.parse(input);
+            ServingRequest request = parser.parse(input, AdapterNaming.of(store));
             job.list = request.list();
             job.stream = request.stream();
             for (GenerationInput each : request.requests()) {
@@ -96,13 +103,36 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
         return job;
     }
 
-    /** Generates all jobs that are sound as one batch; takes out the one at fault and retries. */
+    /** Answers all jobs that are sound; those that are streamed have begun when this returns. */
     private void generate(Block block, List<Job> jobs) {
-        jobs.stream().filter(job -> job.stream && job.error == null).forEach(j -> begin(block, j));
-        List<Job> sound = new ArrayList<>(jobs);
-        sound.removeIf(job -> job.stream);
+        jobs.stream().filter(Job::isOpen).filter(job -> job.stream).forEach(j -> begin(block, j));
+        List<Job> whole = jobs.stream().filter(Job::isOpen).filter(job -> !job.stream).toList();
+        try {
+            generateSound(block, new ArrayList<>(whole));
+        } catch (LoraBackendException e) {
+            throw e;
+        } catch (LoraException e) {
+            if (whole.size() == 1) {
+                whole.get(0).failDependency(e);
+                return;
+            }
+            // somebody's adapter could not be had: the others again, without whom it belongs to
+            for (Job job : whole) {
+                job.results.clear();
+                if (job.isOpen()) {
+                    generate(block, List.of(job));
+                }
+            }
+        }
+    }
+
+    /** Generates jobs as one batch; takes out the one at fault and retries. */
+    private void generateSound(Block block, List<Job> sound) {
         while (true) {
             sound.removeIf(job -> job.error != null);
+            if (sound.isEmpty()) {
+                return;
+            }
             List<GenerationRequest> batch = new ArrayList<>();
             List<Job> jobOfRow = new ArrayList<>();
             for (Job job : sound) {
@@ -121,7 +151,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
                 // All requests are checked before any is generated: nothing is computed twice.
                 Job job = jobOfRow.get(e.getIndex());
                 int indexInJob = e.getIndex() - jobOfRow.indexOf(job);
-                job.fail(new GenerationRequestException(indexInJob, e.getReason(), e));
+                job.fail(new GenerationRequestException(indexInJob, e.getReason(), e.getCause()));
             }
         }
     }
@@ -177,7 +207,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
         private boolean stream;
         private LoraConfigurationException error;
 
-        /** What a streamed answer is read from. */
+        /** What is answered where that is known before anything is generated. */
         private Output output;
 
         private StreamedAnswer answer;
@@ -186,8 +216,21 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
             this.input = input;
         }
 
+        /** Returns whether it is still to be answered. */
+        boolean isOpen() {
+            return error == null && output == null;
+        }
+
         void fail(LoraConfigurationException e) {
             error = e;
+        }
+
+        /** Answers that its adapter cannot be had; a fault that is nobody's adapter's is thrown. */
+        void failDependency(LoraException e) {
+            if (requests.stream().allMatch(request -> request.adapter().isEmpty())) {
+                throw e;
+            }
+            output = AnswerJson.failedDependency(e);
         }
 
         /** Waits for the end of an answer that is streamed; the stream tells of failures. */
@@ -206,12 +249,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
             }
             JsonArray answers = new JsonArray();
             for (TextResult result : results) {
-                JsonObject answer = new JsonObject();
-                answer.addProperty("generated_text", result.text());
-                AnswerJson.addAdapter(
-                        answer, result.adapter(), result.revision(), result.substitution());
-                ChoiceFields.add(answer, result);
-                answers.add(answer);
+                answers.add(ServingAnswers.whole(result.adapter(), result));
             }
             return AnswerJson.output(list ? answers : answers.get(0));
         }

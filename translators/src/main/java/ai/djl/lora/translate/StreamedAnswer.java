@@ -18,10 +18,7 @@ record StreamedAnswer(TextSubmission submission, GenerationHandle handle) {
 
     /** Returns what a token adds to the text. */
     TextChunk chunk(GeneratedToken token) {
-        AnswerText text = submission.text(0);
-        String more =
-                token.finishReason() == null ? text.added(token.index()) : text.rest(token.index());
-        return new TextChunk(token.token(), more, token.logProb(), token.finishReason());
+        return submission.chunk(0, token);
     }
 
     /** Returns the text of the tokens so far. */

@@ -121,6 +121,8 @@ public final class TextGenerationTranslator implements Translator<TextRequest, T
         int[] prompt;
         if (input instanceof ChatRequest conversation) {
             prompt = encode(index, conversation);
+        } else if (input instanceof TokenRequest given) {
+            prompt = given.tokens();
         } else {
             prompt = encode(index, "prompt", ((TextRequest) input).prompt(), true);
         }

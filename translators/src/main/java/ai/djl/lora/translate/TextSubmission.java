@@ -6,6 +6,7 @@ package ai.djl.lora.translate;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.GenerationRequest;
 import ai.djl.lora.generate.GenerationResult;
+import ai.djl.lora.generate.engine.GeneratedToken;
 import ai.djl.lora.generate.engine.Submission;
 import ai.djl.lora.generate.sampling.CompiledConstraint;
 import ai.djl.lora.generate.sampling.OutputConstraint;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntPredicate;
+import java.util.function.UnaryOperator;
 
 /**
  * A request for text as an engine takes it, and what makes text of the answers again. Engines know
@@ -37,6 +39,21 @@ public final class TextSubmission {
      * @throws LoraConfigurationException if its constraint cannot be compiled
      */
     public TextSubmission(TextTokenizer tokenizer, GenerationRequest request) {
+        this(tokenizer, request, builder -> builder);
+    }
+
+    /**
+     * Constructs a new {@code TextSubmission} instance, for one use.
+     *
+     * @param tokenizer the model's tokenizer, which must stay open
+     * @param request the request, with the prompt's tokens
+     * @param said says for whom it is, how urgent and how long it may wait
+     * @throws LoraConfigurationException if its constraint cannot be compiled
+     */
+    TextSubmission(
+            TextTokenizer tokenizer,
+            GenerationRequest request,
+            UnaryOperator<Submission.Builder> said) {
         this.tokenizer = tokenizer;
         this.request = request;
         SamplingParameters sampling = request.sampling();
@@ -54,7 +71,7 @@ public final class TextSubmission {
             CompiledConstraint compiled = tokenizer.constraints().compile(constraint.get());
             builder.optConstraint(compiled::begin);
         }
-        submission = builder.build();
+        submission = said.apply(builder).build();
     }
 
     private IntPredicate begin(int answer) {
@@ -75,6 +92,15 @@ public final class TextSubmission {
     /** Returns the text of an answer; null while it has not begun. */
     AnswerText text(int answer) {
         return texts[answer];
+    }
+
+    /** Returns what a token adds to the text of an answer. */
+    TextChunk chunk(int answer, GeneratedToken token) {
+        AnswerText text = texts[answer];
+        String more =
+                token.finishReason() == null ? text.added(token.index()) : text.rest(token.index());
+        return new TextChunk(
+                token.token(), more, token.logProb(), token.top(), token.finishReason());
     }
 
     /**

@@ -27,6 +27,7 @@ public final class TextTokenizer implements AutoCloseable {
     private final HuggingFaceTokenizer tokenizer;
     private final Path file;
     private final TokenPieces pieces;
+    private TokenizerVocabulary vocabulary;
     private ConstraintCompiler constraints;
 
     private TextTokenizer(Path file, HuggingFaceTokenizer tokenizer, boolean byteFallback) {
@@ -161,10 +162,30 @@ public final class TextTokenizer implements AutoCloseable {
      */
     public synchronized ConstraintCompiler constraints() {
         if (constraints == null) {
-            constraints =
-                    new ConstraintCompiler(new TokenizerVocabulary(TokenNames.read(file), pieces));
+            constraints = new ConstraintCompiler(vocabulary());
         }
         return constraints;
+    }
+
+    /**
+     * Returns what a token writes behind other text, which may be a part of a character. The first
+     * call looks at every token, as that of {@link #constraints()} does.
+     *
+     * @param token the token id
+     * @return its bytes; none for special tokens and ids that are no tokens
+     * @throws LoraConfigurationException if the tokenizer's file cannot be read any more
+     */
+    public byte[] bytes(int token) {
+        TokenizerVocabulary known = vocabulary();
+        byte[] bytes = token >= 0 && token < known.size() ? known.bytes(token) : null;
+        return bytes == null ? new byte[0] : bytes.clone();
+    }
+
+    private synchronized TokenizerVocabulary vocabulary() {
+        if (vocabulary == null) {
+            vocabulary = new TokenizerVocabulary(TokenNames.read(file), pieces);
+        }
+        return vocabulary;
     }
 
     TokenPieces pieces() {

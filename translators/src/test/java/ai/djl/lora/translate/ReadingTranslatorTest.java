@@ -184,7 +184,9 @@ public class ReadingTranslatorTest {
                     outputs.get(4),
                     "continuation is null; a text is needed, or tokens in place of both");
             assertError(
-                    outputs.get(5), "Unknown adapter \"nobody\"; registered are [reverse, upper]");
+                    424,
+                    outputs.get(5),
+                    "Unknown adapter \"nobody\"; registered are [reverse, upper]");
             assertError(
                     outputs.get(6),
                     "from is 0 and tokens has 2 tokens; at least one is scored, and one stands"
@@ -202,8 +204,12 @@ public class ReadingTranslatorTest {
     }
 
     private static void assertError(Output output, String message) {
+        assertError(400, output, message);
+    }
+
+    private static void assertError(int code, Output output, String message) {
         Assert.assertEquals(output.getMessage(), message);
-        Assert.assertEquals(output.getCode(), 400);
+        Assert.assertEquals(output.getCode(), code);
     }
 
     @Test

@@ -197,12 +197,15 @@ public class TextGenerationTranslatorTest {
                                     json("{'inputs': 'ab', 'adapter': 'golden'}")));
             Assert.assertEquals(object(outputs.get(1)).toString(), expected);
             Assert.assertEquals(object(outputs.get(8)).toString(), expected);
-            assertError(outputs.get(0), "Unknown adapter \"nobody\"; registered are [golden]");
-            assertError(outputs.get(2), "Unknown adapter \"no body\"; registered are [golden]");
+            assertError(424, outputs.get(0), "Unknown adapter \"nobody\"; registered are [golden]");
+            assertError(
+                    424, outputs.get(2), "Unknown adapter \"no body\"; registered are [golden]");
             Assert.assertTrue(
                     outputs.get(3).getMessage().startsWith("the body is not valid JSON: "));
             assertError(
-                    outputs.get(4), "requests[1]: Unknown adapter \"no\"; registered are [golden]");
+                    424,
+                    outputs.get(4),
+                    "requests[1]: Unknown adapter \"no\"; registered are [golden]");
             assertError(
                     outputs.get(5),
                     "temperature is -1.0; it must be 0 (greedy) or a finite number above");
@@ -307,9 +310,13 @@ public class TextGenerationTranslatorTest {
     }
 
     private static void assertError(Output output, String message) {
-        Assert.assertEquals(output.getCode(), 400);
+        assertError(400, output, message);
+    }
+
+    private static void assertError(int code, Output output, String message) {
+        Assert.assertEquals(output.getCode(), code);
         Assert.assertEquals(output.getMessage(), message);
-        Assert.assertEquals(object(output).get("code").getAsInt(), 400);
+        Assert.assertEquals(object(output).get("code").getAsInt(), code);
         Assert.assertEquals(object(output).get("message").getAsString(), message);
     }
 

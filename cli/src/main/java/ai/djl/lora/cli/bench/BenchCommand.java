@@ -14,7 +14,8 @@ import picocli.CommandLine.Option;
             OperatorBenchCommand.class,
             ResidencyBenchCommand.class,
             ThroughputBenchCommand.class,
-            LatencyBenchCommand.class
+            LatencyBenchCommand.class,
+            ServerBenchCommand.class
         },
         synopsisSubcommandLabel = "COMMAND")
 public final class BenchCommand {

@@ -139,6 +139,11 @@ record SyntheticModel(
         return each * layers + (long) vocabulary * hidden;
     }
 
+    /** Returns the number of weights, without the norms'. */
+    long weights() {
+        return products() + (tied ? 0 : (long) vocabulary * hidden);
+    }
+
     /** Returns the number of multiply-adds for a token in an adapter of all linear layers. */
     long adapterProducts(int rank) {
         long each = 0;

@@ -19,6 +19,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 public final class AnswerGroup {
 
     private final CompletableFuture<List<GenerationResult>> results = new CompletableFuture<>();
+    private final CompletableFuture<AnsweringRevision> begun = new CompletableFuture<>();
     private final List<GenerationHandle> handles;
     private final int wanted;
     private final AtomicBoolean cancelled = new AtomicBoolean();
@@ -59,6 +60,16 @@ public final class AnswerGroup {
                             + " that");
         }
         return handles;
+    }
+
+    /**
+     * Returns the beginning of the request.
+     *
+     * @return completes with who answers when the request's adapter is there and its first step
+     *     begins, or with the reason why it never did
+     */
+    public CompletableFuture<AnsweringRevision> begun() {
+        return begun.copy();
     }
 
     /**
@@ -106,6 +117,10 @@ public final class AnswerGroup {
         return handles.size();
     }
 
+    void begin(AnsweringRevision who) {
+        begun.complete(who);
+    }
+
     /** Ends the request with the answers of all handles. */
     void complete(List<GenerationResult> all) {
         Comparator<GenerationResult> order = Comparator.comparingInt(GenerationResult::index);
@@ -121,6 +136,7 @@ public final class AnswerGroup {
     /** Ends the request, and those of its answers that have not ended. */
     void fail(RuntimeException why) {
         reason = why;
+        begun.completeExceptionally(why);
         for (GenerationHandle handle : handles) {
             if (!handle.isEnded()) {
                 handle.fail(why);

@@ -9,6 +9,7 @@ import ai.djl.lora.generate.GenerationResult;
 import ai.djl.lora.op.SequenceStart;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -116,6 +117,10 @@ final class SequenceGroup {
 
     void setFirstScheduled(long time) {
         firstScheduled = time;
+        answers.begin(
+                lease == null
+                        ? new AnsweringRevision(Sequence.BASE, Optional.empty())
+                        : new AnsweringRevision(lease.getRevision(), lease.getSubstitution()));
     }
 
     boolean isEnded() {

@@ -128,6 +128,15 @@ public final class Submission {
         }
 
         /**
+         * Returns what to generate.
+         *
+         * @return the request
+         */
+        public GenerationRequest request() {
+            return request;
+        }
+
+        /**
          * Sets for whom the request is.
          *
          * @param value the tenant

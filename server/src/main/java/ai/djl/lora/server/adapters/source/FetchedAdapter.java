@@ -1,0 +1,42 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.server.adapters.source;
+
+import java.nio.file.Path;
+import java.util.Optional;
+
+/**
+ * An adapter that lies where it can be read. Closing deletes the copy that was made of it, unless
+ * it is kept.
+ *
+ * @param path the folder or file
+ * @param given the source as it was given
+ * @param copy the copy that was made; empty where the source is read where it lies
+ */
+public record FetchedAdapter(Path path, String given, Optional<LocalCopies.Copy> copy)
+        implements AutoCloseable {
+
+    /** Leaves the copy to the adapters that are read from it. */
+    public void keep() {
+        copy.ifPresent(LocalCopies.Copy::keep);
+    }
+
+    /**
+     * Returns text as callers may see it: with the source as it was given in the place of where it
+     * lies.
+     *
+     * @param text the text
+     * @return the text without a path of the server
+     */
+    public String hidePaths(String text) {
+        String shown = text.replace(path.toString(), given);
+        return copy.isPresent() ? shown.replace(copy.get().folder().toString(), given) : shown;
+    }
+
+    /** Deletes the copy, unless it is kept. */
+    @Override
+    public void close() {
+        copy.ifPresent(LocalCopies.Copy::close);
+    }
+}

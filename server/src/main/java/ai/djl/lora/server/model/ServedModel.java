@@ -1,0 +1,207 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.server.model;
+
+import ai.djl.Device;
+import ai.djl.ModelException;
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.engine.EngineOptions;
+import ai.djl.lora.generate.engine.GenerationEngine;
+import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.translate.TextGenerator;
+import ai.djl.lora.translate.TextTokenizer;
+import ai.djl.ndarray.NDList;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.translate.NoopTranslator;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Map;
+
+/** A model that is served, with its tokenizer, its engine and its adapters. */
+public final class ServedModel implements AutoCloseable {
+
+    private final String name;
+    private final ZooModel<?, ?> model;
+    private final CausalLanguageModel block;
+    private final TextTokenizer tokenizer;
+    private final GenerationEngine engine;
+    private final EngineEvents events = new EngineEvents();
+    private final TextGenerator text;
+    private final Instant created = Instant.now();
+
+    /**
+     * Constructs a new {@code ServedModel} instance.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param model the model, which this closes
+     * @param defaults the sampling of requests that name none
+     * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
+     */
+    public ServedModel(String name, ZooModel<?, ?> model, SamplingParameters defaults) {
+        this(name, model, defaults, EngineOptions.builder());
+    }
+
+    /**
+     * Constructs a new {@code ServedModel} instance.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param model the model, which this closes; its engine must not have been used
+     * @param defaults the sampling of requests that name none
+     * @param options what the engine is to be like; its recorder is {@link #events}
+     * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
+     */
+    public ServedModel(
+            String name,
+            ZooModel<?, ?> model,
+            SamplingParameters defaults,
+            EngineOptions.Builder options) {
+        if (!(model.getBlock() instanceof CausalLanguageModel language)) {
+            throw new LoraConfigurationException(
+                    "model " + name + " generates no text; a causal language model is needed");
+        }
+        this.name = name;
+        this.model = model;
+        this.block = language;
+        this.tokenizer = TextTokenizer.open(model.getModelPath(), model.getNDManager());
+        this.engine = GenerationEngine.of(block, options.optRecorder(events).build());
+        this.text = new TextGenerator(block, model.getModelPath(), tokenizer, defaults);
+    }
+
+    /**
+     * Loads a model, to compute on the CPU.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param folder the model's folder, in Hugging Face layout
+     * @param arguments how it is loaded, such as {@code dtype}, {@code backend} and {@code
+     *     residency} (docs/residency.md)
+     * @param defaults the sampling of requests that name none
+     * @return the model
+     * @throws LoraConfigurationException if it is no model, or an argument is wrong
+     */
+    public static ServedModel load(
+            String name, Path folder, Map<String, String> arguments, SamplingParameters defaults) {
+        if (!Files.isRegularFile(folder.resolve("config.json"))) {
+            throw new LoraConfigurationException(
+                    folder + " has no config.json; a model in Hugging Face layout is needed");
+        }
+        Criteria.Builder<NDList, NDList> criteria =
+                Criteria.builder()
+                        .setTypes(NDList.class, NDList.class)
+                        .optEngine("PyTorch")
+                        .optDevice(Device.cpu())
+                        .optTranslator(new NoopTranslator())
+                        .optModelPath(folder);
+        arguments.forEach(criteria::optArgument);
+        ZooModel<NDList, NDList> model;
+        try {
+            model = criteria.build().loadModel();
+        } catch (IOException | ModelException e) {
+            if (e.getCause() instanceof LoraException reason) {
+                throw reason;
+            }
+            throw new LoraConfigurationException(
+                    folder + " cannot be loaded: " + e.getMessage(), e);
+        }
+        try {
+            return new ServedModel(name, model, defaults);
+        } catch (LoraException e) {
+            model.close();
+            throw e;
+        }
+    }
+
+    /**
+     * Returns the name by which requests ask for the base model.
+     *
+     * @return the name
+     */
+    public String name() {
+        return name;
+    }
+
+    /**
+     * Returns the model's folder.
+     *
+     * @return the folder
+     */
+    public Path folder() {
+        return model.getModelPath();
+    }
+
+    /**
+     * Returns what computes.
+     *
+     * @return the block
+     */
+    public CausalLanguageModel block() {
+        return block;
+    }
+
+    /**
+     * Returns the tokenizer.
+     *
+     * @return the tokenizer, owned by the model
+     */
+    public TextTokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /**
+     * Returns the engine that all requests share.
+     *
+     * @return the engine, owned by the model
+     */
+    public GenerationEngine engine() {
+        return engine;
+    }
+
+    /**
+     * Returns what tells of the engine.
+     *
+     * @return the events
+     */
+    public EngineEvents events() {
+        return events;
+    }
+
+    /**
+     * Returns what answers requests for text.
+     *
+     * @return the generator
+     */
+    public TextGenerator text() {
+        return text;
+    }
+
+    /**
+     * Returns the adapters.
+     *
+     * @return the store, owned by the model
+     */
+    public AdapterStore adapters() {
+        return block.getAdapters();
+    }
+
+    /**
+     * Returns when the model was loaded.
+     *
+     * @return the time
+     */
+    public Instant created() {
+        return created;
+    }
+
+    /** Ends the engine and closes the model. */
+    @Override
+    public void close() {
+        engine.close();
+        model.close();
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.spring;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.springframework.boot.context.properties.ConfigurationProperties;
+
+/**
+ * What is served.
+ *
+ * @param model the base model's folder, in Hugging Face layout; nothing is served without it
+ * @param name the name by which requests ask for the base model; that of its folder by default
+ * @param adapters adapters' folders or archives, by the names by which requests ask for them
+ * @param dtype the type to compute in: float32, float16 or bfloat16
+ * @param backend what computes; the first that works by default
+ * @param residency a file that says where adapters are kept (docs/residency.md)
+ * @param host the address to listen on
+ * @param port the port to listen on; 0, the default, is a free one
+ * @param maxTokens the tokens of an answer where a request names no number
+ * @param drainTime how long requests may go on when the application ends
+ */
+@ConfigurationProperties("djl.lora")
+public record LoraProperties(
+        Path model,
+        String name,
+        Map<String, Path> adapters,
+        String dtype,
+        String backend,
+        Path residency,
+        String host,
+        Integer port,
+        Integer maxTokens,
+        Duration drainTime) {
+
+    private static final int MAX_TOKENS = 256;
+
+    /**
+     * Constructs a new {@code LoraProperties} instance.
+     *
+     * @param model the base model's folder, in Hugging Face layout
+     * @param name the name by which requests ask for the base model
+     * @param adapters adapters' folders or archives, by the names by which requests ask for them
+     * @param dtype the type to compute in
+     * @param backend what computes
+     * @param residency a file that says where adapters are kept
+     * @param host the address to listen on
+     * @param port the port to listen on
+     * @param maxTokens the tokens of an answer where a request names no number
+     * @param drainTime how long requests may go on when the application ends
+     */
+    public LoraProperties {
+        adapters = adapters == null ? Map.of() : new LinkedHashMap<>(adapters);
+        dtype = dtype == null ? "float32" : dtype;
+        host = host == null ? "127.0.0.1" : host;
+        port = port == null ? 0 : port;
+        maxTokens = maxTokens == null ? MAX_TOKENS : maxTokens;
+        drainTime = drainTime == null ? Duration.ofSeconds(30) : drainTime;
+    }
+
+    /**
+     * Returns the name by which requests ask for the base model.
+     *
+     * @return the name that was set, or that of the model's folder
+     */
+    public String modelName() {
+        return name == null ? String.valueOf(model.toAbsolutePath().getFileName()) : name;
+    }
+
+    /**
+     * Returns how the model is loaded.
+     *
+     * @return the arguments of DJL's Criteria
+     */
+    public Map<String, String> arguments() {
+        Map<String, String> arguments = new LinkedHashMap<>();
+        arguments.put("dtype", dtype);
+        if (backend != null) {
+            arguments.put("backend", backend);
+        }
+        if (residency != null) {
+            arguments.put("residency", residency.toString());
+        }
+        return arguments;
+    }
+}
