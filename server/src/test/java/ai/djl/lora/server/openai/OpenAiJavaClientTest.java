@@ -262,7 +262,12 @@ public class OpenAiJavaClientTest {
                                         .input("planet")
                                         .encodingFormat(EmbeddingCreateParams.EncodingFormat.BASE64)
                                         .build());
-        Assert.assertEquals(packed.data().get(0).embedding(), vectors.data().get(1).embedding());
+        List<Float> alone = packed.data().get(0).embedding();
+        List<Float> beside = vectors.data().get(1).embedding();
+        for (int i = 0; i < 256; ++i) {
+            // the texts came in batches of two sizes, whose sums differ in the last bits
+            Assert.assertEquals(alone.get(i), beside.get(i), 1e-4f);
+        }
     }
 
     @Test
