@@ -166,9 +166,7 @@ public final class LoraLinear extends AbstractBlock {
      */
     public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
         if (anyNeedsCare(plan, layers)) {
-            return Arrays.stream(layers)
-                    .map(one -> one.forward(x, plan))
-                    .toArray(NDArray[]::new);
+            return Arrays.stream(layers).map(one -> one.forward(x, plan)).toArray(NDArray[]::new);
         }
         LoraContext context = layers[0].context;
         TensorOps ops = context.getOps();
@@ -204,7 +202,12 @@ public final class LoraLinear extends AbstractBlock {
         return gate.context
                 .getTable()
                 .gatedLinear(
-                        ops, modules(gate, up), x, weights(gate, up), biases(gate, up), plan.plan());
+                        ops,
+                        modules(gate, up),
+                        x,
+                        weights(gate, up),
+                        biases(gate, up),
+                        plan.plan());
     }
 
     private static NDArray[] weights(LoraLinear... layers) {

@@ -65,8 +65,7 @@ final class TensorChecks {
     }
 
     /** Checks what is given to a layer with adapters; the table's own checks come on top. */
-    static void linear(
-            LoraModule module, NDArray x, NDArray weight, NDArray bias, BatchPlan plan) {
+    static void linear(LoraModule module, NDArray x, NDArray weight, NDArray bias, BatchPlan plan) {
         if (!isMatrix(x, plan.rows(), module.inFeatures())
                 || !isMatrix(weight, module.outFeatures(), module.inFeatures())) {
             throw new IllegalArgumentException(

@@ -10,7 +10,9 @@ import ai.djl.lora.config.ResidencyConfig;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.InferenceLimits;
+import ai.djl.lora.server.security.SecurityOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,6 +31,8 @@ public final class ServerConfig {
     /** The tokens of an answer where neither the file nor a request names a number. */
     public static final int DEFAULT_MAX_TOKENS = 256;
 
+    private static final int DEFAULT_PORT = 8080;
+
     private static final List<String> LEVELS = List.of("trace", "debug", "info", "warn", "error");
 
     private final Path file;
@@ -42,10 +46,23 @@ public final class ServerConfig {
     private String adapterType;
     private String residency;
     private String logLevel;
+    private SourceOptions sources = SourceOptions.builder().build();
+    private boolean accessLog;
+    private boolean authenticating;
     private SamplingParameters sampling = SamplingParameters.greedy(DEFAULT_MAX_TOKENS);
 
     private ServerConfig(Path file) {
         this.file = file;
+        builder.optPort(DEFAULT_PORT).optAccessLog(false);
+    }
+
+    /**
+     * Returns what holds where there is no file.
+     *
+     * @return a configuration that says nothing
+     */
+    public static ServerConfig defaults() {
+        return new ServerConfig(Path.of("server.yaml"));
     }
 
     /**
@@ -124,8 +141,9 @@ public final class ServerConfig {
         root.integer("port", 0, 65_535, builder::optPort);
         root.text("managementHost", builder::optManagementHost);
         root.integer("managementPort", 0, 65_535, builder::optManagementPort);
-        SecuritySections security = new SecuritySections(this::resolve);
-        builder.optSecurity(security.parse(root));
+        SecurityOptions security = new SecuritySections(this::resolve).parse(root);
+        authenticating = security.isAuthenticating();
+        builder.optSecurity(security);
         LimitSections.connections(root.section("limits")).ifPresent(builder::optLimits);
         inference(root.section("inference"));
         root.section("metrics", this::metrics);
@@ -134,6 +152,7 @@ public final class ServerConfig {
         root.section("sampling", this::sampling);
         root.section("engine", section -> EngineSection.parse(section, engine));
         root.section("cache", this::cache);
+        SourceSection.parse(root.section("sources"), this::resolve).ifPresent(this::setSources);
         root.end();
     }
 
@@ -179,7 +198,8 @@ public final class ServerConfig {
 
     private void log(ConfigSection section) {
         section.choice("level", LEVELS, value -> logLevel = value);
-        section.flag("access", builder::optAccessLog);
+        section.flag("access", value -> accessLog = value);
+        builder.optAccessLog(accessLog);
     }
 
     private void drain(ConfigSection section) {
@@ -204,6 +224,11 @@ public final class ServerConfig {
         } catch (LoraConfigurationException e) {
             section.problem("", e.getMessage());
         }
+    }
+
+    private void setSources(SourceOptions options) {
+        sources = options;
+        builder.optAdapterSources(options);
     }
 
     private void cache(ConfigSection section) {
@@ -285,6 +310,15 @@ public final class ServerConfig {
     }
 
     /**
+     * Returns from where adapters may be registered while the server runs.
+     *
+     * @return the sources
+     */
+    public SourceOptions sources() {
+        return sources;
+    }
+
+    /**
      * Returns the sampling of requests that name none.
      *
      * @return the parameters
@@ -301,5 +335,44 @@ public final class ServerConfig {
      */
     public Optional<String> logLevel() {
         return Optional.ofNullable(logLevel);
+    }
+
+    /**
+     * Returns whether requests are noted.
+     *
+     * @return whether they are, on the logger {@code ai.djl.lora.access}
+     */
+    public boolean isAccessLog() {
+        return accessLog;
+    }
+
+    /**
+     * Returns whether callers have to show a key or a token.
+     *
+     * @return whether they have to
+     */
+    public boolean isAuthenticating() {
+        return authenticating;
+    }
+
+    /**
+     * What a file says of logs.
+     *
+     * @param level how much is logged; empty where the file does not say
+     * @param access whether requests are noted
+     */
+    public record Logs(Optional<String> level, boolean access) {}
+
+    /**
+     * Reads of a file how much is logged, and nothing else, so that it holds before anything is
+     * logged.
+     *
+     * @param file the file
+     * @return what it says; nothing where it cannot be read
+     */
+    public static Logs logs(Path file) {
+        ServerConfig config = new ServerConfig(file);
+        ConfigFile.read(file, root -> config.log(root.section("log")));
+        return new Logs(config.logLevel(), config.accessLog);
     }
 }
