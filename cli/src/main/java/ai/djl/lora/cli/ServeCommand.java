@@ -5,9 +5,8 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.LoraServer;
-import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.adapters.source.SourceOptions;
-import ai.djl.lora.server.adapters.source.SourcePolicy;
+import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.model.ServedModel;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -155,7 +154,7 @@ final class ServeCommand implements Callable<Integer> {
         CountDownLatch told = new CountDownLatch(1);
         CountDownLatch ended = new CountDownLatch(1);
         ServedModel served = serve(source, config);
-        builder.optAdapterSources(sources());
+        builder.optAdapterSources(sources(config));
         try (LoraServer server = builder.setModel(served).build().start()) {
             Thread hook =
                     new Thread(
@@ -199,10 +198,12 @@ final class ServeCommand implements Callable<Integer> {
         return served;
     }
 
-    private SourceOptions sources() {
+    private SourceOptions sources(ServerConfig config) {
         List<String> allowed = new ArrayList<>(allowedSources);
+        config.adapters().values().forEach(folder -> allowed.add(folder.toString()));
         adapters.forEach(adapter -> allowed.add(adapter.directory().toAbsolutePath().toString()));
-        SourceOptions.Builder sources = SourceOptions.builder().optPolicy(SourcePolicy.of(allowed));
+        SourceOptions.Builder sources = config.sources().toBuilder();
+        sources.optPolicy(config.sources().policy().with(allowed));
         if (adapterFolder != null) {
             sources.optFolder(adapterFolder);
         }
