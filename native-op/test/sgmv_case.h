@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cpu/isa.h"
+#include "cpu/layers_cpu.h"
 #include "cpu/packed.h"
 #include "cpu/sgmv_cpu.h"
 #include "support.h"
@@ -100,19 +101,35 @@ class SgmvCase {
 
   std::vector<std::vector<T>> Run(int threads) const {
     std::vector<std::vector<T>> ys = ys_;
-    SgmvProblem problem{};
-    problem.type = ElementTraits<T>::kType;
-    problem.in = in_;
-    problem.x = x_.data();
-    problem.x_stride = in_ + gap_;
-    problem.output_count = static_cast<int64_t>(outs_.size());
+    SgmvCpu(Problem(&ys), threads);
+    return ys;
+  }
+
+  // The same with products of x in the place of what Fill made up: one call after the other, or all in one. With two
+  // outputs of one width a third result is the gated product of both.
+  std::vector<std::vector<T>> RunWithProducts(const std::vector<std::vector<T>>& weights, bool in_one,
+                                              int threads) const {
+    std::vector<LinearProblem> products;
+    std::vector<std::vector<T>> ys = ys_;
     for (size_t g = 0; g < outs_.size(); ++g) {
-      problem.outputs[g] = {outs_[g], ys[g].data(), outs_[g] + gap_, biases_[g].empty() ? nullptr : biases_[g].data()};
+      products.push_back({ElementTraits<T>::kType, tokens_, in_, outs_[g], x_.data(), in_ + gap_, weights[g].data(),
+                          in_, false, nullptr, nullptr, ys[g].data(), outs_[g] + gap_});
     }
-    problem.segments = segments_.data();
-    problem.segment_count = static_cast<int64_t>(segments_.size());
-    problem.entries = entries_.data();
-    SgmvCpu(problem, threads);
+    SgmvProblem problem = Problem(&ys);
+    std::vector<T> gated(outs_.size() == 2 && outs_[0] == outs_[1] ? static_cast<size_t>(tokens_ * outs_[0]) : 0);
+    if (in_one) {
+      problem.gated = gated.empty() ? nullptr : gated.data();
+      LinearSgmvCpu(products, problem, threads);
+    } else {
+      LinearCpu(products, threads);
+      SgmvCpu(problem, threads);
+      for (int64_t t = 0; t < tokens_ && !gated.empty(); ++t) {
+        SiluMulCpu({ElementTraits<T>::kType, outs_[0], ys[0].data() + t * (outs_[0] + gap_),
+                    ys[1].data() + t * (outs_[1] + gap_), gated.data() + t * outs_[0]},
+                   1);
+      }
+    }
+    ys.push_back(gated);
     return ys;
   }
 
@@ -163,6 +180,23 @@ class SgmvCase {
   void Check(const std::vector<std::vector<T>>& actual) const { Check(actual, Oracle()); }
 
  private:
+  SgmvProblem Problem(std::vector<std::vector<T>>* ys) const {
+    SgmvProblem problem{};
+    problem.type = ElementTraits<T>::kType;
+    problem.in = in_;
+    problem.x = x_.data();
+    problem.x_stride = in_ + gap_;
+    problem.output_count = static_cast<int64_t>(outs_.size());
+    for (size_t g = 0; g < outs_.size(); ++g) {
+      problem.outputs[g] = {outs_[g], (*ys)[g].data(), outs_[g] + gap_,
+                            biases_[g].empty() ? nullptr : biases_[g].data()};
+    }
+    problem.segments = segments_.data();
+    problem.segment_count = static_cast<int64_t>(segments_.size());
+    problem.entries = entries_.data();
+    return problem;
+  }
+
   struct Module {
     std::vector<double> a;  // what the kernels multiply with, scales of components included
     std::vector<double> b;

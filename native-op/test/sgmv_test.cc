@@ -157,6 +157,51 @@ TYPED_TEST(SgmvTest, GivesARowTheSameBitsBesideAnyOthers) {
   }
 }
 
+TYPED_TEST(SgmvTest, BehindItsBaseProductsGivesWhatOneCallAfterTheOtherGives) {
+  using T = TypeParam;
+  for (int round = 0; round < 60; ++round) {
+    const int64_t in = Between(&this->random_, 1, 200);
+    std::vector<int64_t> outs;
+    for (int64_t g = Between(&this->random_, 1, kMaxGroup); g > 0; --g) {
+      outs.push_back(Between(&this->random_, 1, round % 6 == 0 ? 2000 : 150));
+    }
+    if (outs.size() == 2) {
+      outs[1] = outs[0];
+    }
+    SgmvCase<T> test(in, outs, Between(&this->random_, 0, 3), &this->random_);
+    const std::vector<ModuleOptions> options(outs.size(), {this->Rank(), false, false, round % 3 == 0});
+    const size_t first = test.Adapter(options);
+    const size_t second = test.Adapter(options);
+    for (int64_t s = Between(&this->random_, 1, 9); s > 0; --s) {
+      const int64_t tokens = this->Chance(8) ? Between(&this->random_, 10, 70) : Between(&this->random_, 0, 2);
+      if (this->Chance(4)) {
+        test.BaseSegment(tokens);
+      } else {
+        test.Segment(tokens, s % 2 == 0 ? first : second);
+      }
+    }
+    if (test.tokens() == 0) {
+      continue;
+    }
+    if (round % 2 == 0) {
+      test.Bias(0);
+    }
+    test.Fill();
+    std::vector<std::vector<T>> weights;
+    for (const int64_t out : outs) {
+      weights.push_back(Random<T>(&this->random_, out * in));
+    }
+    for (const Isa isa : SupportedIsas()) {
+      const WithIsa with(isa);
+      const auto apart = test.RunWithProducts(weights, false, 1);
+      for (const int threads : {1, 2, 4}) {
+        ASSERT_TRUE(SameBits(apart, test.RunWithProducts(weights, true, threads)))
+            << IsaName(isa) << ", " << threads << " threads, round " << round;
+      }
+    }
+  }
+}
+
 TYPED_TEST(SgmvTest, LeavesBaseRowsWithoutBiasAsTheyAre) {
   // NaN payloads and signed zeros too: the bytes are not touched.
   std::vector<TypeParam> y(70);

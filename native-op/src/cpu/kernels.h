@@ -72,6 +72,7 @@ struct ExpandTask {
   int64_t y_stride;
   const void* out_scale;  // output 0; or null
   const void* bias;       // output 0; or null
+  int64_t outputs_ahead;  // outputs, or memory that is needed next, behind these: worth asking for early
 };
 using ExpandFn = void (*)(const ExpandTask& task);
 

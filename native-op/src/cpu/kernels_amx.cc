@@ -35,8 +35,8 @@ DJL_LORA_INLINE void Load(const TileConfig* config) {
   _tile_loadconfig(config);
 }
 
-// 16 rows of 16 pairs, each pair a 32-bit number, turned over: row r of the result holds pair r of every row.
-DJL_LORA_INLINE void Transpose(__m512i (&rows)[16], void* result) {
+// 16 rows of 16 pairs, each pair a 32-bit number, turned over: row r then holds pair r of every row.
+DJL_LORA_INLINE void Transpose(__m512i (&rows)[16]) {
   __m512i a[16];
   for (int64_t i = 0; i < 8; ++i) {
     a[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
@@ -49,16 +49,23 @@ DJL_LORA_INLINE void Transpose(__m512i (&rows)[16], void* result) {
     b[4 * q + 2] = _mm512_unpacklo_epi64(a[4 * q + 1], a[4 * q + 3]);
     b[4 * q + 3] = _mm512_unpackhi_epi64(a[4 * q + 1], a[4 * q + 3]);
   }
-  __m512i* to = static_cast<__m512i*>(result);
   for (int j = 0; j < 4; ++j) {
     const __m512i low01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);       // quarters 0 and 2 of rows 0 to 7
     const __m512i high01 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);      // quarters 1 and 3
     const __m512i low23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);  // of rows 8 to 15
     const __m512i high23 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
-    _mm512_store_si512(to + j, _mm512_shuffle_i32x4(low01, low23, 0x88));
-    _mm512_store_si512(to + 4 + j, _mm512_shuffle_i32x4(high01, high23, 0x88));
-    _mm512_store_si512(to + 8 + j, _mm512_shuffle_i32x4(low01, low23, 0xdd));
-    _mm512_store_si512(to + 12 + j, _mm512_shuffle_i32x4(high01, high23, 0xdd));
+    rows[j] = _mm512_shuffle_i32x4(low01, low23, 0x88);
+    rows[4 + j] = _mm512_shuffle_i32x4(high01, high23, 0x88);
+    rows[8 + j] = _mm512_shuffle_i32x4(low01, low23, 0xdd);
+    rows[12 + j] = _mm512_shuffle_i32x4(high01, high23, 0xdd);
+  }
+}
+
+DJL_LORA_INLINE void TransposeTo(__m512i (&rows)[16], void* result) {
+  Transpose(rows);
+  __m512i* to = static_cast<__m512i*>(result);
+  for (int64_t r = 0; r < 16; ++r) {
+    _mm512_store_si512(to + r, rows[r]);
   }
 }
 
@@ -90,7 +97,7 @@ void TileDot(const DotTask& task) {
     for (int64_t r = 0; r < kTileRows; ++r) {
       rows[r] = r < task.rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i) : _mm512_setzero_si512();
     }
-    Transpose(rows, turned);
+    TransposeTo(rows, turned);
     StoresAreDone();
     _tile_loadd(6, turned, 64);
     const BFloat16* from = x + i;
@@ -158,8 +165,65 @@ void PackRows(const void* x, int64_t x_stride, int64_t tokens, int64_t in, void*
         rows[r] =
             t + r < tokens ? _mm512_maskz_loadu_epi16(mask, from + (t + r) * x_stride + i) : _mm512_setzero_si512();
       }
-      Transpose(rows, to);
+      TransposeTo(rows, to);
       to += kTilePairs * kTileElements;
+    }
+  }
+}
+
+// The sums of 32 outputs of a weight: [2][tiles 0 to 3][16 outputs][16 rows of x].
+constexpr int64_t kTileSums = kTileRows * kTileRows;
+constexpr int64_t kOutputSums = 4 * kTileSums;
+constexpr int64_t kPairedOutputs = 2 * kTileRows;
+
+// Words 0 and 16, 1 and 17, and so on become neighbours.
+struct alignas(64) Interleave {
+  uint16_t words[32];
+};
+constexpr Interleave kInterleave = {{0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31}};
+
+// Puts `outputs` outputs from the first on, of up to 16 rows of x, into the result. Sums are rounded as soon as they
+// are complete, so that two outputs are turned over as one pair: what a thread does here it does not read memory for.
+template <bool kTwoTiles, bool kBias>
+DJL_LORA_INLINE void StoreSums(const PackedLinearTask& task, const float* sums, int64_t block, int64_t first,
+                               int64_t outputs) {
+  alignas(64) float bias[kPairedOutputs];
+  if (kBias) {
+    const BFloat16* from = static_cast<const BFloat16*>(task.bias) + first;
+    _mm512_store_ps(bias, Avx512::Load(from, outputs));
+    _mm512_store_ps(bias + kTileRows,
+                    outputs > kTileRows ? Avx512::Load(from + kTileRows, outputs - kTileRows) : Avx512::Zero());
+  }
+  const auto output = [&](int64_t o) {
+    const float* from = sums + o / kTileRows * kOutputSums + block * kTileSums + o % kTileRows * kTileRows;
+    __m512 sum = _mm512_load_ps(from);
+    if (kTwoTiles) {
+      sum = _mm512_add_ps(sum, _mm512_load_ps(from + kTileSums));
+    }
+    return kBias ? _mm512_add_ps(sum, _mm512_set1_ps(bias[o])) : sum;
+  };
+  const __m512i interleave = _mm512_load_si512(kInterleave.words);
+  __m512i rows[16];
+  for (int64_t r = 0; r < kTileRows; ++r) {
+    const __m512i both = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(output(2 * r + 1), output(2 * r)));
+    rows[r] = _mm512_permutexvar_epi16(interleave, both);
+  }
+  Transpose(rows);
+  const __mmask32 mask = outputs >= kPairedOutputs ? ~__mmask32{0} : static_cast<__mmask32>((1u << outputs) - 1);
+  const int64_t token = block * kTileRows;
+  BFloat16* result = static_cast<BFloat16*>(task.result) + token * task.result_stride + first;
+  if (task.tokens - token >= kTileRows) {
+#pragma GCC unroll 16
+    for (int64_t t = 0; t < kTileRows; ++t) {
+      _mm512_mask_storeu_epi16(result + t * task.result_stride, mask, rows[t]);
+    }
+    return;
+  }
+#pragma GCC unroll 16
+  for (int64_t t = 0; t < kTileRows; ++t) {
+    if (t < task.tokens - token) {
+      _mm512_mask_storeu_epi16(result + t * task.result_stride, mask, rows[t]);
     }
   }
 }
@@ -167,86 +231,96 @@ void PackRows(const void* x, int64_t x_stride, int64_t tokens, int64_t in, void*
 // Rows of the weight as they lie in memory are the first operand, so that they stream through once. Tiles 0 to 3 hold
 // the sums of 16 outputs by 16 rows of x each; with 16 rows or fewer, tiles 0 and 1 take turns, since a product waits
 // for the one before it in the same tile.
-void TileLinear(const PackedLinearTask& task) {
-  const BFloat16* weight = static_cast<const BFloat16*>(task.weight);
-  const BFloat16* x = static_cast<const BFloat16*>(task.x);
+DJL_LORA_INLINE void TileSums(const PackedLinearTask& task, int64_t o, float* sums) {
+  const BFloat16* w = static_cast<const BFloat16*>(task.weight) + o * task.weight_stride;
+  const int64_t rows = task.end - o < kTileRows ? task.end - o : kTileRows;
   const int64_t steps = (task.in + kTileElements - 1) / kTileElements;
   const int64_t x_tile = kTilePairs * kTileElements;
   const int64_t x_block = steps * x_tile;
+  const int64_t blocks = (task.tokens + kTileRows - 1) / kTileRows;
+  alignas(64) BFloat16 tail[kTileRows * kTileElements];
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int64_t step = 0; step < steps; ++step) {
+    const int64_t i = step * kTileElements;
+    const int64_t left = task.in - i;
+    if (rows == kTileRows && left >= kTileElements) {
+      _tile_loadd(4, w + i, task.weight_stride * 2);
+    } else {  // a tile must not read behind the weight
+      const __mmask32 mask = left >= kTileElements ? ~__mmask32{0} : static_cast<__mmask32>((1u << left) - 1);
+      for (int64_t r = 0; r < kTileRows; ++r) {
+        _mm512_store_si512(
+            tail + r * kTileElements,
+            r < rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i) : _mm512_setzero_si512());
+      }
+      StoresAreDone();
+      _tile_loadd(4, tail, 64);
+    }
+    const BFloat16* packed = static_cast<const BFloat16*>(task.x) + step * x_tile;
+    _tile_loadd(5, packed, 64);
+    if (blocks == 1) {
+      if (step % 2 == 0) {
+        _tile_dpbf16ps(0, 4, 5);
+      } else {
+        _tile_dpbf16ps(1, 4, 5);
+      }
+      continue;
+    }
+    _tile_dpbf16ps(0, 4, 5);
+    _tile_loadd(5, packed + x_block, 64);
+    _tile_dpbf16ps(1, 4, 5);
+    if (blocks > 2) {
+      _tile_loadd(5, packed + 2 * x_block, 64);
+      _tile_dpbf16ps(2, 4, 5);
+    }
+    if (blocks > 3) {
+      _tile_loadd(5, packed + 3 * x_block, 64);
+      _tile_dpbf16ps(3, 4, 5);
+    }
+  }
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + kTileSums, 64);
+  if (blocks > 2) {
+    _tile_stored(2, sums + 2 * kTileSums, 64);
+    _tile_stored(3, sums + 3 * kTileSums, 64);
+  }
+  StoresAreDone();
+}
+
+template <bool kBias>
+void TileLinear(const PackedLinearTask& task) {
   const int64_t blocks = (task.tokens + kTileRows - 1) / kTileRows;
   TileConfig config;
   for (const int tile : {0, 1, 2, 3, 4, 5}) {
     config.Set(tile, kTileRows, 64);
   }
   Load(&config);
-  alignas(64) BFloat16 tail[kTileRows * kTileElements];
-  alignas(64) float sums[4 * kTileRows * kTileRows];
-  alignas(64) float dots[kMostTokens * kChunkRows];
-  for (int64_t o = task.first; o < task.end; o += kTileRows) {
-    const int64_t rows = task.end - o < kTileRows ? task.end - o : kTileRows;
-    const BFloat16* w = weight + o * task.weight_stride;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (int64_t step = 0; step < steps; ++step) {
-      const int64_t i = step * kTileElements;
-      const int64_t left = task.in - i;
-      if (rows == kTileRows && left >= kTileElements) {
-        _tile_loadd(4, w + i, task.weight_stride * 2);
-      } else {  // a tile must not read behind the weight
-        const __mmask32 mask = left >= kTileElements ? ~__mmask32{0} : static_cast<__mmask32>((1u << left) - 1);
-        for (int64_t r = 0; r < kTileRows; ++r) {
-          _mm512_store_si512(
-              tail + r * kTileElements,
-              r < rows ? _mm512_maskz_loadu_epi16(mask, w + r * task.weight_stride + i) : _mm512_setzero_si512());
-        }
-        StoresAreDone();
-        _tile_loadd(4, tail, 64);
-      }
-      const BFloat16* packed = x + step * x_tile;
-      _tile_loadd(5, packed, 64);
-      if (blocks == 1) {
-        if (step % 2 == 0) {
-          _tile_dpbf16ps(0, 4, 5);
-        } else {
-          _tile_dpbf16ps(1, 4, 5);
-        }
-        continue;
-      }
-      _tile_dpbf16ps(0, 4, 5);
-      _tile_loadd(5, packed + x_block, 64);
-      _tile_dpbf16ps(1, 4, 5);
-      if (blocks > 2) {
-        _tile_loadd(5, packed + 2 * x_block, 64);
-        _tile_dpbf16ps(2, 4, 5);
-      }
-      if (blocks > 3) {
-        _tile_loadd(5, packed + 3 * x_block, 64);
-        _tile_dpbf16ps(3, 4, 5);
-      }
+  alignas(64) float sums[2 * kOutputSums] = {};
+  for (int64_t o = task.first; o < task.end; o += kPairedOutputs) {
+    const int64_t outputs = task.end - o < kPairedOutputs ? task.end - o : kPairedOutputs;
+    TileSums(task, o, sums);
+    if (outputs > kTileRows) {
+      TileSums(task, o + kTileRows, sums + kOutputSums);
     }
-    _tile_stored(0, sums, 64);
-    _tile_stored(1, sums + kTileRows * kTileRows, 64);
-    _tile_stored(2, sums + 2 * kTileRows * kTileRows, 64);
-    _tile_stored(3, sums + 3 * kTileRows * kTileRows, 64);
-    StoresAreDone();
-    for (int64_t b = 0; b < blocks; ++b) {  // [outputs, tokens] to [tokens, outputs]
-      __m512i outputs[16];
-      for (int64_t r = 0; r < kTileRows; ++r) {
-        __m512 sum = _mm512_load_ps(sums + (b * kTileRows + r) * kTileRows);
-        if (blocks == 1) {
-          sum = _mm512_add_ps(sum, _mm512_load_ps(sums + (kTileRows + r) * kTileRows));
-        }
-        outputs[r] = _mm512_castps_si512(sum);
-      }
-      Transpose(outputs, dots + b * kTileRows * kChunkRows);
+    if (blocks == 1) {
+      StoreSums<true, kBias>(task, sums, 0, o, outputs);
+      continue;
     }
-    StoreRows<Avx512, BFloat16>({dots, task.tokens, rows, nullptr,
-                                 task.bias == nullptr ? nullptr : static_cast<const BFloat16*>(task.bias) + o,
-                                 static_cast<BFloat16*>(task.result) + o, task.result_stride});
+    for (int64_t block = 0; block < blocks; ++block) {
+      StoreSums<false, kBias>(task, sums, block, o, outputs);
+    }
   }
   _tile_release();
+}
+
+void TileLinear(const PackedLinearTask& task) {
+  if (task.bias == nullptr) {
+    TileLinear<false>(task);
+  } else {
+    TileLinear<true>(task);
+  }
 }
 
 // Tiles 0 and 1 hold twice 16 outputs. 2 and 3 hold the halves of the intermediate and 4 the part of B for 32 rank

@@ -106,13 +106,16 @@ DJL_LORA_INLINE void DotTile(const DotTask& task, int64_t row, int64_t token) {
   }
 }
 
+// How far ahead of one row's products memory is asked for, in bytes.
+constexpr int64_t kStreamAhead = 4096;
+
 // One row of x by four rows of the weight, which go by one after the other as they lie in memory. That is the fastest
 // way to read them, as long as something asks far enough ahead; `ahead` bytes behind the first of them may be asked
 // for.
 template <typename V, typename T, typename W>
 DJL_LORA_INLINE void DotStream(const DotTask& task, int64_t row, int64_t ahead) {
   using Ops = DotOps<V, T, W>;
-  constexpr int64_t kDistance = 4096 / static_cast<int64_t>(sizeof(W));
+  constexpr int64_t kDistance = kStreamAhead / static_cast<int64_t>(sizeof(W));
   const T* x = static_cast<const T*>(task.x);
   const W* w = static_cast<const W*>(task.weight) + row * task.weight_stride;
   const int64_t last = ahead / static_cast<int64_t>(sizeof(W)) - kDistance;  // element whose prefetch is the last
@@ -253,6 +256,23 @@ DJL_LORA_INLINE void Accumulate(const ExpandPart& part, int64_t tile, int64_t to
   }
 }
 
+// Adds the sums of 16 outputs from o on to a row of y.
+template <typename V, typename T>
+DJL_LORA_INLINE void PutOnY(const ExpandTask& task, int64_t o, int64_t token, typename V::Vec sums) {
+  const T* out_scale = static_cast<const T*>(task.out_scale);
+  const T* bias = static_cast<const T*>(task.bias);
+  const int64_t n = task.first + task.outputs - o;
+  T* y = static_cast<T*>(task.y) + token * task.y_stride + o;
+  typename V::Vec value = V::Add(LoadUpTo16<V>(y, n), sums);
+  if (out_scale != nullptr) {
+    value = V::Mul(value, LoadUpTo16<V>(out_scale + o, n));
+  }
+  if (bias != nullptr) {
+    value = V::Add(value, LoadUpTo16<V>(bias + o, n));
+  }
+  StoreUpTo16<V>(y, value, n);
+}
+
 template <typename V, typename T, int kTiles, int kTokens, bool kPrefetch>
 DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t token) {
   typename V::Vec sums[kTiles][kTokens];
@@ -269,23 +289,11 @@ DJL_LORA_INLINE void ExpandTile(const ExpandTask& task, int64_t first, int64_t t
       Accumulate<V, T, kTiles, kTokens, kPrefetch>(part, first / kLanes, token, sums);
     }
   }
-  const T* out_scale = static_cast<const T*>(task.out_scale);
-  const T* bias = static_cast<const T*>(task.bias);
 #pragma GCC unroll 8
   for (int i = 0; i < kTiles; ++i) {
-    const int64_t o = first + i * kLanes;
-    const int64_t n = task.first + task.outputs - o;
 #pragma GCC unroll 8
     for (int t = 0; t < kTokens; ++t) {
-      T* y = static_cast<T*>(task.y) + (token + t) * task.y_stride + o;
-      typename V::Vec value = V::Add(LoadUpTo16<V>(y, n), sums[i][t]);
-      if (out_scale != nullptr) {
-        value = V::Mul(value, LoadUpTo16<V>(out_scale + o, n));
-      }
-      if (bias != nullptr) {
-        value = V::Add(value, LoadUpTo16<V>(bias + o, n));
-      }
-      StoreUpTo16<V>(y, value, n);
+      PutOnY<V, T>(task, first + i * kLanes, token + t, sums[i][t]);
     }
   }
 }
@@ -302,8 +310,68 @@ DJL_LORA_INLINE void ExpandTokens(const ExpandTask& task, int64_t first, int64_t
   }
 }
 
+// One part's share of 16 outputs of one row, whose B goes by as it lies in memory, like A in DotStream. The chains of
+// additions of neighbouring tiles overlap by themselves.
+template <typename V, typename W, bool kPrefetch>
+DJL_LORA_INLINE typename V::Vec AccumulateStream(const ExpandPart& part, int64_t tile, typename V::Vec sum) {
+  constexpr int64_t kLine = 64;
+  const int64_t columns = kIsBFloat16<W> ? RoundUpToEven(part.rank) : part.rank;
+  const W* b = static_cast<const W*>(part.b) + tile * columns * kLanes;
+  if (kPrefetch) {
+    const char* ahead = reinterpret_cast<const char*>(b) + kStreamAhead;
+    for (int64_t i = 0; i < columns * kLanes * static_cast<int64_t>(sizeof(W)); i += kLine) {
+      __builtin_prefetch(ahead + i, 0, 2);
+    }
+  }
+  if constexpr (kIsBFloat16<W>) {
+    for (int64_t r = 0; r < columns; r += 2) {
+      sum = V::MulAddPair(V::LoadPairs(b + r * kLanes), V::LoadPair(part.h, r, columns), sum);
+    }
+  } else {
+    for (int64_t r = 0; r < columns; ++r) {
+      sum = V::MulAdd(V::Load(b + r * kLanes), V::Set(part.h[r]), sum);
+    }
+  }
+  return sum;
+}
+
+template <typename V, typename T, bool kPrefetch>
+DJL_LORA_INLINE void ExpandStreamTile(const ExpandTask& task, int64_t o) {
+  typename V::Vec sum = V::Zero();
+  for (int64_t p = 0; p < task.part_count; ++p) {
+    sum = task.parts[p].int8 ? AccumulateStream<V, int8_t, kPrefetch>(task.parts[p], o / kLanes, sum)
+                             : AccumulateStream<V, T, kPrefetch>(task.parts[p], o / kLanes, sum);
+  }
+  PutOnY<V, T>(task, o, 0, sum);
+}
+
+// One row. What lies kStreamAhead bytes on is asked for as long as it is this thread's to read.
+template <typename V, typename T>
+void ExpandStream(const ExpandTask& task) {
+  const int64_t end = task.first + task.outputs;
+  int64_t tile_bytes = kStreamAhead;  // the least of the parts
+  for (int64_t p = 0; p < task.part_count; ++p) {
+    const ExpandPart& part = task.parts[p];
+    const int64_t bytes = part.rank * kLanes * (part.int8 ? 1 : static_cast<int64_t>(sizeof(T)));
+    tile_bytes = bytes < tile_bytes ? bytes : tile_bytes;
+  }
+  const int64_t outputs_ahead = (kStreamAhead + tile_bytes - 1) / (tile_bytes > 0 ? tile_bytes : 1) * kLanes;
+  const int64_t until = end + task.outputs_ahead - outputs_ahead;
+  int64_t o = task.first;
+  for (; o < end && o < until; o += kLanes) {
+    ExpandStreamTile<V, T, true>(task, o);
+  }
+  for (; o < end; o += kLanes) {
+    ExpandStreamTile<V, T, false>(task, o);
+  }
+}
+
 template <typename V, typename T>
 void Expand(const ExpandTask& task) {
+  if (task.tokens == 1) {
+    ExpandStream<V, T>(task);
+    return;
+  }
   const int64_t end = task.first + task.outputs;
   int64_t o = task.first;
   for (; o + (V::kExpandTiles - 1) * kLanes < end; o += V::kExpandTiles * kLanes) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cpu/element.h"
+#include "cpu/parallel.h"
 
 namespace djl_lora {
 
@@ -34,6 +35,23 @@ struct LinearProblem {
 // Several layers of one x: type, rows, in, x, x_stride and int8 are the same in all. They share threads and what is
 // prepared of x; one call costs less than several. At least one.
 void LinearCpu(const std::vector<LinearProblem>& problems, int threads);
+
+// What the threads of a call go on with as they find no outputs left to take, while others may still compute theirs.
+class NextWork {
+ public:
+  NextWork() = default;
+  NextWork(const NextWork&) = delete;
+  NextWork& operator=(const NextWork&) = delete;
+  virtual ~NextWork() = default;
+
+  virtual int64_t Operations() const = 0;  // multiply-adds
+  virtual void Begin(int team) = 0;        // the number of threads that will call Work
+  // `results` tells when the layers' results are there.
+  virtual void Work(const Progress& results) = 0;
+};
+
+// As LinearCpu, with what comes behind it on the same threads.
+void LinearCpu(const std::vector<LinearProblem>& problems, NextWork* next, int threads);
 
 // The most rows for which LinearCpu is the faster way for a weight of this many inputs; libtorch's matmul takes what is
 // more. Measured, see docs/results: short rows of x stay in the nearest cache while the weight streams by.

@@ -3,6 +3,7 @@
 #define DJL_LORA_CPU_PARALLEL_H_
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <thread>
 
@@ -30,6 +31,25 @@ class Waiter {
 
  private:
   int turns_ = 0;
+};
+
+// How much of something is done that several threads do together.
+class Progress {
+ public:
+  explicit Progress(int64_t total) : left_(total) {}
+
+  void Done(int64_t part) { left_.fetch_sub(part, std::memory_order_release); }
+
+  // Returns when all is done, and then what was written is seen.
+  void Wait() const {
+    Waiter waiter;
+    while (left_.load(std::memory_order_acquire) != 0) {
+      waiter.Wait();
+    }
+  }
+
+ private:
+  std::atomic<int64_t> left_;
 };
 
 }  // namespace djl_lora

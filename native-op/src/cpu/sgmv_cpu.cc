@@ -31,6 +31,7 @@ enum class Kind {
   kProducts,  // A x for one part
   kUpdates,   // the update of one output
   kWhole,     // one item: all of a segment
+  kGated,     // the gated product of one row
 };
 struct Span {
   int64_t first_item;
@@ -45,8 +46,8 @@ struct Workspace {
   std::vector<int64_t> first_part;  // by segment and output, and one behind
   std::vector<Span> spans;
   std::vector<float> h;
-  std::unique_ptr<std::atomic<int64_t>[]> pending;  // by segment: items of A x that are not done
-  int64_t pending_size = 0;
+  std::unique_ptr<std::atomic<int64_t>[]> pending;  // by segment: items of A x that are not done, then updates
+  int64_t pending_size = 0;                         // segments
 
   // An unusually long prompt must not hold its memory for good.
   void Trim() {
@@ -67,25 +68,63 @@ Workspace& ThisThreadsWorkspace() {
 // products A x of its segment are done; those come earlier in the order, by enough items that it hardly ever waits.
 // Where there are many short segments a thread takes one as a whole, so that it reads A and right behind it B, and only
 // the last few are cut to end together. However it is cut, each output is the same arithmetic.
-class Sgmv {
+class Sgmv final : public NextWork {
  public:
   Sgmv(const SgmvProblem& problem, Workspace* workspace)
       : problem_(problem), element_size_(ElementSize(problem.type)), isa_(ActiveIsa()), workspace_(*workspace) {
     FindParts();
+    any_work_ = AnyWork();
   }
 
   void Run(int threads) {
-    if (!AnyWork()) {
+    if (!any_work_) {
       return;
     }
+    const Progress nothing(0);
     const int team = UsefulThreads(operations_, threads);
     Cut(team);
     if (team == 1) {
-      Work();
+      Work(nothing);
       return;
     }
 #pragma omp parallel num_threads(team)
-    Work();
+    Work(nothing);
+  }
+
+  // Behind the layers that write the base products.
+  NextWork* Next() { return any_work_ ? this : nullptr; }
+  int64_t Operations() const override { return operations_; }
+  void Begin(int team) override { Cut(team); }
+
+  // Each thread holds one item more than it works on, to ask for its memory in time. It takes its items in order, and
+  // what an item waits for has a lower number; so the lowest item that is not done is being worked on, and none waits
+  // for ever. Nobody waits for y who still has base products to compute.
+  void Work(const Progress& y) override {
+    int64_t number = Claim();
+    const Span* span = SpanOf(number);
+    while (span != nullptr) {
+      const int64_t following_number = Claim();
+      const Span* following = SpanOf(following_number);
+      const int64_t item = number - span->first_item;
+      switch (span->kind) {
+        case Kind::kProducts:
+          Products(*span, item);
+          break;
+        case Kind::kUpdates:
+          Updates(*span, item, y);
+          break;
+        case Kind::kWhole:
+          Whole(span->segment, following, y);
+          break;
+        case Kind::kGated:
+          Wait(PendingUpdates(span->segment));
+          y.Wait();
+          Gate(problem_.segments[span->segment].begin + item);
+          break;
+      }
+      number = following_number;
+      span = following;
+    }
   }
 
  private:
@@ -114,7 +153,7 @@ class Sgmv {
       workspace_.h.resize(static_cast<size_t>(h));
     }
     if (workspace_.pending_size < problem_.segment_count) {
-      workspace_.pending.reset(new std::atomic<int64_t>[static_cast<size_t>(problem_.segment_count)]);
+      workspace_.pending.reset(new std::atomic<int64_t>[static_cast<size_t>(2 * problem_.segment_count)]);
       workspace_.pending_size = problem_.segment_count;
     }
   }
@@ -148,9 +187,18 @@ class Sgmv {
     return own != nullptr ? own : problem_.outputs[g].bias;
   }
 
+  std::atomic<int64_t>& PendingProducts(int64_t s) const { return workspace_.pending[2 * s]; }
+  std::atomic<int64_t>& PendingUpdates(int64_t s) const { return workspace_.pending[2 * s + 1]; }
+
+  // In multiply-adds, for a row.
+  int64_t GatedOperations() const { return problem_.gated == nullptr ? 0 : 16 * problem_.outputs[0].out; }
+
   bool AnyWork() {
     bool any = false;
     for (int64_t s = 0; s < problem_.segment_count; ++s) {
+      const int64_t gated = GatedOperations() * (problem_.segments[s].end - problem_.segments[s].begin);
+      operations_ += gated;
+      any = any || gated > 0;
       for (int64_t g = 0; g < problem_.output_count; ++g) {
         if (Updates(s, g)) {
           any = true;
@@ -177,7 +225,8 @@ class Sgmv {
   void LayOut(int team) {
     workspace_.spans.clear();
     items_ = 0;
-    int64_t s = LayOutWhole(team);
+    const int64_t whole = LayOutWhole(team);
+    int64_t s = whole;
     // The products of so many segments come before an update that at least `team` items lie between.
     int64_t ahead = s;
     int64_t ahead_items = 0;
@@ -185,8 +234,12 @@ class Sgmv {
       for (; ahead < problem_.segment_count && (ahead <= s || ahead_items < team); ++ahead) {
         ahead_items += LayOutProducts(ahead);
       }
-      ahead_items -= workspace_.pending[s].load(std::memory_order_relaxed);
+      ahead_items -= PendingProducts(s).load(std::memory_order_relaxed);
       LayOutUpdates(s);
+    }
+    for (s = whole; problem_.gated != nullptr && s < problem_.segment_count; ++s) {
+      workspace_.spans.push_back({items_, Kind::kGated, s, 0});
+      items_ += problem_.segments[s].end - problem_.segments[s].begin;
     }
   }
 
@@ -202,6 +255,7 @@ class Sgmv {
     for (int64_t g = 0; g < problem_.output_count; ++g) {
       operations += Updates(s, g) ? problem_.outputs[g].out : 0;
     }
+    operations += GatedOperations();
     return operations * (segment.end - segment.begin);
   }
 
@@ -233,11 +287,12 @@ class Sgmv {
       workspace_.spans.push_back({items_, Kind::kProducts, s, p});
       items_ += token_chunks * Chunks(workspace_.parts[p].module->rank, row_chunk_);
     }
-    workspace_.pending[s].store(items_ - before, std::memory_order_relaxed);
+    PendingProducts(s).store(items_ - before, std::memory_order_relaxed);
     return items_ - before;
   }
 
   void LayOutUpdates(int64_t s) {
+    const int64_t before = items_;
     const SgmvSegment& segment = problem_.segments[s];
     const int64_t token_chunks = Chunks(segment.end - segment.begin, KernelsFor(s).chunk_tokens);
     for (int64_t g = 0; g < problem_.output_count; ++g) {
@@ -246,6 +301,7 @@ class Sgmv {
         items_ += token_chunks * Chunks(problem_.outputs[g].out, output_chunk_);
       }
     }
+    PendingUpdates(s).store(items_ - before, std::memory_order_relaxed);
   }
 
   int64_t Claim() { return next_.fetch_add(1, std::memory_order_relaxed); }
@@ -258,32 +314,6 @@ class Sgmv {
     return &*(std::upper_bound(spans.begin(), spans.end(), number,
                                [](int64_t value, const Span& span) { return value < span.first_item; }) -
               1);
-  }
-
-  // Each thread holds one item more than it works on, to ask for its memory in time. It takes its items in order, and
-  // what an item waits for has a lower number; so the lowest item that is not done is being worked on, and none waits
-  // for ever.
-  void Work() {
-    int64_t number = Claim();
-    const Span* span = SpanOf(number);
-    while (span != nullptr) {
-      const int64_t following_number = Claim();
-      const Span* following = SpanOf(following_number);
-      const int64_t item = number - span->first_item;
-      switch (span->kind) {
-        case Kind::kProducts:
-          Products(*span, item);
-          break;
-        case Kind::kUpdates:
-          Updates(*span, item);
-          break;
-        case Kind::kWhole:
-          Whole(span->segment, following);
-          break;
-      }
-      number = following_number;
-      span = following;
-    }
   }
 
   // Asks for one of `shares` equal shares of what lies at `data`. The rows of x and y are asked for in shares while the
@@ -309,27 +339,43 @@ class Sgmv {
     Product(kernels, part, segment.begin + token, token,
             std::min(kernels.chunk_tokens, segment.end - segment.begin - token), row,
             std::min(row_chunk_, part.module->rank - row), 0);
-    workspace_.pending[span.segment].fetch_sub(1, std::memory_order_release);
+    PendingProducts(span.segment).fetch_sub(1, std::memory_order_release);
   }
 
   // Up to chunk_tokens rows of y by output_chunk_ columns.
-  void Updates(const Span& span, int64_t item) {
+  void Updates(const Span& span, int64_t item, const Progress& y) {
     const SgmvSegment& segment = problem_.segments[span.segment];
     const KernelSet& kernels = KernelsFor(span.segment);
-    Waiter waiter;
-    while (workspace_.pending[span.segment].load(std::memory_order_acquire) != 0) {
-      waiter.Wait();
-    }
+    Wait(PendingProducts(span.segment));
+    y.Wait();
     const int64_t out = problem_.outputs[span.index].out;
     const int64_t output_chunks = Chunks(out, output_chunk_);
     const int64_t token = item / output_chunks * kernels.chunk_tokens;
     const int64_t first = item % output_chunks * output_chunk_;
     Update(kernels, span.segment, span.index, token,
            std::min(kernels.chunk_tokens, segment.end - segment.begin - token), first,
-           std::min(output_chunk_, out - first));
+           std::min(output_chunk_, out - first), 0);
+    PendingUpdates(span.segment).fetch_sub(1, std::memory_order_release);
   }
 
-  void Whole(int64_t s, const Span* following) {
+  static void Wait(const std::atomic<int64_t>& pending) {
+    Waiter waiter;
+    while (pending.load(std::memory_order_acquire) != 0) {
+      waiter.Wait();
+    }
+  }
+
+  // One row, whose outputs are complete.
+  void Gate(int64_t row) const {
+    const SgmvOutput& gate = problem_.outputs[0];
+    const SgmvOutput& up = problem_.outputs[1];
+    Kernels(isa_, problem_.type)
+        .silu_mul(static_cast<const char*>(gate.y) + row * gate.y_stride * element_size_,
+                  static_cast<const char*>(up.y) + row * up.y_stride * element_size_,
+                  static_cast<char*>(problem_.gated) + row * gate.out * element_size_, gate.out);
+  }
+
+  void Whole(int64_t s, const Span* following, const Progress& base) {
     const KernelSet& kernels = KernelsFor(s);
     const SgmvSegment& segment = problem_.segments[s];
     const int64_t tokens = segment.end - segment.begin;
@@ -353,13 +399,23 @@ class Sgmv {
       if (!Updates(s, g)) {
         continue;
       }
+      base.Wait();
       const bool last = g + 1 == problem_.output_count && following != nullptr && following->kind == Kind::kWhole;
       constexpr int64_t kStep = 512;
       for (int64_t o = 0; o < output.out; o += kStep) {
         if (last) {
           PrefetchFollowing(following->segment, o / kStep, Chunks(output.out, kStep));
         }
-        Update(kernels, s, g, 0, tokens, o, std::min(kStep, output.out - o));
+        const int64_t outputs = std::min(kStep, output.out - o);
+        // behind B comes the next module's A
+        const int64_t next = g + 1 < problem_.output_count ? kStep : 0;
+        Update(kernels, s, g, 0, tokens, o, outputs, output.out - o - outputs + next);
+      }
+    }
+    if (problem_.gated != nullptr) {
+      base.Wait();
+      for (int64_t row = segment.begin; row < segment.end; ++row) {
+        Gate(row);
       }
     }
   }
@@ -405,16 +461,20 @@ class Sgmv {
   }
 
   void Update(const KernelSet& kernels, int64_t s, int64_t g, int64_t token, int64_t tokens, int64_t first,
-              int64_t outputs) {
+              int64_t outputs, int64_t outputs_ahead) {
     const SgmvSegment& segment = problem_.segments[s];
     const SgmvOutput& output = problem_.outputs[g];
     ExpandPart parts[kMaxStack];
-    ExpandTask task{
-        parts,           0,
-        tokens,          first,
-        outputs,         static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
-        output.y_stride, OutScale(segment, g),
-        Bias(segment, g)};
+    ExpandTask task{parts,
+                    0,
+                    tokens,
+                    first,
+                    outputs,
+                    static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
+                    output.y_stride,
+                    OutScale(segment, g),
+                    Bias(segment, g),
+                    outputs_ahead};
     const int64_t index = s * problem_.output_count + g;
     for (int64_t p = workspace_.first_part[index]; p < workspace_.first_part[index + 1]; ++p) {
       const Part& part = workspace_.parts[p];
@@ -430,6 +490,7 @@ class Sgmv {
   const Isa isa_;
   Workspace& workspace_;
   int64_t operations_ = 0;
+  bool any_work_ = false;
   int64_t row_chunk_ = kChunkRows;
   int64_t output_chunk_ = 0;
   int64_t items_ = 0;
@@ -441,6 +502,13 @@ class Sgmv {
 void SgmvCpu(const SgmvProblem& problem, int threads) {
   Workspace& workspace = ThisThreadsWorkspace();
   Sgmv(problem, &workspace).Run(threads);
+  workspace.Trim();
+}
+
+void LinearSgmvCpu(const std::vector<LinearProblem>& products, const SgmvProblem& problem, int threads) {
+  Workspace& workspace = ThisThreadsWorkspace();
+  Sgmv sgmv(problem, &workspace);
+  LinearCpu(products, sgmv.Next(), threads);
   workspace.Trim();
 }
 

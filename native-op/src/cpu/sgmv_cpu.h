@@ -10,8 +10,10 @@
 #define DJL_LORA_CPU_SGMV_CPU_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "cpu/element.h"
+#include "cpu/linear_cpu.h"
 
 namespace djl_lora {
 
@@ -65,6 +67,9 @@ struct SgmvProblem {
   const SgmvSegment* segments;
   int64_t segment_count;
   const SgmvEntry* entries;
+  // What a gated feed-forward part goes on with: silu(output 0) · output 1, of two outputs of one width. [tokens, out],
+  // or null.
+  void* gated = nullptr;
 };
 
 // True for the types that the kernels compute with.
@@ -77,6 +82,10 @@ constexpr bool IsKernelType(ElementType type) {
 // the group. Uses at most `threads` threads, and fewer where there is little to do. Throws std::bad_alloc before an
 // output is touched.
 void SgmvCpu(const SgmvProblem& problem, int threads);
+
+// The base products and SgmvCpu behind them, in one go: `products` write the outputs of `problem`, in that order, from
+// its x. The bits are those of one call after the other.
+void LinearSgmvCpu(const std::vector<LinearProblem>& products, const SgmvProblem& problem, int threads);
 
 }  // namespace djl_lora
 

@@ -283,15 +283,61 @@ Tensor WrapLayout(const char* operation, std::vector<int64_t>* values) {
   return Wrap(values->data(), {count / kColumns, kColumns}, ElementType::kInt64);
 }
 
+std::vector<AtenTensorHandle> Handles(JNIEnv* env, const char* operation, const char* name, jlongArray array) {
+  std::vector<AtenTensorHandle> handles;
+  for (const int64_t handle : LongArray(env, operation, name, array)) {
+    handles.push_back(ToHandle(handle));
+  }
+  return handles;
+}
+
+jlongArray NewArray(JNIEnv* env, size_t length) {
+  const jlongArray result = env->NewLongArray(static_cast<jsize>(length));
+  if (result == nullptr) {
+    throw PendingJavaException();
+  }
+  return result;
+}
+
+// Hands tensors over to Java, in an array of as many.
+void SetTensors(JNIEnv* env, std::vector<Tensor> tensors, jlongArray result) {
+  std::vector<jlong> handles;
+  handles.reserve(tensors.size());
+  for (Tensor& tensor : tensors) {
+    handles.push_back(ToJava(std::move(tensor)));
+  }
+  env->SetLongArrayRegion(result, 0, static_cast<jsize>(handles.size()), handles.data());
+}
+
+// Whether the kernels for few rows are the way for all weights.
+bool FewRowsOfAll(const char* operation, jlong x, const std::vector<AtenTensorHandle>& weights) {
+  const TensorInfo rows = Info(operation, "x", x);
+  return std::all_of(weights.begin(), weights.end(), [&](AtenTensorHandle weight) {
+    const TensorInfo info = Describe(operation, "weight", weight);
+    RequireDim(operation, info, 2);
+    return FewRows(rows, info);
+  });
+}
+
+// Products with libtorch, or whatever is the way for each weight.
+std::vector<Tensor> ManyRows(jlong x, const std::vector<AtenTensorHandle>& weights) {
+  std::vector<Tensor> products;
+  products.reserve(weights.size());
+  for (const AtenTensorHandle weight : weights) {
+    products.push_back(Linear(x, reinterpret_cast<jlong>(weight), 0));
+  }
+  return products;
+}
+
 // The modules of a group from arrays of one length.
-std::vector<SgmvTarget> Targets(JNIEnv* env, const char* operation, jlongArray ys, jlongArray biases,
-                                jintArray modules) {
-  const std::vector<int64_t> y = LongArray(env, operation, "ys", ys);
+std::vector<SgmvTarget> Targets(JNIEnv* env, const char* operation, const char* ys_name, jlongArray ys,
+                                jlongArray biases, jintArray modules) {
+  const std::vector<int64_t> y = LongArray(env, operation, ys_name, ys);
   const std::vector<int64_t> bias = LongArray(env, operation, "biasesOrZero", biases);
   const std::vector<int32_t> module = IntArray(env, operation, "modules", modules);
   if (y.size() != module.size() || bias.size() != module.size()) {
-    Refuse("%s: ys has %zu values, biasesOrZero %zu and modules %zu, but they must have the same length", operation,
-           y.size(), bias.size(), module.size());
+    Refuse("%s: %s has %zu values, biasesOrZero %zu and modules %zu, but they must have the same length", operation,
+           ys_name, y.size(), bias.size(), module.size());
   }
   std::vector<SgmvTarget> targets;
   for (size_t i = 0; i < module.size(); ++i) {
@@ -318,6 +364,84 @@ void SgmvGroup(const SgmvArguments& arguments) {
        y(2), bias(2), module(2), y(3), bias(3), module(3), Argument::Of(plan.segment_starts), Argument::Of(plan.slots),
        Argument::Optional(plan.entry_starts), Argument::Optional(plan.entry_weights), Argument::Int(arguments.table)});
 }
+
+// What Java hands over to linearSgmv and gatedLinearSgmv, beside x.
+struct LinearSgmvArrays {
+  jlongArray weights;
+  jlongArray biases;
+  jlongArray segment_starts;
+  jlongArray entry_starts;  // or null
+  jlongArray slots;
+  jfloatArray entry_weights;  // null without entry_starts
+  jlong table;
+  jintArray modules;
+};
+
+class LinearSgmvCall {
+ public:
+  LinearSgmvCall(JNIEnv* env, const char* operation, jlong x, const LinearSgmvArrays& arrays)
+      : x_(x),
+        weights_(Handles(env, operation, "weights", arrays.weights)),
+        starts_(LongArray(env, operation, "segmentStarts", arrays.segment_starts)),
+        slots_(LongArray(env, operation, "slots", arrays.slots)),
+        starts_tensor_(WrapArray(&starts_)),
+        slots_tensor_(WrapArray(&slots_)),
+        arguments_{operation,
+                   Targets(env, operation, "weights", arrays.weights, arrays.biases, arrays.modules),
+                   ToHandle(x),
+                   {starts_tensor_.get(), slots_tensor_.get()},
+                   arrays.table} {
+    if (arrays.entry_starts != nullptr) {
+      entries_ = LongArray(env, operation, "entryStarts", arrays.entry_starts);
+      factors_ = FloatArray(env, operation, "entryWeights", arrays.entry_weights);
+      entries_tensor_ = WrapArray(&entries_);
+      factors_tensor_ = Wrap(factors_.data(), {static_cast<int64_t>(factors_.size())}, ElementType::kFloat32);
+      arguments_.plan.entry_starts = entries_tensor_.get();
+      arguments_.plan.entry_weights = factors_tensor_.get();
+    }
+  }
+
+  const std::vector<AtenTensorHandle>& weights() const { return weights_; }
+
+  std::vector<Tensor> Run() const {
+    return FewRowsOfAll(arguments_.name, x_, weights_) ? LinearSgmv(arguments_, weights_, omp_get_max_threads())
+                                                       : RunForManyRows();
+  }
+
+  Tensor RunGated() const {
+    if (FewRowsOfAll(arguments_.name, x_, weights_)) {
+      return GatedLinearSgmv(arguments_, weights_, omp_get_max_threads());
+    }
+    const std::vector<Tensor> both = RunForManyRows();
+    if (both.size() != 2) {
+      Refuse("%s: the group has %zu modules, but with a gate it must have 2", arguments_.name, both.size());
+    }
+    return SiluMul(both[0].get(), both[1].get(), omp_get_max_threads());
+  }
+
+ private:
+  std::vector<Tensor> RunForManyRows() const {
+    std::vector<Tensor> products = ManyRows(x_, weights_);
+    SgmvArguments arguments = arguments_;
+    for (size_t i = 0; i < products.size(); ++i) {
+      arguments.targets[i].y = products[i].get();
+    }
+    SgmvGroup(arguments);
+    return products;
+  }
+
+  jlong x_;
+  std::vector<AtenTensorHandle> weights_;
+  std::vector<int64_t> starts_;
+  std::vector<int64_t> slots_;
+  std::vector<int64_t> entries_;
+  std::vector<float> factors_;
+  Tensor starts_tensor_;
+  Tensor slots_tensor_;
+  Tensor entries_tensor_;
+  Tensor factors_tensor_;
+  SgmvArguments arguments_;
+};
 
 }  // namespace
 
@@ -516,34 +640,38 @@ LORA_NATIVE(jlong, linear)(JNIEnv* env, jclass, jlong x, jlong weight, jlong bia
 LORA_NATIVE(jlongArray, linearGroup)(JNIEnv* env, jclass, jlong x, jlongArray weights) {
   constexpr const char* kName = "linearGroup";
   return Guard(env, [&]() -> jlongArray {
-    const std::vector<int64_t> handles = djl_lora::LongArray(env, kName, "weights", weights);
-    std::vector<AtenTensorHandle> tensors;
-    tensors.reserve(handles.size());
-    bool few = true;
-    for (const int64_t handle : handles) {
-      tensors.push_back(ToHandle(handle));
-      few = few && djl_lora::FewRows(djl_lora::Info(kName, "x", x), djl_lora::Info(kName, "weight", handle));
-    }
-    const jlongArray result = env->NewLongArray(static_cast<jsize>(tensors.size()));
-    if (result == nullptr) {
-      throw djl_lora::PendingJavaException();
-    }
-    std::vector<Tensor> products;
-    if (few) {
-      products = djl_lora::LinearGroup(kName, ToHandle(x), tensors, omp_get_max_threads());
+    const std::vector<AtenTensorHandle> tensors = djl_lora::Handles(env, kName, "weights", weights);
+    const jlongArray result = djl_lora::NewArray(env, tensors.size());
+    if (djl_lora::FewRowsOfAll(kName, x, tensors)) {
+      djl_lora::SetTensors(env, djl_lora::LinearGroup(kName, ToHandle(x), tensors, omp_get_max_threads()), result);
     } else {
-      products.reserve(handles.size());
-      for (const int64_t handle : handles) {
-        products.push_back(djl_lora::Linear(x, handle, 0));
-      }
+      djl_lora::SetTensors(env, djl_lora::ManyRows(x, tensors), result);
     }
-    std::vector<jlong> made;
-    made.reserve(products.size());
-    for (Tensor& product : products) {
-      made.push_back(ToJava(std::move(product)));
-    }
-    env->SetLongArrayRegion(result, 0, static_cast<jsize>(made.size()), made.data());
     return result;
+  });
+}
+
+LORA_NATIVE(jlongArray, linearSgmv)
+(JNIEnv* env, jclass, jlong x, jlongArray weights, jlongArray biases, jlongArray segment_starts,
+ jlongArray entry_starts, jlongArray slots, jfloatArray entry_weights, jlong table, jintArray modules) {
+  constexpr const char* kName = "linearSgmv";
+  return Guard(env, [&]() -> jlongArray {
+    const djl_lora::LinearSgmvCall call(
+        env, kName, x, {weights, biases, segment_starts, entry_starts, slots, entry_weights, table, modules});
+    const jlongArray result = djl_lora::NewArray(env, call.weights().size());
+    djl_lora::SetTensors(env, call.Run(), result);
+    return result;
+  });
+}
+
+LORA_NATIVE(jlong, gatedLinearSgmv)
+(JNIEnv* env, jclass, jlong x, jlongArray weights, jlongArray biases, jlongArray segment_starts,
+ jlongArray entry_starts, jlongArray slots, jfloatArray entry_weights, jlong table, jintArray modules) {
+  constexpr const char* kName = "gatedLinearSgmv";
+  return Guard(env, [&] {
+    const djl_lora::LinearSgmvCall call(
+        env, kName, x, {weights, biases, segment_starts, entry_starts, slots, entry_weights, table, modules});
+    return ToJava(call.RunGated());
   });
 }
 
@@ -756,7 +884,7 @@ LORA_NATIVE(void, sgmvGroup)
     const Tensor starts_tensor = djl_lora::WrapArray(&starts);
     const Tensor slots_tensor = djl_lora::WrapArray(&choice);
     djl_lora::SgmvGroup({kName,
-                         djl_lora::Targets(env, kName, ys, biases, modules),
+                         djl_lora::Targets(env, kName, "ys", ys, biases, modules),
                          ToHandle(x),
                          {starts_tensor.get(), slots_tensor.get()},
                          table});
@@ -777,7 +905,7 @@ LORA_NATIVE(void, sgmvStacked)
     const Tensor slots_tensor = djl_lora::WrapArray(&choice);
     const Tensor weights_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
     djl_lora::SgmvGroup({kName,
-                         djl_lora::Targets(env, kName, ys, biases, modules),
+                         djl_lora::Targets(env, kName, "ys", ys, biases, modules),
                          ToHandle(x),
                          {starts_tensor.get(), slots_tensor.get(), entries_tensor.get(), weights_tensor.get()},
                          table});

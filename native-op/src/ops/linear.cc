@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/linear.h"
 
+#include <utility>
 #include <vector>
 
 #include "common/errors.h"
-#include "cpu/linear_cpu.h"
 
 namespace djl_lora {
 
@@ -77,26 +77,34 @@ Tensor LinearRows(const char* operation, const LinearArguments& arguments, int t
   return result;
 }
 
-std::vector<Tensor> LinearGroup(const char* operation, AtenTensorHandle x, const std::vector<AtenTensorHandle>& weights,
-                                int threads) {
-  std::vector<Tensor> results;
-  std::vector<LinearProblem> problems;
+LinearProducts PrepareLinearGroup(const char* operation, AtenTensorHandle x,
+                                  const std::vector<AtenTensorHandle>& weights) {
+  LinearProducts products;
+  products.results.reserve(weights.size());
+  products.problems.reserve(weights.size());
   for (const AtenTensorHandle weight : weights) {
     const Described all = DescribeAll(operation, {x, weight});
     RequireDim(operation, all.x, 2);
     const int64_t rows = all.x.sizes[0];
     const int64_t in = all.weight.sizes[1];
     const int64_t out = all.weight.sizes[0];
-    results.push_back(Empty({rows, out}, all.x.type));
+    products.results.push_back(Empty({rows, out}, all.x.type));
     if (rows > 0 && out > 0) {
-      problems.push_back({all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0], false,
-                          nullptr, nullptr, Describe(operation, "result", results.back().get()).data, out});
+      products.problems.push_back({all.x.type, rows, in, out, all.x.data, in, all.weight.data, all.weight.strides[0],
+                                   false, nullptr, nullptr,
+                                   Describe(operation, "result", products.results.back().get()).data, out});
     }
   }
-  if (!problems.empty()) {
-    LinearCpu(problems, threads);
+  return products;
+}
+
+std::vector<Tensor> LinearGroup(const char* operation, AtenTensorHandle x, const std::vector<AtenTensorHandle>& weights,
+                                int threads) {
+  LinearProducts products = PrepareLinearGroup(operation, x, weights);
+  if (!products.problems.empty()) {
+    LinearCpu(products.problems, threads);
   }
-  return results;
+  return std::move(products.results);
 }
 
 bool FewRows(const TensorInfo& x, const TensorInfo& weight) {

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "cpu/linear_cpu.h"
 #include "torch/stable_c.h"
 #include "torch/tensor.h"
 
@@ -23,6 +24,15 @@ void CheckLinear(const char* operation, const LinearArguments& arguments);
 
 // x times the weight, in rows: [..., out], contiguous. Does not choose by size; see FewRows.
 Tensor LinearRows(const char* operation, const LinearArguments& arguments, int threads);
+
+// Checked products of x [rows, in] with some weights [out, in] each, without scales or biases, and their results
+// [rows, out], which nothing was written to. A product without elements has no problem.
+struct LinearProducts {
+  std::vector<Tensor> results;
+  std::vector<LinearProblem> problems;
+};
+LinearProducts PrepareLinearGroup(const char* operation, AtenTensorHandle x,
+                                  const std::vector<AtenTensorHandle>& weights);
 
 // x [rows, in] times each of some weights [out, in], without scales or biases: [rows, out] of each.
 std::vector<Tensor> LinearGroup(const char* operation, AtenTensorHandle x, const std::vector<AtenTensorHandle>& weights,

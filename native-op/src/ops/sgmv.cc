@@ -2,8 +2,10 @@
 #include "ops/sgmv.h"
 
 #include <cmath>
+#include <utility>
 
 #include "common/errors.h"
+#include "ops/linear.h"
 #include "torch/tensor.h"
 
 namespace djl_lora {
@@ -257,6 +259,56 @@ void CheckedSgmv::AddEntry(const SgmvArguments& arguments, const Table& table, i
     entry.modules[i] = &module;
   }
   entries_.push_back(entry);
+}
+
+namespace {
+
+// The base products of a call and the adapters' part behind them, all checked.
+struct CheckedLinearSgmv {
+  LinearProducts products;
+  CheckedSgmv sgmv;
+};
+
+CheckedLinearSgmv CheckLinearSgmv(SgmvArguments arguments, const std::vector<AtenTensorHandle>& weights) {
+  if (weights.size() != arguments.targets.size()) {
+    Refuse("%s: weights has %zu values and modules %zu, but they must have the same length", arguments.name,
+           weights.size(), arguments.targets.size());
+  }
+  LinearProducts products = PrepareLinearGroup(arguments.name, arguments.x, weights);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    arguments.targets[i].y = products.results[i].get();
+  }
+  return {std::move(products), CheckedSgmv(arguments)};
+}
+
+}  // namespace
+
+std::vector<Tensor> LinearSgmv(const SgmvArguments& arguments, const std::vector<AtenTensorHandle>& weights,
+                               int threads) {
+  CheckedLinearSgmv checked = CheckLinearSgmv(arguments, weights);
+  if (!checked.products.problems.empty()) {
+    checked.sgmv.RunBehind(checked.products.problems, nullptr, threads);
+  }
+  return std::move(checked.products.results);
+}
+
+Tensor GatedLinearSgmv(const SgmvArguments& arguments, const std::vector<AtenTensorHandle>& weights, int threads) {
+  CheckedLinearSgmv checked = CheckLinearSgmv(arguments, weights);
+  const std::vector<Tensor>& results = checked.products.results;
+  if (results.size() != 2) {
+    Refuse("%s: the group has %zu modules, but with a gate it must have 2", arguments.name, results.size());
+  }
+  const TensorInfo gate = Describe(arguments.name, "gate", results[0].get());
+  const TensorInfo up = Describe(arguments.name, "up", results[1].get());
+  if (up.sizes[1] != gate.sizes[1]) {
+    Refuse("%s: gate is %s and up is %s, but they must have the same shape", arguments.name, gate.Text().c_str(),
+           up.Text().c_str());
+  }
+  Tensor result = Empty({gate.sizes[0], gate.sizes[1]}, gate.type);
+  if (!checked.products.problems.empty()) {
+    checked.sgmv.RunBehind(checked.products.problems, Describe(arguments.name, "result", result.get()).data, threads);
+  }
+  return result;
 }
 
 }  // namespace djl_lora

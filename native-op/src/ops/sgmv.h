@@ -11,6 +11,7 @@
 #include "cpu/sgmv_cpu.h"
 #include "ops/table.h"
 #include "torch/stable_c.h"
+#include "torch/tensor.h"
 
 namespace djl_lora {
 
@@ -45,6 +46,11 @@ class CheckedSgmv {
   explicit CheckedSgmv(const SgmvArguments& arguments);
 
   void Run(int threads) const { SgmvCpu(problem_, threads); }
+  // Behind the products that write its ys, in that order. gated: as SgmvProblem has it.
+  void RunBehind(const std::vector<LinearProblem>& products, void* gated, int threads) {
+    problem_.gated = gated;
+    LinearSgmvCpu(products, problem_, threads);
+  }
 
  private:
   void CheckTargets(const SgmvArguments& arguments, const Table& table);
@@ -60,6 +66,14 @@ class CheckedSgmv {
   int64_t tokens_ = 0;
   SgmvProblem problem_{};
 };
+
+// x times the weight of each target, [rows, out] of each, with the adapters' parts and biases: what LinearGroup and
+// then the operator give, in one go. The targets' y are not looked at. Does not choose by size; see FewRows.
+std::vector<Tensor> LinearSgmv(const SgmvArguments& arguments, const std::vector<AtenTensorHandle>& weights,
+                               int threads);
+
+// What SiluMul gives of the two results of LinearSgmv, which is as wide as each.
+Tensor GatedLinearSgmv(const SgmvArguments& arguments, const std::vector<AtenTensorHandle>& weights, int threads);
 
 }  // namespace djl_lora
 

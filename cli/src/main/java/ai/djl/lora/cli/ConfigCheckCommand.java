@@ -6,6 +6,7 @@ package ai.djl.lora.cli;
 import ai.djl.lora.cache.StoreOptions;
 import ai.djl.lora.cache.TierOptions;
 import ai.djl.lora.config.ResidencyConfig;
+import ai.djl.lora.server.config.ServerConfig;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,10 +21,11 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "check",
         description = {
-            "Tells every mistake of a file that says how adapters are kept, each with its line.",
+            "Tells every mistake of a configuration file, each with its line.",
             "",
-            "The file is YAML; docs/residency.md has its keys. The exit code is 0 where the file can"
-                    + " be used, and 2 where it cannot.",
+            "The file is YAML, of a server (docs/configuration.md has its keys) or of how adapters"
+                    + " are kept (docs/residency.md); which one is told by its keys. The exit code"
+                    + " is 0 where the file can be used, and 2 where it cannot.",
             ""
         })
 final class ConfigCheckCommand implements Callable<Integer> {
@@ -42,10 +44,15 @@ final class ConfigCheckCommand implements Callable<Integer> {
     /** {@inheritDoc} */
     @Override
     public Integer call() {
-        List<String> mistakes = ResidencyConfig.check(file);
+        boolean server = ServerConfig.isServerFile(file);
+        List<String> mistakes = server ? ServerConfig.check(file) : ResidencyConfig.check(file);
         if (!mistakes.isEmpty()) {
             mistakes.forEach(spec.commandLine().getErr()::println);
             return DjlLora.EXIT_BAD_INPUT;
+        }
+        if (server) {
+            describe(ServerConfig.read(file));
+            return 0;
         }
         ResidencyConfig config = ResidencyConfig.read(file);
         StoreOptions options = config.getOptions();
@@ -64,6 +71,13 @@ final class ConfigCheckCommand implements Callable<Integer> {
                                 .orElse("nothing"));
         out.println("adapters  " + config.getAdapters().size());
         return 0;
+    }
+
+    private void describe(ServerConfig config) {
+        PrintWriter out = spec.commandLine().getOut();
+        out.println("model     " + config.model().orElse("of --model"));
+        out.println("adapters  " + config.adapters().size());
+        out.println("keys      " + (config.isAuthenticating() ? "asked for" : "not asked for"));
     }
 
     private static String describe(TierOptions tier) {

@@ -6,11 +6,11 @@ package ai.djl.lora.cli;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** What looks at configuration files. */
+/** What looks at configuration files, and makes what goes into them. */
 @Command(
         name = "config",
-        description = "Looks at configuration files.",
-        subcommands = ConfigCheckCommand.class,
+        description = "Looks at configuration files, and makes keys for them.",
+        subcommands = {ConfigCheckCommand.class, ConfigKeyCommand.class},
         synopsisSubcommandLabel = "COMMAND")
 final class ConfigCommand {
 

@@ -34,13 +34,17 @@ import picocli.CommandLine.Spec;
             PlanCommand.class,
             BenchCommand.class,
             AdaptersCommand.class,
-            ConfigCommand.class
+            ConfigCommand.class,
+            HealthCommand.class,
+            MetricsCommand.class,
+            CompletionCommand.class
         },
         exitCodeListHeading = "%nExit codes:%n",
         exitCodeList = {
             " 0:done",
             " 1:verify found differences beyond the tolerance, demo a wrong answer, adapters diff"
-                    + " two adapters that differ, or plan that a step does not fit",
+                    + " two adapters that differ, plan that a step does not fit, or health a server"
+                    + " that is not healthy",
             " 2:bad input: a file, an adapter, a prompt or an option; one line on stderr says which",
             " 3:adapters validate found an adapter that fits in part",
             " 4:adapters validate found an adapter that does not fit",

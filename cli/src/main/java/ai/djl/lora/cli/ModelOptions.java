@@ -17,8 +17,10 @@ import ai.djl.translate.NoopTranslator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
 
 /** The options of every command that runs a model: in which type, and by which backend. */
 public final class ModelOptions {
@@ -65,6 +67,27 @@ public final class ModelOptions {
                             + " Default: 100 adapters on the device and 1,000 in the host's"
                             + " memory.")
     private Path residency;
+
+    /**
+     * Takes what a configuration file says of the model, where no option does.
+     *
+     * @param given the options that were given
+     * @param arguments the file's values, by the names that {@code Criteria} takes
+     */
+    void fallBackTo(ParseResult given, Map<String, String> arguments) {
+        if (!given.hasMatchedOption("--dtype") && arguments.containsKey("dtype")) {
+            type = ElementType.ofLabel(arguments.get("dtype"));
+        }
+        if (backend == null) {
+            backend = arguments.get("backend");
+        }
+        if (!given.hasMatchedOption("--adapter-dtype") && arguments.containsKey("adapter_dtype")) {
+            adapterType = arguments.get("adapter_dtype");
+        }
+        if (residency == null && arguments.containsKey("residency")) {
+            residency = Path.of(arguments.get("residency"));
+        }
+    }
 
     /**
      * Returns the type to compute in.

@@ -3,11 +3,19 @@
  */
 package ai.djl.lora.cli;
 
-import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.config.ServerConfig;
+import ai.djl.lora.server.adapters.source.SourceOptions;
+import ai.djl.lora.server.adapters.source.SourcePolicy;
 import ai.djl.lora.server.model.ServedModel;
+import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
@@ -30,20 +38,25 @@ import picocli.CommandLine.Spec;
         })
 final class ServeCommand implements Callable<Integer> {
 
-    /** The tokens of an answer where a request names no number. */
-    private static final int DEFAULT_MAX_TOKENS = 256;
-
     @Spec private CommandSpec spec;
 
     @Mixin private ModelOptions options;
 
     @Option(
+            names = "--config",
+            paramLabel = "FILE",
+            description =
+                    "A YAML file that says what is served, to whom and within which limits; see"
+                            + " docs/configuration.md. Options override it.")
+    private Path file;
+
+    @Option(
             names = "--model",
-            required = true,
             paramLabel = "DIR_OR_URL",
             description =
                     "The base model: a folder in Hugging Face layout (config.json, safetensors,"
-                            + " tokenizer.json), or a URL such as djl-lora://demo.")
+                            + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
+                            + " the file.")
     private String modelSource;
 
     @Option(
@@ -64,33 +77,85 @@ final class ServeCommand implements Callable<Integer> {
     private List<AdapterSource> adapters = List.of();
 
     @Option(
+            names = "--allow-source",
+            paramLabel = "SOURCE",
+            description =
+                    "From where adapters may be registered while the server runs: a folder,"
+                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                            + " be given many times. The folders of --adapter are allowed too; nothing"
+                            + " else is by default.")
+    private List<String> allowedSources = List.of();
+
+    @Option(
+            names = "--adapter-folder",
+            paramLabel = "DIR",
+            description =
+                    "Where copies of fetched and uploaded adapters are kept. Default: a temporary"
+                            + " folder, deleted at the end.")
+    private Path adapterFolder;
+
+    @Option(
             names = "--host",
             paramLabel = "HOST",
-            defaultValue = "127.0.0.1",
             description =
-                    "The address to listen on. Default: 127.0.0.1, which only this machine reaches.")
+                    "The address to listen on. Default: 127.0.0.1, which only this machine reaches;"
+                            + " any other needs keys, which the file sets.")
     private String host;
 
     @Option(
             names = "--port",
             paramLabel = "PORT",
-            defaultValue = "8080",
             description = "The port to listen on; 0 is a free one. Default: 8080.")
-    private int port;
+    private Integer port;
+
+    @Option(
+            names = "--management-host",
+            paramLabel = "HOST",
+            description =
+                    "The address on which management has a port of its own. Default: 127.0.0.1.")
+    private String managementHost;
+
+    @Option(
+            names = "--management-port",
+            paramLabel = "PORT",
+            description =
+                    "The port of management; 0 is a free one. Default: none of its own where --host"
+                            + " is this machine alone, otherwise the next one after --port.")
+    private Integer managementPort;
+
+    @Option(
+            names = "--log-level",
+            paramLabel = "LEVEL",
+            description =
+                    "How much is logged: trace, debug, info, warn or error. Default: warn, and the"
+                            + " audit log of management.")
+    private LogLevel logLevel;
+
+    @Option(
+            names = "--access-log",
+            description = "Log each request, as a line of JSON without its text.")
+    private boolean accessLog;
 
     /** {@inheritDoc} */
     @Override
     public Integer call() throws Exception {
-        LoraServer.Builder builder = LoraServer.builder().optHost(host).optPort(port);
+        // before anything is loaded that has a logger
+        LogLevel.apply(logLevel, accessLog, file);
+        ServerConfig config = file == null ? ServerConfig.defaults() : ServerConfig.read(file);
+        LoraServer.Builder builder = override(config.builder());
+        String source =
+                Optional.ofNullable(modelSource)
+                        .or(config::model)
+                        .orElseThrow(
+                                () ->
+                                        new LoraConfigurationException(
+                                                "no model is given; give --model, or model in the"
+                                                        + " file of --config"));
+        options.fallBackTo(spec.commandLine().getParseResult(), config.modelArguments());
         CountDownLatch told = new CountDownLatch(1);
         CountDownLatch ended = new CountDownLatch(1);
-        var model = options.open(modelSource);
-        String shown = name == null ? String.valueOf(Path.of(modelSource).getFileName()) : name;
-        ServedModel served =
-                new ServedModel(shown, model, SamplingParameters.greedy(DEFAULT_MAX_TOKENS));
-        for (AdapterSource adapter : adapters) {
-            served.adapters().register(adapter.name(), adapter.directory());
-        }
+        ServedModel served = serve(source, config);
+        builder.optAdapterSources(sources());
         try (LoraServer server = builder.setModel(served).build().start()) {
             Thread hook =
                     new Thread(
@@ -100,13 +165,52 @@ final class ServeCommand implements Callable<Integer> {
                             },
                             "djl-lora-shutdown");
             Runtime.getRuntime().addShutdownHook(hook);
-            spec.commandLine().getOut().println("Listening on " + server.uri());
-            spec.commandLine().getOut().flush();
+            PrintWriter out = spec.commandLine().getOut();
+            if (!server.managementUri().equals(server.uri())) {
+                out.println("Management on " + server.managementUri());
+            }
+            out.println("Listening on " + server.uri());
+            out.flush();
             told.await();
         } finally {
             ended.countDown();
         }
         return 0;
+    }
+
+    private LoraServer.Builder override(LoraServer.Builder builder) {
+        Optional.ofNullable(host).ifPresent(builder::optHost);
+        Optional.ofNullable(port).ifPresent(builder::optPort);
+        Optional.ofNullable(managementHost).ifPresent(builder::optManagementHost);
+        Optional.ofNullable(managementPort).ifPresent(builder::optManagementPort);
+        return accessLog ? builder.optAccessLog(true) : builder;
+    }
+
+    private ServedModel serve(String source, ServerConfig config) throws Exception {
+        var model = options.open(source);
+        String shown =
+                Optional.ofNullable(name)
+                        .or(config::name)
+                        .orElseGet(() -> String.valueOf(Path.of(source).getFileName()));
+        ServedModel served = new ServedModel(shown, model, config.sampling(), config.engine());
+        Map<String, Path> all = new LinkedHashMap<>(config.adapters());
+        adapters.forEach(adapter -> all.put(adapter.name(), adapter.directory()));
+        all.forEach((adapter, folder) -> served.adapters().register(adapter, folder));
+        return served;
+    }
+
+    private SourceOptions sources() {
+        List<String> allowed = new ArrayList<>(allowedSources);
+        adapters.forEach(adapter -> allowed.add(adapter.directory().toAbsolutePath().toString()));
+        SourceOptions.Builder sources = SourceOptions.builder().optPolicy(SourcePolicy.of(allowed));
+        if (adapterFolder != null) {
+            sources.optFolder(adapterFolder);
+        }
+        String token = System.getenv("HF_TOKEN");
+        if (token != null && !token.isEmpty()) {
+            sources.optHubToken(token);
+        }
+        return sources.build();
     }
 
     private static void awaitQuietly(CountDownLatch latch) {

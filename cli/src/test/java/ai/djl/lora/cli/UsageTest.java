@@ -18,8 +18,8 @@ public class UsageTest {
         return new Object[][] {
             {
                 "",
-                "djl-lora: Missing command; expected one of demo, generate, verify, doctor, bench,"
-                        + " adapters, config (see 'djl-lora --help')"
+                "djl-lora: Missing command; expected one of demo, generate, serve, verify, doctor,"
+                        + " plan, bench, adapters, config, health, metrics, completion (see 'djl-lora --help')"
             },
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},
             {

@@ -85,6 +85,7 @@ public final class AdapterStore implements AutoCloseable {
     private final Foresight foresight;
     private final StoreMaintenance maintenance;
     private final PreviousRevisions previous;
+    private final StoreEvents events = new StoreEvents();
     private final AtomicLong ids = new AtomicLong();
 
     /**
@@ -133,16 +134,19 @@ public final class AdapterStore implements AutoCloseable {
                         : registry;
         ScheduledThreadPoolExecutor timer = StoreMaintenance.newTimer();
         catalog = new AdapterCatalog(this.registry);
+        Tier hostTier = newTier(options.getHost(), timer, entry -> {});
+        hostTier.onEviction((entry, cause) -> events.evicted(entry, false, cause));
         host =
                 new HostTier(
-                        newTier(options.getHost(), timer, entry -> {}),
+                        hostTier,
                         options.isHostEnabled(),
                         () -> codec(Compression.NONE),
                         () -> codec(options.getCompression()));
         disk = new DiskTier(context, reader, this.registry, this::makeRoom);
         foresight = new Foresight(catalog);
         Tier tier = newTier(options.getDevice(), timer, foresight::observe);
-        device = new DeviceTier(context, tier, foresight, ticker);
+        tier.onEviction((entry, cause) -> events.evicted(entry, true, cause));
+        device = new DeviceTier(context, tier, foresight, events, ticker);
         loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
         offloads =
                 new MoveQueue(
@@ -991,6 +995,16 @@ public final class AdapterStore implements AutoCloseable {
     public Recommendation recommendStrategy() {
         return new StrategyAdvisor(options.getStrategies())
                 .recommend(AccessRecorder.trace(device.tier().recent()), device.tier().limits());
+    }
+
+    /**
+     * Adds who is told of loads and evictions.
+     *
+     * @param recorder who is told
+     * @return makes it forgotten when it is closed
+     */
+    public ai.djl.lora.memory.Registration addRecorder(StoreRecorder recorder) {
+        return events.add(recorder);
     }
 
     /**

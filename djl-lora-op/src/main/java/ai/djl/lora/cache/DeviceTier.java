@@ -33,6 +33,7 @@ final class DeviceTier {
     private final LoraContext context;
     private final Tier tier;
     private final Foresight foresight;
+    private final StoreEvents events;
     private final SlotGuard guard = new UnleasedSlots();
     private final LongSupplier ticker;
 
@@ -48,12 +49,19 @@ final class DeviceTier {
      * @param context the model's context
      * @param tier what counts and chooses
      * @param foresight what is told of adapters that come and go unasked
+     * @param events who is told of loads
      * @param ticker the time in nanoseconds
      */
-    DeviceTier(LoraContext context, Tier tier, Foresight foresight, LongSupplier ticker) {
+    DeviceTier(
+            LoraContext context,
+            Tier tier,
+            Foresight foresight,
+            StoreEvents events,
+            LongSupplier ticker) {
         this.context = context;
         this.tier = tier;
         this.foresight = foresight;
+        this.events = events;
         this.ticker = ticker;
     }
 
@@ -127,12 +135,14 @@ final class DeviceTier {
             return Placed.NO_ROOM;
         }
         long now = ticker.getAsLong();
+        long started = now;
         synchronized (adapter) {
             residents.put(adapter.id(), adapter);
             slots.put(slot.getAsInt(), adapter);
             if (adapter.load() != null) {
+                started = adapter.load().started();
                 waiters.addAll(adapter.load().waiters());
-                tier.loaded(now - adapter.load().started());
+                tier.loaded(now - started);
                 adapter.load().setDeadline(CompletableFuture.completedFuture(null));
                 adapter.setLoad(null);
             }
@@ -141,6 +151,7 @@ final class DeviceTier {
             }
             adapter.publish(slot.getAsInt(), waiters.size(), now);
         }
+        events.loaded(adapter, now - started);
         return Placed.DONE;
     }
 

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
@@ -38,6 +39,7 @@ final class Tier {
     private final AccessRecorder recent = new AccessRecorder(RECENT);
     private final Map<String, CacheEntry> held = new HashMap<>();
     private final Map<EvictionCause, Long> evictions = new EnumMap<>(EvictionCause.class);
+    private BiConsumer<CacheEntry, EvictionCause> evicted = (entry, cause) -> {};
     private final LongAdder hits = new LongAdder();
     private final LongAdder misses = new LongAdder();
     private final LongAdder waitedNanos = new LongAdder();
@@ -77,6 +79,16 @@ final class Tier {
     /** Sets how much the tier may hold; what is too much has to be made to leave. */
     void setLimits(TierLimits limits) {
         this.limits = limits;
+    }
+
+    /** Sets who is told, under the tier's lock, of what has left. */
+    void onEviction(BiConsumer<CacheEntry, EvictionCause> listener) {
+        lock.lock();
+        try {
+            evicted = listener;
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** Notes a hit; never waits. */
@@ -273,6 +285,7 @@ final class Tier {
         bytes -= gone.bytes();
         evictions.merge(cause, 1L, Long::sum);
         strategy.removed(gone);
+        evicted.accept(gone, cause);
     }
 
     private void drain() {

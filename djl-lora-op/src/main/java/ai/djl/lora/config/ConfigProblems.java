@@ -11,7 +11,7 @@ import org.yaml.snakeyaml.error.Mark;
 import org.yaml.snakeyaml.nodes.Node;
 
 /** Every mistake of a file, so that all can be told at once. */
-final class ConfigProblems {
+public final class ConfigProblems {
 
     private final String file;
     private final List<Problem> problems = new ArrayList<>();
@@ -37,8 +37,12 @@ final class ConfigProblems {
         problems.add(new Problem(where == null ? 0 : where.getLine() + 1, text));
     }
 
-    /** Returns the mistakes in the order of the file, one line each. */
-    List<String> lines() {
+    /**
+     * Returns the mistakes in the order of the file.
+     *
+     * @return one line each, with the file's name and the line's number
+     */
+    public List<String> lines() {
         return problems.stream()
                 .sorted(Comparator.comparingInt(Problem::line))
                 .map(
@@ -55,7 +59,7 @@ final class ConfigProblems {
      * @throws LoraConfigurationException if there are any, with the first of them and the number of
      *     the others
      */
-    void refuse() {
+    public void refuse() {
         if (!problems.isEmpty()) {
             int more = problems.size() - 1;
             throw new LoraConfigurationException(

@@ -32,7 +32,7 @@ import org.yaml.snakeyaml.nodes.SequenceNode;
  * A mapping of a YAML file. Each key that it may have is asked for once; what is there and wrong
  * becomes a problem with its line, and what was not asked for is unknown.
  */
-final class ConfigSection {
+public final class ConfigSection {
 
     private static final Pattern TIME = Pattern.compile("(\\d{1,9})(ms|s|m|h|d)");
     private static final Pattern SIZE = Pattern.compile("(\\d{1,15})(KiB|MiB|GiB|TiB)?");
@@ -110,15 +110,25 @@ final class ConfigSection {
         return entry == null ? null : entry.getValueNode();
     }
 
-    /** Returns a section within this one; an empty one where it is not there. */
-    ConfigSection section(String key) {
+    /**
+     * Returns a section within this one; an empty one where it is not there.
+     *
+     * @param key its key
+     * @return the section
+     */
+    public ConfigSection section(String key) {
         Node node = take(key);
         known.remove(at(key));
         return new ConfigSection(problems, known, at(key), node);
     }
 
-    /** Returns the sections of a list. */
-    List<ConfigSection> sections(String key) {
+    /**
+     * Returns the sections of a list.
+     *
+     * @param key its key
+     * @return the sections, none where there is no list
+     */
+    public List<ConfigSection> sections(String key) {
         Node node = take(key);
         List<ConfigSection> sections = new ArrayList<>();
         if (node instanceof SequenceNode list) {
@@ -136,8 +146,49 @@ final class ConfigSection {
         return sections;
     }
 
-    /** Takes texts by name. */
-    void texts(String key, Consumer<Map<String, String>> set) {
+    /**
+     * Reads a section within this one, and names what is there and was not asked for.
+     *
+     * @param key its key
+     * @param reader asks for its keys
+     */
+    public void section(String key, Consumer<ConfigSection> reader) {
+        ConfigSection section = section(key);
+        reader.accept(section);
+        section.end();
+    }
+
+    /**
+     * Reads the sections of a list.
+     *
+     * @param key its key
+     * @param reader asks for the keys of one; called once for nothing where keys are collected
+     */
+    public void items(String key, Consumer<ConfigSection> reader) {
+        sections(key).forEach(reader);
+        known.remove(at(key));
+        Set<String> keys = new LinkedHashSet<>();
+        reader.accept(new ConfigSection(new ConfigProblems(""), keys, at(key) + "[]", null));
+        known.addAll(keys);
+    }
+
+    /**
+     * Returns whether the file has something at a key.
+     *
+     * @param key the key
+     * @return whether it has
+     */
+    public boolean has(String key) {
+        return entries.containsKey(key);
+    }
+
+    /**
+     * Takes texts by name.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void texts(String key, Consumer<Map<String, String>> set) {
         Node node = take(key);
         if (node == null) {
             return;
@@ -151,6 +202,49 @@ final class ConfigSection {
         } catch (LoraConfigurationException e) {
             problems.add(node, at(key) + ": " + e.getMessage());
         }
+    }
+
+    /**
+     * Takes a list of texts.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void list(String key, Consumer<List<String>> set) {
+        Node node = take(key);
+        if (node == null) {
+            return;
+        }
+        List<String> values = new ArrayList<>();
+        if (node instanceof SequenceNode list) {
+            for (Node each : list.getValue()) {
+                if (each instanceof ScalarNode) {
+                    values.add(text(each));
+                } else {
+                    problems.add(each, at(key) + " must have texts, found " + describe(each));
+                    return;
+                }
+            }
+        } else {
+            problems.add(node, at(key) + " must be a list, found " + describe(node));
+            return;
+        }
+        try {
+            set.accept(values);
+        } catch (LoraConfigurationException e) {
+            problems.add(node, at(key) + ": " + e.getMessage());
+        }
+    }
+
+    /**
+     * Returns whether the file has a mapping at a key, and not a text.
+     *
+     * @param key the key
+     * @return whether it has
+     */
+    public boolean isSection(String key) {
+        NodeTuple entry = entries.get(key);
+        return entry != null && entry.getValueNode() instanceof MappingNode;
     }
 
     private void scalar(String key, String allowed, Consumer<String> set) {
@@ -174,8 +268,13 @@ final class ConfigSection {
         }
     }
 
-    /** Takes a text. */
-    void text(String key, Consumer<String> set) {
+    /**
+     * Takes a text.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void text(String key, Consumer<String> set) {
         scalar(
                 key,
                 "a text",
@@ -185,8 +284,14 @@ final class ConfigSection {
                 });
     }
 
-    /** Takes one of several words. */
-    void choice(String key, Collection<String> words, Consumer<String> set) {
+    /**
+     * Takes one of several words.
+     *
+     * @param key its key
+     * @param words the words
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void choice(String key, Collection<String> words, Consumer<String> set) {
         scalar(
                 key,
                 "one of " + String.join(", ", words),
@@ -196,8 +301,13 @@ final class ConfigSection {
                 });
     }
 
-    /** Takes true or false. */
-    void flag(String key, Consumer<Boolean> set) {
+    /**
+     * Takes true or false.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void flag(String key, Consumer<Boolean> set) {
         scalar(
                 key,
                 "true or false",
@@ -207,8 +317,15 @@ final class ConfigSection {
                 });
     }
 
-    /** Takes a whole number. */
-    void integer(String key, int least, int most, IntConsumer set) {
+    /**
+     * Takes a whole number.
+     *
+     * @param key its key
+     * @param least the least that is allowed
+     * @param most the most that is allowed
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void integer(String key, int least, int most, IntConsumer set) {
         scalar(
                 key,
                 "a whole number from " + least + " to " + most,
@@ -219,8 +336,15 @@ final class ConfigSection {
                 });
     }
 
-    /** Takes a number. */
-    void number(String key, double least, double most, DoubleConsumer set) {
+    /**
+     * Takes a number.
+     *
+     * @param key its key
+     * @param least the least that is allowed
+     * @param most the most that is allowed
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void number(String key, double least, double most, DoubleConsumer set) {
         scalar(
                 key,
                 "a number from " + least + " to " + most,
@@ -231,8 +355,13 @@ final class ConfigSection {
                 });
     }
 
-    /** Takes a share of something. */
-    void share(String key, DoubleConsumer set) {
+    /**
+     * Takes a share of something, above 0 and at most 1.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void share(String key, DoubleConsumer set) {
         scalar(
                 key,
                 "a number above 0.0 and at most 1.0",
@@ -243,8 +372,13 @@ final class ConfigSection {
                 });
     }
 
-    /** Takes a size in bytes; {@code auto} leaves it open. */
-    void size(String key, LongConsumer set) {
+    /**
+     * Takes a size in bytes; {@code auto} leaves it open.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void size(String key, LongConsumer set) {
         scalar(
                 key,
                 "a size such as 512MiB or 2GiB (KiB, MiB, GiB, TiB), above 0, or auto",
@@ -267,8 +401,15 @@ final class ConfigSection {
         return 1L << 10 * (1 + "KMGT".indexOf(name.charAt(0)));
     }
 
-    /** Takes a time. */
-    void time(String key, Duration least, Duration most, Consumer<Duration> set) {
+    /**
+     * Takes a time.
+     *
+     * @param key its key
+     * @param least the shortest that is allowed
+     * @param most the longest that is allowed
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void time(String key, Duration least, Duration most, Consumer<Duration> set) {
         scalar(
                 key,
                 "a time such as 200ms, 30s, 5m, 2h or 1d, from "
@@ -316,33 +457,57 @@ final class ConfigSection {
         }
     }
 
-    /** Adds a mistake at a key, or where the section begins if it has no such key. */
-    void problem(String key, String text) {
+    /**
+     * Adds a mistake at a key, or where the section begins if it has no such key.
+     *
+     * @param key its key
+     * @param text what is wrong
+     */
+    public void problem(String key, String text) {
         NodeTuple entry = entries.get(key);
         problems.add(entry == null ? mark : entry.getKeyNode().getStartMark(), text);
     }
 
-    /** Refuses a key that was taken, for a reason that lies beside its own value. */
-    void checkThat(String key, boolean holds, String text) {
+    /**
+     * Refuses a key that was taken, for a reason that lies beside its own value.
+     *
+     * @param key its key
+     * @param holds whether it is right
+     * @param text what is wrong, after the key's name
+     */
+    public void checkThat(String key, boolean holds, String text) {
         if (!holds) {
             problem(key, at(key) + ' ' + text);
         }
     }
 
-    /** Returns whether the file has this section. */
-    boolean isPresent() {
+    /**
+     * Returns whether the file has this section.
+     *
+     * @return whether it has
+     */
+    public boolean isPresent() {
         return present;
     }
 
-    /** Refuses a section that is there without a key. */
-    void require(String key) {
+    /**
+     * Refuses a section that is there without a key.
+     *
+     * @param key its key
+     */
+    public void require(String key) {
         if (present && !entries.containsKey(key)) {
             problem(key, at(key) + " is missing");
         }
     }
 
-    /** Refuses a key that says nothing without another one. */
-    void needs(String key, String other) {
+    /**
+     * Refuses a key that says nothing without another one.
+     *
+     * @param key its key
+     * @param other the other one's key
+     */
+    public void needs(String key, String other) {
         if (entries.containsKey(key) && !entries.containsKey(other)) {
             problem(key, at(key) + " needs " + at(other));
         }
@@ -386,7 +551,7 @@ final class ConfigSection {
     }
 
     /** Names what is here and was not asked for. */
-    void end() {
+    public void end() {
         entries.forEach(
                 (key, entry) -> {
                     if (!asked.contains(key)) {

@@ -15,27 +15,15 @@ import ai.djl.lora.memory.MemoryOptions;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.registry.NameRules;
 import ai.djl.lora.registry.RegistryOptions;
-import java.io.IOException;
-import java.io.Reader;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.HashSet;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
-import org.yaml.snakeyaml.LoaderOptions;
-import org.yaml.snakeyaml.Yaml;
-import org.yaml.snakeyaml.error.Mark;
-import org.yaml.snakeyaml.error.MarkedYAMLException;
-import org.yaml.snakeyaml.error.YAMLException;
-import org.yaml.snakeyaml.nodes.Node;
 
 /**
  * Where a model's adapters are kept and how they move, as a YAML file says; docs/residency.md has
@@ -94,10 +82,22 @@ public final class ResidencyConfig {
      *     has the first; {@link #check} tells all
      */
     public static ResidencyConfig read(Path file) {
-        ConfigProblems problems = new ConfigProblems(Message.oneLine(file.toString()));
-        Parser parser = new Parser(file, problems);
-        parser.parse();
-        problems.refuse();
+        Parser parser = new Parser(file);
+        ConfigFile.read(file, parser::parse).refuse();
+        return new ResidencyConfig(parser);
+    }
+
+    /**
+     * Reads a section of a file that has others too, such as a server's.
+     *
+     * @param file the file; paths in it are relative to its folder
+     * @param section the section's key
+     * @return the configuration
+     * @throws LoraConfigurationException if it cannot be read or the section has mistakes
+     */
+    public static ResidencyConfig read(Path file, String section) {
+        Parser parser = new Parser(file);
+        ConfigFile.read(file, root -> parser.parse(root.section(section))).refuse();
         return new ResidencyConfig(parser);
     }
 
@@ -109,9 +109,17 @@ public final class ResidencyConfig {
      *     line's number; none where it can be used
      */
     public static List<String> check(Path file) {
-        ConfigProblems problems = new ConfigProblems(Message.oneLine(file.toString()));
-        new Parser(file, problems).parse();
-        return problems.lines();
+        return ConfigFile.read(file, new Parser(file)::parse).lines();
+    }
+
+    /**
+     * Tells the mistakes of a section of a file that has others too.
+     *
+     * @param file the file
+     * @param section the section
+     */
+    public static void check(Path file, ConfigSection section) {
+        new Parser(file).parse(section);
     }
 
     /**
@@ -120,9 +128,7 @@ public final class ResidencyConfig {
      * @return the keys with those above them before a point, such as {@code device.bytes}
      */
     public static Set<String> keys() {
-        Parser parser = new Parser(Path.of("residency.yaml"), new ConfigProblems(""));
-        parser.parse((Node) null);
-        return Collections.unmodifiableSet(parser.known);
+        return ConfigFile.keys(new Parser(Path.of("residency.yaml"))::parse);
     }
 
     /**
@@ -194,8 +200,6 @@ public final class ResidencyConfig {
     private static final class Parser {
 
         private final Path file;
-        private final ConfigProblems problems;
-        private final Set<String> known = new LinkedHashSet<>();
         private final List<Adapter> adapters = new ArrayList<>();
         private final Set<String> names = new HashSet<>();
         private StoreOptions options;
@@ -205,25 +209,11 @@ public final class ResidencyConfig {
         private boolean warmStart;
         private UnavailablePolicy unavailable;
 
-        Parser(Path file, ConfigProblems problems) {
+        Parser(Path file) {
             this.file = file;
-            this.problems = problems;
         }
 
-        void parse() {
-            LoaderOptions limits = new LoaderOptions();
-            limits.setAllowDuplicateKeys(true);
-            try (Reader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
-                parse(new Yaml(limits).compose(reader));
-            } catch (MarkedYAMLException e) {
-                problems.add(e.getProblemMark(), Message.oneLine(e.getProblem()));
-            } catch (IOException | YAMLException e) {
-                problems.add((Mark) null, "cannot be read: " + Message.oneLine(e.toString()));
-            }
-        }
-
-        void parse(Node root) {
-            ConfigSection section = new ConfigSection(problems, known, "", root);
+        void parse(ConfigSection section) {
             boolean[] development = new boolean[1];
             section.choice(
                     "preset",

@@ -113,7 +113,7 @@ final class AdapterArguments {
                                     + " are both given; with a residency file that is said there");
                 }
             }
-            residency = ResidencyConfig.read(Path.of(file.get())).open(context);
+            residency = residency(file.get()).open(context);
             return residency.getStore();
         }
         StoreOptions.Builder builder = StoreOptions.builder();
@@ -134,6 +134,17 @@ final class AdapterArguments {
         // what is added last ends first: the store, then its registry
         context.addEnding(registry::close);
         return new AdapterStore(context, options, registry);
+    }
+
+    /* A file of its own, or a section of another one. */
+    private static ResidencyConfig residency(String place) {
+        int section = place.lastIndexOf('#');
+        Path file = Path.of(place);
+        if (section < 0 || Files.exists(file)) {
+            return ResidencyConfig.read(file);
+        }
+        return ResidencyConfig.read(
+                Path.of(place.substring(0, section)), place.substring(section + 1));
     }
 
     /** Registers the adapters that the arguments and the model's folder name. */

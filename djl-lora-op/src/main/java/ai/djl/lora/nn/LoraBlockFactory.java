@@ -26,8 +26,8 @@ import java.util.Map;
  *       the default
  *   <li>{@code adapter_dtype}: how resident adapters are held, {@code model} (the default: in the
  *       model's type) or {@code int8}
- *   <li>{@code residency}: a YAML file that says how many adapters are kept where, see {@link
- *       ai.djl.lora.config.ResidencyConfig}
+ *   <li>{@code residency}: a YAML file, or a section of one as {@code FILE#SECTION}, that says how
+ *       many adapters are kept where, see {@link ai.djl.lora.config.ResidencyConfig}
  *   <li>{@code adapters}: adapters to register at once, {@code name=directory,name=directory}
  *   <li>{@code adapter_registry}: a directory where the adapters are on record over restarts,
  *       relative to the model's folder

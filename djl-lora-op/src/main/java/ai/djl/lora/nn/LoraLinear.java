@@ -7,6 +7,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.adapter.LoraWeights;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
+import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
@@ -164,30 +165,82 @@ public final class LoraLinear extends AbstractBlock {
      * @return for each layer [rows, out], attached to x's manager
      */
     public static NDArray[] forwardAll(NDArray x, ResolvedPlan plan, LoraLinear... layers) {
-        for (LoraLinear layer : layers) {
-            if (layer.needsCare(plan)) {
-                return Arrays.stream(layers)
-                        .map(one -> one.forward(x, plan))
-                        .toArray(NDArray[]::new);
-            }
+        if (anyNeedsCare(plan, layers)) {
+            return Arrays.stream(layers).map(one -> one.forward(x, plan)).toArray(NDArray[]::new);
         }
         LoraContext context = layers[0].context;
-        NDArray[] weights = new NDArray[layers.length];
-        int[] modules = new int[layers.length];
-        NDArray[] biases = new NDArray[layers.length];
-        for (int i = 0; i < layers.length; ++i) {
-            weights[i] = layers[i].weight.getArray();
-            modules[i] = layers[i].module.index();
-            biases[i] = layers[i].bias == null ? null : layers[i].bias.getArray();
-        }
-        NDArray[] bases = context.getOps().linearAll(x, weights);
+        TensorOps ops = context.getOps();
+        NDArray[] weights = weights(layers);
+        NDArray[] biases = biases(layers);
         if (!plan.isBaseOnly()) {
-            return context.getTable().applyGroup(modules, x, bases, biases, plan.plan());
+            return context.getTable()
+                    .linearAll(ops, modules(layers), x, weights, biases, plan.plan());
         }
+        NDArray[] bases = ops.linearAll(x, weights);
         for (int i = 0; i < layers.length; ++i) {
             bases[i] = biases[i] == null ? bases[i] : bases[i].addi(biases[i]);
         }
         return bases;
+    }
+
+    /**
+     * Applies the first half of a gated feed-forward part: {@code silu(gate(x)) * up(x)}.
+     *
+     * @param x [rows, in]
+     * @param plan which rows use which adapters, resolved by the layers' context
+     * @param gate the layer that the activation comes behind
+     * @param up the other, of as many outputs and of the same model
+     * @return [rows, out], attached to x's manager
+     */
+    public static NDArray forwardGated(
+            NDArray x, ResolvedPlan plan, LoraLinear gate, LoraLinear up) {
+        TensorOps ops = gate.context.getOps();
+        if (plan.isBaseOnly() || anyNeedsCare(plan, gate, up)) {
+            NDArray[] both = forwardAll(x, plan, gate, up);
+            return ops.siluMul(both[0], both[1]);
+        }
+        return gate.context
+                .getTable()
+                .gatedLinear(
+                        ops,
+                        modules(gate, up),
+                        x,
+                        weights(gate, up),
+                        biases(gate, up),
+                        plan.plan());
+    }
+
+    private static NDArray[] weights(LoraLinear... layers) {
+        NDArray[] weights = new NDArray[layers.length];
+        for (int i = 0; i < layers.length; ++i) {
+            weights[i] = layers[i].weight.getArray();
+        }
+        return weights;
+    }
+
+    private static NDArray[] biases(LoraLinear... layers) {
+        NDArray[] biases = new NDArray[layers.length];
+        for (int i = 0; i < layers.length; ++i) {
+            biases[i] = layers[i].bias == null ? null : layers[i].bias.getArray();
+        }
+        return biases;
+    }
+
+    private static int[] modules(LoraLinear... layers) {
+        int[] modules = new int[layers.length];
+        for (int i = 0; i < layers.length; ++i) {
+            modules[i] = layers[i].module.index();
+        }
+        return modules;
+    }
+
+    private static boolean anyNeedsCare(ResolvedPlan plan, LoraLinear... layers) {
+        for (LoraLinear layer : layers) {
+            if (layer.needsCare(plan)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private boolean needsCare(ResolvedPlan plan) {
@@ -205,16 +258,17 @@ public final class LoraLinear extends AbstractBlock {
             NDArray base = context.getOps().linear(x, w);
             return b == null ? base : base.addi(b);
         }
-        NDArray input = x;
-        NDArray base;
-        if (plan.changesLinear(module.index())) {
-            input = scaledInput(x, plan);
-            base = context.getOps().linear(input, w);
-            replaceBase(input, base, plan);
-        } else {
-            base = context.getOps().linear(x, w);
+        AdapterTable table = context.getTable();
+        if (!plan.changesLinear(module.index())) {
+            int[] group = {module.index()};
+            NDArray[] weights = {w};
+            NDArray[] biases = {b};
+            return table.linearAll(context.getOps(), group, x, weights, biases, plan.plan())[0];
         }
-        return context.getTable().apply(module.index(), input, base, b, plan.plan());
+        NDArray input = scaledInput(x, plan);
+        NDArray base = context.getOps().linear(input, w);
+        replaceBase(input, base, plan);
+        return table.apply(module.index(), input, base, b, plan.plan());
     }
 
     /** Returns x with the rows scaled whose adapters scale this layer's input. */

@@ -84,6 +84,51 @@ public interface AdapterTable extends AutoCloseable {
     }
 
     /**
+     * Multiplies with the weights of several modules that share their input, and applies the
+     * adapters of a step to the products; see {@link #applyGroup}.
+     *
+     * @param ops the operations of this table's backend
+     * @param modules the modules' indices
+     * @param x their input [rows, inFeatures]
+     * @param weights the base weight of each module [outFeatures, inFeatures]
+     * @param biases the bias of each module, or null in its place
+     * @param plan which rows use which adapters
+     * @return the result of each module [rows, outFeatures], attached to {@code x}'s manager
+     */
+    default NDArray[] linearAll(
+            TensorOps ops,
+            int[] modules,
+            NDArray x,
+            NDArray[] weights,
+            NDArray[] biases,
+            BatchPlan plan) {
+        return applyGroup(modules, x, ops.linearAll(x, weights), biases, plan);
+    }
+
+    /**
+     * Computes the first half of a gated feed-forward part with the adapters of a step: {@code
+     * silu(gate(x)) * up(x)}.
+     *
+     * @param ops the operations of this table's backend
+     * @param modules the indices of gate and up
+     * @param x their input [rows, inFeatures]
+     * @param weights their base weights [outFeatures, inFeatures]
+     * @param biases their biases, or null in the place of one
+     * @param plan which rows use which adapters
+     * @return [rows, outFeatures], attached to {@code x}'s manager
+     */
+    default NDArray gatedLinear(
+            TensorOps ops,
+            int[] modules,
+            NDArray x,
+            NDArray[] weights,
+            NDArray[] biases,
+            BatchPlan plan) {
+        NDArray[] both = linearAll(ops, modules, x, weights, biases, plan);
+        return ops.siluMul(both[0], both[1]);
+    }
+
+    /**
      * Returns the memory that an adapter will take in this table.
      *
      * @param adapter the adapter, packed for this table's modules

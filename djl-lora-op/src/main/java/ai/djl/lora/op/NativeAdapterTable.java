@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 
 /**
  * The adapters of the {@code cpu} backend, in a native table that copies their weights into a
@@ -270,6 +271,100 @@ final class NativeAdapterTable implements AdapterTable {
                     table,
                     group);
         }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray[] linearAll(
+            TensorOps ops,
+            int[] group,
+            NDArray x,
+            NDArray[] weights,
+            NDArray[] biases,
+            BatchPlan plan) {
+        long[] products =
+                checked(
+                        group,
+                        x,
+                        weights,
+                        biases,
+                        plan,
+                        () ->
+                                LoraNative.linearSgmv(
+                                        NativeTensorOps.handle(x),
+                                        handles(weights),
+                                        handles(biases),
+                                        plan.sharedSegmentStarts(),
+                                        plan.hasStacks() ? plan.sharedEntryStarts() : null,
+                                        sharedSlots(plan),
+                                        plan.hasStacks() ? plan.sharedEntryWeights() : null,
+                                        table,
+                                        group));
+        NDArray[] results = new NDArray[products.length];
+        for (int i = 0; i < products.length; ++i) {
+            results[i] = NativeTensorOps.wrap(x.getManager(), products[i]);
+        }
+        return results;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public NDArray gatedLinear(
+            TensorOps ops,
+            int[] group,
+            NDArray x,
+            NDArray[] weights,
+            NDArray[] biases,
+            BatchPlan plan) {
+        long gated =
+                checked(
+                        group,
+                        x,
+                        weights,
+                        biases,
+                        plan,
+                        () ->
+                                LoraNative.gatedLinearSgmv(
+                                        NativeTensorOps.handle(x),
+                                        handles(weights),
+                                        handles(biases),
+                                        plan.sharedSegmentStarts(),
+                                        plan.hasStacks() ? plan.sharedEntryStarts() : null,
+                                        sharedSlots(plan),
+                                        plan.hasStacks() ? plan.sharedEntryWeights() : null,
+                                        table,
+                                        group));
+        return NativeTensorOps.wrap(x.getManager(), gated);
+    }
+
+    /* What the operator refuses is said in the modules' names. */
+    private <T> T checked(
+            int[] group,
+            NDArray x,
+            NDArray[] weights,
+            NDArray[] biases,
+            BatchPlan plan,
+            Supplier<T> call) {
+        try {
+            return call.get();
+        } catch (RuntimeException e) {
+            for (int i = 0; i < group.length; ++i) {
+                TensorChecks.linear(modules.get(group[i]), x, weights[i], biases[i], plan);
+            }
+            throw e;
+        }
+    }
+
+    private static long[] sharedSlots(BatchPlan plan) {
+        return plan.hasStacks() ? plan.sharedEntrySlots() : plan.sharedSlots();
+    }
+
+    private static long[] handles(NDArray[] arrays) {
+        long[] handles = new long[arrays.length];
+        for (int i = 0; i < arrays.length; ++i) {
+            handles[i] = handleOrZero(arrays[i]);
+        }
+        return handles;
     }
 
     private static long handleOrZero(NDArray array) {

@@ -61,6 +61,31 @@ final class TensorChecks {
                             + " and base "
                             + base.getShape());
         }
+        bias(module, bias);
+    }
+
+    /** Checks what is given to a layer with adapters; the table's own checks come on top. */
+    static void linear(LoraModule module, NDArray x, NDArray weight, NDArray bias, BatchPlan plan) {
+        if (!isMatrix(x, plan.rows(), module.inFeatures())
+                || !isMatrix(weight, module.outFeatures(), module.inFeatures())) {
+            throw new IllegalArgumentException(
+                    "Module "
+                            + module
+                            + " with a plan of "
+                            + plan.rows()
+                            + " rows takes x "
+                            + new Shape(plan.rows(), module.inFeatures())
+                            + " and weight "
+                            + new Shape(module.outFeatures(), module.inFeatures())
+                            + "; found x "
+                            + x.getShape()
+                            + " and weight "
+                            + weight.getShape());
+        }
+        bias(module, bias);
+    }
+
+    private static void bias(LoraModule module, NDArray bias) {
         if (bias != null && !bias.getShape().equals(new Shape(module.outFeatures()))) {
             throw new IllegalArgumentException(
                     "Module "

@@ -147,7 +147,6 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                 new LlamaAttention(context, config, index, weights),
                 weights.norm(prefix + "post_attention_layernorm"),
                 new LlamaMlp(
-                        context,
                         weights.linear(prefix + "mlp.gate_proj"),
                         weights.linear(prefix + "mlp.up_proj"),
                         weights.linear(prefix + "mlp.down_proj")));
@@ -306,14 +305,16 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                         AttentionShapes.of(config, rows.count()),
                         PoolRows.of(manager, rows.sequences()));
         NDArray x = embedding.forward(manager, rows, plan);
+        NDArray delta = null;
         for (LlamaDecoderLayer layer : layers) {
             try (NDManager layerManager = manager.newSubManager()) {
                 x.attach(layerManager);
-                x = layer.forward(x, state);
+                delta = layer.forward(x, delta, state);
                 x.attach(manager);
+                delta.attach(manager);
             }
         }
-        return x;
+        return delta == null ? x : x.addi(delta);
     }
 
     /**

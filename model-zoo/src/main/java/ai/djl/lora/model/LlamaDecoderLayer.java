@@ -28,8 +28,30 @@ final class LlamaDecoderLayer extends StepBlock {
      */
     @Override
     NDArray forward(NDArray x, StepState step) {
-        NDArray attended = attention.forward(inputNorm.forward(x, step.plan()), step);
-        NDArray normalised = postAttentionNorm.forwardSum(x, attended, step.plan());
-        return x.addi(mlp.forward(normalised, step));
+        return x.addi(forward(x, null, step));
+    }
+
+    /**
+     * Computes the layer but for the last sum, which is the next layer's: a norm that comes behind
+     * a sum costs nothing more than one without.
+     *
+     * @param x the packed tokens [tokens, hidden]; what was still to be added and this layer's
+     *     attention are added in place
+     * @param delta what is still to be added to x, which is freed; null for nothing
+     * @param step the state of the step
+     * @return what is then still to be added to x, of its shape and attached to its manager
+     */
+    NDArray forward(NDArray x, NDArray delta, StepState step) {
+        NDArray normalised;
+        if (delta == null) {
+            normalised = inputNorm.forward(x, step.plan());
+        } else {
+            try (delta) {
+                normalised = inputNorm.forwardSum(x, delta, step.plan());
+            }
+        }
+        NDArray attended = attention.forward(normalised, step);
+        normalised = postAttentionNorm.forwardSum(x, attended, step.plan());
+        return mlp.forward(normalised, step);
     }
 }

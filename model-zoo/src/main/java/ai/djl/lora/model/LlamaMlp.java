@@ -4,19 +4,16 @@
 package ai.djl.lora.model;
 
 import ai.djl.lora.nn.LoraLinear;
-import ai.djl.lora.op.LoraContext;
 import ai.djl.ndarray.NDArray;
 
 /** The gated feed-forward part of a decoder layer: {@code down(silu(gate(x)) * up(x))}. */
 final class LlamaMlp extends StepBlock {
 
-    private final LoraContext context;
     private final LoraLinear gate;
     private final LoraLinear up;
     private final LoraLinear down;
 
-    LlamaMlp(LoraContext context, LoraLinear gate, LoraLinear up, LoraLinear down) {
-        this.context = context;
+    LlamaMlp(LoraLinear gate, LoraLinear up, LoraLinear down) {
         this.gate = addChildBlock("gate_proj", gate);
         this.up = addChildBlock("up_proj", up);
         this.down = addChildBlock("down_proj", down);
@@ -25,8 +22,7 @@ final class LlamaMlp extends StepBlock {
     /** {@inheritDoc} */
     @Override
     NDArray forward(NDArray x, StepState step) {
-        NDArray[] both = LoraLinear.forwardAll(x, step.plan(), gate, up);
-        NDArray gated = context.getOps().siluMul(both[0], both[1]);
+        NDArray gated = LoraLinear.forwardGated(x, step.plan(), gate, up);
         return down.forward(gated, step.plan());
     }
 }

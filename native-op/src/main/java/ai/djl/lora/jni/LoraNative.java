@@ -245,6 +245,60 @@ public final class LoraNative {
     public static native long[] linearGroup(long x, long[] weights);
 
     /**
+     * Multiplies rows with several weights and applies the adapters to the products: what {@link
+     * #linearGroup} gives, and {@link #sgmvGroup} or {@link #sgmvStacked} make of that. Few rows go
+     * through in one go, in which the adapters' products are under way before the last of the
+     * weights are.
+     *
+     * @param x [rows, in], of the table's type
+     * @param weights the base weight of each module [out, in], 1 to 4
+     * @param biasesOrZero the bias of each module, or 0
+     * @param segmentStarts as in {@link #sgmv}
+     * @param entryStartsOrNull as in {@link #sgmvStacked}; null where each segment has one slot
+     * @param slots the slot of each segment, or of each entry where there are entryStarts
+     * @param entryWeightsOrNull as in {@link #sgmvStacked}; null without entryStarts
+     * @param table the table
+     * @param modules the index of each module in the table; all take as many inputs
+     * @return [rows, out] for each module
+     */
+    public static native long[] linearSgmv(
+            long x,
+            long[] weights,
+            long[] biasesOrZero,
+            long[] segmentStarts,
+            long[] entryStartsOrNull,
+            long[] slots,
+            float[] entryWeightsOrNull,
+            long table,
+            int[] modules);
+
+    /**
+     * Computes {@link #siluMul} of the two results that {@link #linearSgmv} gives, each row as soon
+     * as it is complete.
+     *
+     * @param x as in {@link #linearSgmv}
+     * @param weights the base weights of gate and up [out, in]
+     * @param biasesOrZero as in {@link #linearSgmv}
+     * @param segmentStarts as in {@link #linearSgmv}
+     * @param entryStartsOrNull as in {@link #linearSgmv}
+     * @param slots as in {@link #linearSgmv}
+     * @param entryWeightsOrNull as in {@link #linearSgmv}
+     * @param table the table
+     * @param modules the two modules' indices in the table
+     * @return [rows, out]
+     */
+    public static native long gatedLinearSgmv(
+            long x,
+            long[] weights,
+            long[] biasesOrZero,
+            long[] segmentStarts,
+            long[] entryStartsOrNull,
+            long[] slots,
+            float[] entryWeightsOrNull,
+            long table,
+            int[] modules);
+
+    /**
      * Multiplies a few rows with a weight of 8-bit integers: {@code (x * weight^T) * scale + bias}.
      *
      * @param x [..., in], floating, contiguous

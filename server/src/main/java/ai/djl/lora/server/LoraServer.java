@@ -7,35 +7,53 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.adapters.AdapterJson;
 import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
-import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.adapters.routes.AdapterRoutes;
 import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
+import ai.djl.lora.server.adapters.routes.SglangRoutes;
+import ai.djl.lora.server.adapters.routes.VllmRoutes;
 import ai.djl.lora.server.adapters.source.AdapterSources;
 import ai.djl.lora.server.adapters.source.SourceOptions;
+import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.http.Observers;
 import ai.djl.lora.server.http.Permission;
+import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.http.Router;
 import ai.djl.lora.server.inference.AdapterSelector;
+import ai.djl.lora.server.inference.GenerateRoutes;
 import ai.djl.lora.server.inference.InferenceService;
 import ai.djl.lora.server.inference.RoutingRules;
+import ai.djl.lora.server.inference.ServingRoutes;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
 import ai.djl.lora.server.openai.ChatRoutes;
 import ai.djl.lora.server.openai.CompletionRoutes;
+import ai.djl.lora.server.openai.EmbeddingRoutes;
 import ai.djl.lora.server.openai.ModelRoutes;
 import ai.djl.lora.server.openapi.OpenApiRoutes;
+import ai.djl.lora.server.operations.AccessLog;
 import ai.djl.lora.server.operations.AuditLog;
+import ai.djl.lora.server.operations.FlightEvents;
 import ai.djl.lora.server.operations.HealthRoutes;
+import ai.djl.lora.server.operations.InfoRoutes;
+import ai.djl.lora.server.operations.MetricsRoutes;
+import ai.djl.lora.server.operations.RecentRequests;
+import ai.djl.lora.server.operations.ResponseCache;
+import ai.djl.lora.server.operations.ServerMetrics;
+import ai.djl.lora.server.operations.ServerState;
+import ai.djl.lora.server.operations.Tracing;
+import ai.djl.lora.server.operations.Watchers;
 import ai.djl.lora.server.security.Gate;
 import ai.djl.lora.server.security.RateLimits;
 import ai.djl.lora.server.security.SecurityOptions;
 import ai.djl.lora.server.security.TlsOptions;
+import io.micrometer.core.instrument.MeterRegistry;
 import io.netty.handler.ssl.SslContext;
+import io.opentelemetry.api.OpenTelemetry;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -46,7 +64,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 
 /**
@@ -71,7 +89,10 @@ public final class LoraServer implements AutoCloseable {
     private final SslContext tls;
     private final Dispatcher dispatcher;
     private final Dispatcher management;
-    private final AtomicBoolean ending = new AtomicBoolean();
+    private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
+    private final ServerMetrics metrics;
+    private final Watchers watchers;
+    private final AccessLog accessLog;
     private InetSocketAddress address;
     private InetSocketAddress managementAddress;
 
@@ -90,28 +111,54 @@ public final class LoraServer implements AutoCloseable {
         tls = security.tls().map(TlsOptions::open).orElse(null);
         RateLimits rates = security.newRateLimits();
         InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
-        Gate gate =
-                new Gate(
-                        security.newAuthenticators(),
-                        rates,
-                        new Observers(List.of(new AuditLog())));
+        metrics = new ServerMetrics(model, builder.meters, builder.metricAdapters);
+        RecentRequests recent = new RecentRequests(System::nanoTime);
+        watchers = new Watchers(model);
+        watchers.addEngine(recent);
+        watchers.add(new FlightEvents());
+        List<RequestObserver> observers = new ArrayList<>();
+        observers.add(new AuditLog());
+        accessLog = new AccessLog();
+        if (builder.accessLog) {
+            observers.add(accessLog);
+        }
+        observers.add(metrics.requests());
+        List<Filter> filters = new ArrayList<>();
+        if (builder.telemetry != null) {
+            Tracing tracing = new Tracing((OpenTelemetry) builder.telemetry);
+            watchers.add(tracing);
+            observers.add(tracing);
+            filters.add(tracing);
+        }
+        Gate gate = new Gate(security.newAuthenticators(), rates, new Observers(observers));
+        filters.add(gate);
         List<Route> routes = new ArrayList<>();
-        routes.addAll(new HealthRoutes(this::isReady).routes());
+        routes.addAll(new HealthRoutes(state::get, model, recent).routes());
+        routes.addAll(new InfoRoutes(model, builder.limits, limits).routes());
+        Permission metering = builder.metricsOpen ? Permission.NONE : Permission.MANAGE;
+        routes.addAll(new MetricsRoutes(metrics, metering).routes());
         routes.addAll(new OpenApiRoutes().routes());
         routes.addAll(new ConsoleRoutes().routes());
         AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
         InferenceService inference = new InferenceService(model, selector, limits);
         routes.addAll(new CompletionRoutes(inference).routes());
         routes.addAll(new ChatRoutes(inference).routes());
+        routes.addAll(new EmbeddingRoutes(inference).routes());
         routes.addAll(new ModelRoutes(inference).routes());
+        routes.addAll(new GenerateRoutes(inference).routes());
+        routes.addAll(new ServingRoutes(inference).routes());
         manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
         AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
         routes.addAll(new AdapterRoutes(model, manager, json).routes());
         routes.addAll(new DjlServingRoutes(model, manager, json).routes());
+        routes.addAll(new VllmRoutes(manager, targets).routes());
+        routes.addAll(new SglangRoutes(model, manager).routes());
         routes.addAll(builder.routes);
-        List<Filter> filters = new ArrayList<>();
-        filters.add(gate);
         filters.addAll(builder.filters);
+        if (builder.routing.rules().isEmpty()) {
+            // rules may send one request to several adapters
+            builder.cache.ifPresent(cache -> filters.add(cache.filter(model, targets)));
+        }
         management = new Dispatcher(new Router(routes), filters, gate::check);
         dispatcher =
                 wantedForManagement.isEmpty()
@@ -154,6 +201,7 @@ public final class LoraServer implements AutoCloseable {
                 wantedForManagement
                         .map(other -> http.listen(other, management, tls))
                         .orElse(address);
+        state.compareAndSet(ServerState.STARTING, ServerState.READY);
         return this;
     }
 
@@ -164,7 +212,7 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI uri() {
-        return uri(address);
+        return uri(wanted, address);
     }
 
     /**
@@ -175,14 +223,15 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI managementUri() {
-        return uri(managementAddress);
+        return uri(wantedForManagement.orElse(wanted), managementAddress);
     }
 
-    private URI uri(InetSocketAddress bound) {
+    private URI uri(InetSocketAddress asked, InetSocketAddress bound) {
         if (bound == null) {
             throw new IllegalStateException("the server has not started");
         }
-        String host = bound.getAddress().getHostAddress();
+        // a socket of both kinds of addresses says that it is of the newer one
+        String host = asked.getAddress().getHostAddress();
         String shown = host.indexOf(':') < 0 ? host : '[' + host + ']';
         return URI.create((tls == null ? "http://" : "https://") + shown + ':' + bound.getPort());
     }
@@ -193,7 +242,7 @@ public final class LoraServer implements AutoCloseable {
      * @return whether it has started and is not about to end
      */
     public boolean isReady() {
-        return address != null && !ending.get();
+        return state.get() == ServerState.READY;
     }
 
     /**
@@ -239,7 +288,7 @@ public final class LoraServer implements AutoCloseable {
      */
     @Override
     public void close() {
-        if (!ending.compareAndSet(false, true)) {
+        if (state.getAndSet(ServerState.ENDING) == ServerState.ENDING) {
             return;
         }
         try {
@@ -255,6 +304,9 @@ public final class LoraServer implements AutoCloseable {
         } finally {
             http.close();
             manager.close();
+            accessLog.close();
+            watchers.close();
+            metrics.close();
             model.close();
         }
     }
@@ -271,6 +323,15 @@ public final class LoraServer implements AutoCloseable {
         private Duration drainPause = Duration.ZERO;
         private SecurityOptions security = SecurityOptions.NONE;
         private InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
+        private Optional<MeterRegistry> meters = Optional.empty();
+        private int metricAdapters = 100;
+        private boolean metricsOpen;
+        private boolean accessLog = true;
+        private Optional<ResponseCache> cache = Optional.empty();
+
+        /** An OpenTelemetry, of which there need not be the classes; null for none. */
+        private Object telemetry;
+
         private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
         private RoutingRules routing = RoutingRules.NONE;
         private SourceOptions sources = SourceOptions.builder().build();
@@ -364,6 +425,79 @@ public final class LoraServer implements AutoCloseable {
          */
         public Builder optSecurity(SecurityOptions value) {
             security = Objects.requireNonNull(value, "security");
+            return this;
+        }
+
+        /**
+         * Sets where the server's metrics go beside its own routes.
+         *
+         * @param value the application's registry, from which they are taken when the server ends
+         * @return this builder
+         */
+        public Builder optMeterRegistry(MeterRegistry value) {
+            meters = Optional.of(value);
+            return this;
+        }
+
+        /**
+         * Sets how many adapters have metrics of their own; the others share those of one that is
+         * called other.
+         *
+         * @param value the number, 0 or more; 100 by default
+         * @return this builder
+         */
+        public Builder optMetricAdapters(int value) {
+            if (value < 0) {
+                throw new LoraConfigurationException(
+                        "metricAdapters is " + value + "; it must be 0 or more");
+            }
+            metricAdapters = value;
+            return this;
+        }
+
+        /**
+         * Sets whether anybody may see the metrics, on the server's first port too.
+         *
+         * @param value whether anybody may; by default it takes the role of management
+         * @return this builder
+         */
+        public Builder optMetricsOpen(boolean value) {
+            metricsOpen = value;
+            return this;
+        }
+
+        /**
+         * Sets whether requests are noted on the logger {@code ai.djl.lora.access}.
+         *
+         * @param value whether they are; true by default
+         * @return this builder
+         */
+        public Builder optAccessLog(boolean value) {
+            accessLog = value;
+            return this;
+        }
+
+        /**
+         * Sets that answers to requests that have one answer alone are kept, and given again for
+         * the same request while their adapter's revision is the same.
+         *
+         * @param bytes what they may take together
+         * @param time how long one is kept
+         * @return this builder
+         */
+        public Builder optResponseCache(long bytes, Duration time) {
+            cache = Optional.of(new ResponseCache(bytes, time, System::nanoTime));
+            return this;
+        }
+
+        /**
+         * Sets what spans of requests, loads, evictions, swaps and steps are told to.
+         *
+         * @param value the application's OpenTelemetry; none by default
+         * @return this builder
+         */
+        public Builder optOpenTelemetry(OpenTelemetry value) {
+            telemetry = Objects.requireNonNull(value, "telemetry");
             return this;
         }
 

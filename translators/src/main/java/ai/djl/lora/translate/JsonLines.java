@@ -7,11 +7,9 @@ import ai.djl.inference.streaming.ChunkedBytesSupplier;
 import ai.djl.lora.generate.engine.GeneratedToken;
 import ai.djl.modality.Input;
 import ai.djl.ndarray.BytesSupplier;
-import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.util.Locale;
 import java.util.concurrent.Flow;
 import java.util.function.Supplier;
 
@@ -103,46 +101,15 @@ final class JsonLines implements Flow.Subscriber<GeneratedToken> {
     }
 
     private JsonObject line(GeneratedToken given) {
-        TextChunk chunk = answer.chunk(given);
-        JsonObject token = new JsonObject();
-        token.addProperty("id", chunk.token());
-        token.addProperty("text", chunk.text());
-        if (Float.isFinite(chunk.logProb())) {
-            token.addProperty("log_prob", chunk.logProb());
-        } else {
-            token.add("log_prob", JsonNull.INSTANCE);
-        }
-        JsonObject line = new JsonObject();
-        line.add("token", token);
-        return line;
+        return ServingAnswers.token(answer.chunk(given));
     }
 
     private JsonObject lastLine(GeneratedToken token) {
-        JsonObject line = line(token);
         TextResult result = answer.result();
-        line.addProperty("generated_text", result.text());
-        JsonObject details = new JsonObject();
-        details.addProperty("finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
-        details.addProperty("generated_tokens", result.tokens().length);
-        AnswerJson.addAdapter(details, result.adapter(), result.revision(), result.substitution());
-        line.add("details", details);
-        return line;
+        return ServingAnswers.last(answer.chunk(token), result.adapter(), result);
     }
 
     private JsonObject errorLine(Throwable reason, int tokens) {
-        JsonObject token = new JsonObject();
-        token.addProperty("id", -1);
-        token.addProperty("text", "");
-        token.addProperty("log_prob", -1);
-        token.addProperty("special_token", true);
-        token.addProperty("error_msg", AnswerJson.oneLine(reason));
-        JsonObject line = new JsonObject();
-        line.add("token", token);
-        line.addProperty("generated_text", answer.textSoFar());
-        JsonObject details = new JsonObject();
-        details.addProperty("finish_reason", "error");
-        details.addProperty("generated_tokens", tokens);
-        line.add("details", details);
-        return line;
+        return ServingAnswers.failure(AnswerJson.oneLine(reason), answer.textSoFar(), tokens);
     }
 }

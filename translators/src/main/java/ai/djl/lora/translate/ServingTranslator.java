@@ -18,7 +18,6 @@ import ai.djl.nn.Block;
 import ai.djl.translate.TranslateException;
 import ai.djl.translate.TranslatorContext;
 import com.google.gson.JsonArray;
-import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -245,12 +244,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
             }
             JsonArray answers = new JsonArray();
             for (TextResult result : results) {
-                JsonObject answer = new JsonObject();
-                answer.addProperty("generated_text", result.text());
-                AnswerJson.addAdapter(
-                        answer, result.adapter(), result.revision(), result.substitution());
-                ChoiceFields.add(answer, result);
-                answers.add(answer);
+                answers.add(ServingAnswers.whole(result.adapter(), result));
             }
             return AnswerJson.output(list ? answers : answers.get(0));
         }

@@ -18,7 +18,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** Keeps connections to a running server busy, each with one request after the other. */
 final class ServerBench {
 
-    private static final String MEMORY = "memory_usage_bytes{area=\"process\"";
+    private static final String MEMORY = "memory_usage_bytes{area=\"resident\"";
     private static final long SAMPLE_MILLIS = 1000;
 
     private final ServerClient client;

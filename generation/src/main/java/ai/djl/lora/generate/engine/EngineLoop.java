@@ -266,7 +266,10 @@ final class EngineLoop implements Runnable {
     private boolean takeArrivals() {
         Optional<List<SequenceGroup>> fresh = intake.takeArrivals();
         if (fresh.isPresent()) {
-            fresh.get().forEach(group -> queue.arrive(group.members().get(0)));
+            for (SequenceGroup group : fresh.get()) {
+                queue.arrive(group.members().get(0));
+                record(recorder -> recorder.arrived(group.request().adapter()));
+            }
             statistics = snapshot();
         }
         return fresh.isPresent();
@@ -475,6 +478,7 @@ final class EngineLoop implements Runnable {
         group.finish(result);
         if (group.isWhole()) {
             end(group);
+            recordEnd(group);
             ends.add(() -> group.answers().complete(group.results()));
         }
     }
@@ -494,6 +498,7 @@ final class EngineLoop implements Runnable {
             }
         }
         end(group);
+        recordEnd(group);
         record(recorder -> recorder.failed(group.request().adapter(), reason));
         ends.add(() -> group.answers().fail(reason));
     }
@@ -515,6 +520,11 @@ final class EngineLoop implements Runnable {
     private void end(SequenceGroup group) {
         group.end();
         ++counters.endedRequests;
+    }
+
+    private void recordEnd(SequenceGroup group) {
+        boolean scheduled = group.firstScheduled() >= 0;
+        record(recorder -> recorder.ended(group.request().adapter(), scheduled));
     }
 
     private void failAll() {

@@ -10,6 +10,22 @@ package ai.djl.lora.generate.engine;
 public interface EngineRecorder {
 
     /**
+     * A request has come to its turn to wait.
+     *
+     * @param adapter its adapter, empty for the base model
+     */
+    default void arrived(String adapter) {}
+
+    /**
+     * A request that had come is there no more, with all of its answers or without; told beside
+     * what became of it.
+     *
+     * @param adapter its adapter, empty for the base model
+     * @param scheduled whether it had been scheduled
+     */
+    default void ended(String adapter, boolean scheduled) {}
+
+    /**
      * A request was scheduled for the first time.
      *
      * @param adapter its adapter, empty for the base model

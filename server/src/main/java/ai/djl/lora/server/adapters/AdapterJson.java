@@ -70,7 +70,7 @@ public final class AdapterJson {
                         .find(targets.defaultAdapter())
                         .filter(found -> found.name().equals(adapter.name()))
                         .isPresent());
-        json.add("use", use(state));
+        addUse(json, state);
         targets.canary(adapter.name()).ifPresent(canary -> json.add("canary", canary(canary)));
         if (all) {
             state.failure()
@@ -95,14 +95,12 @@ public final class AdapterJson {
         };
     }
 
-    private static JsonObject use(AdapterState state) {
-        JsonObject use = new JsonObject();
-        use.addProperty("leases", state.leases());
-        use.addProperty("hits", state.hits());
-        use.addProperty("misses", state.misses());
-        use.addProperty("frequency", state.frequency());
-        state.lastUsed().ifPresent(time -> use.addProperty("last_used", time.toString()));
-        return use;
+    private static void addUse(JsonObject json, AdapterState state) {
+        json.addProperty("leases", state.leases());
+        json.addProperty("hits", state.hits());
+        json.addProperty("misses", state.misses());
+        json.addProperty("frequency", state.frequency());
+        state.lastUsed().ifPresent(time -> json.addProperty("last_used", time.toString()));
     }
 
     /**

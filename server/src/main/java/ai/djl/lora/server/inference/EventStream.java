@@ -125,9 +125,8 @@ final class EventStream implements Flow.Publisher<byte[]> {
                         (answers, failure) -> {
                             synchronized (this) {
                                 if (failure == null) {
-                                    for (String piece : format.end(answers)) {
-                                        pieces.add(() -> piece);
-                                    }
+                                    // written when it is taken: behind what waits before it
+                                    pieces.add(() -> String.join("", format.end(answers)));
                                 } else {
                                     pieces.add(
                                             () -> format.failure(Failures.of(requestId, failure)));
@@ -155,15 +154,17 @@ final class EventStream implements Flow.Publisher<byte[]> {
             }
             // text is written by one thread at a time, in the order of the pieces
             String text = next == null ? "" : next.get();
+            Flow.Subscriber<? super byte[]> taker;
             boolean more;
             synchronized (this) {
+                taker = subscriber;
                 more = !text.isEmpty() && !done;
                 wanted -= more && wanted != Long.MAX_VALUE ? 1 : 0;
             }
             if (more) {
-                subscriber.onNext(text.getBytes(StandardCharsets.UTF_8));
+                taker.onNext(text.getBytes(StandardCharsets.UTF_8));
             } else if (next == null) {
-                subscriber.onComplete();
+                taker.onComplete();
             }
             synchronized (this) {
                 draining = false;

@@ -3,6 +3,10 @@
  */
 package ai.djl.lora.server.inference;
 
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.generate.EmbeddingRequest;
+import ai.djl.lora.generate.EmbeddingResult;
+import ai.djl.lora.generate.Pooling;
 import ai.djl.lora.generate.engine.AnsweringRevision;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.http.InferenceLimits;
@@ -12,6 +16,8 @@ import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.GenerationInput;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 
 /** Has requests for text answered by the adapters that they are for. */
@@ -75,44 +81,136 @@ public final class InferenceService {
         SamplingParameters sampling = order.sampling();
         limits.checkAnswers(Math.multiplyExact(order.prompts().size(), sampling.bestOf()));
         List<AdapterChoice> adapters =
-                selector.select(
-                        request,
-                        order.body(),
-                        order.further(),
-                        order.model(),
-                        order.prompts().stream().map(Prompt::beginning).toList());
+                select(request, order.body(), order.further(), order.model(), order.prompts());
         List<GenerationInput> inputs = new ArrayList<>();
+        for (int i = 0; i < adapters.size(); ++i) {
+            inputs.add(order.prompts().get(i).input(adapters.get(i).target(), sampling));
+        }
+        Generation generation;
+        try {
+            generation =
+                    Generation.begin(
+                            model.text(),
+                            inputs,
+                            adapters,
+                            builder -> {
+                                int tokens = builder.request().promptTokens().length;
+                                limits.check(tokens, sampling.maxNewTokens());
+                                return urgency.over(builder);
+                            });
+        } catch (LoraConfigurationException e) {
+            throw explained(request, adapters, e);
+        }
+        request.gone().thenRun(generation::cancel);
+        CompletableFuture<Response> response =
+                order.stream()
+                        ? generation
+                                .begun()
+                                .thenApply(begins -> streamed(request, generation, format, begins))
+                        : generation.end().thenApply(answers -> whole(format, answers));
+        return response.exceptionallyCompose(
+                failure -> CompletableFuture.failedFuture(explained(request, adapters, failure)));
+    }
+
+    /**
+     * Returns what a failure comes from. An adapter that was taken away since the request came is
+     * not there, and the store's message, which names others, is not for the caller.
+     */
+    private RuntimeException explained(
+            Request request, List<AdapterChoice> adapters, Throwable failure) {
+        Throwable cause = failure;
+        while (cause instanceof CompletionException && cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        if (cause instanceof LoraConfigurationException) {
+            for (AdapterChoice adapter : adapters) {
+                if (!selector.isKnown(request, adapter)) {
+                    return AdapterSelector.notFound(adapter.name(), null);
+                }
+            }
+        }
+        return cause instanceof RuntimeException known ? known : new CompletionException(cause);
+    }
+
+    /**
+     * Makes vectors of texts: the mean of the states behind the model's last norm, of length 1.
+     *
+     * @param request the request
+     * @param body its body; fields that nobody has asked for yet are refused
+     * @param asked the model that it asks for; null where it names none
+     * @param inputs the texts, or the tokens of texts
+     * @return the vectors, in the order of the inputs
+     */
+    public CompletionStage<List<InputVector>> embed(
+            Request request, BodyFields body, String asked, List<Prompt> inputs) {
+        Urgency urgency = Urgency.read(request, body);
+        List<AdapterChoice> adapters = select(request, body, List.of(), asked, inputs);
+        List<EmbeddingRequest> requests = new ArrayList<>();
         boolean sound = false;
         try {
-            order.body().end();
-            order.further().forEach(BodyFields::end);
+            for (int i = 0; i < inputs.size(); ++i) {
+                int[] tokens =
+                        inputs.get(i) instanceof Prompt.Tokens given
+                                ? given.tokens()
+                                : model.tokenizer().encode(inputs.get(i).beginning());
+                limits.check(tokens.length, 1);
+                requests.add(
+                        new EmbeddingRequest(tokens, Pooling.MEAN, true, adapters.get(i).target()));
+            }
+            sound = true;
+        } finally {
+            if (!sound) {
+                release(adapters);
+            }
+        }
+        VectorBatch batch = new VectorBatch(model.engine(), requests, urgency::over);
+        CompletableFuture<List<EmbeddingResult>> results = batch.start();
+        request.gone().thenRun(batch::cancel);
+        return results.whenComplete((all, failure) -> release(adapters))
+                .exceptionallyCompose(
+                        failure ->
+                                CompletableFuture.failedFuture(
+                                        explained(request, adapters, failure)))
+                .thenApply(
+                        all -> {
+                            List<InputVector> vectors = new ArrayList<>();
+                            for (int i = 0; i < all.size(); ++i) {
+                                vectors.add(new InputVector(adapters.get(i).name(), all.get(i)));
+                            }
+                            return vectors;
+                        });
+    }
+
+    /** Finds the adapters, once everything else about the request is in order. */
+    private List<AdapterChoice> select(
+            Request request,
+            BodyFields body,
+            List<BodyFields> further,
+            String asked,
+            List<Prompt> prompts) {
+        List<AdapterChoice> adapters =
+                selector.select(
+                        request,
+                        body,
+                        further,
+                        asked,
+                        prompts.stream().map(Prompt::beginning).toList());
+        boolean sound = false;
+        try {
+            body.end();
+            further.forEach(BodyFields::end);
             adapters.stream().map(AdapterChoice::name).distinct().forEach(limits::admitAdapter);
             sound = true;
         } finally {
             if (!sound) {
-                adapters.forEach(each -> each.release().run());
+                release(adapters);
             }
         }
-        for (int i = 0; i < adapters.size(); ++i) {
-            inputs.add(order.prompts().get(i).input(adapters.get(i).target(), sampling));
-        }
-        Generation generation =
-                Generation.begin(
-                        model.text(),
-                        inputs,
-                        adapters,
-                        builder -> {
-                            int tokens = builder.request().promptTokens().length;
-                            limits.check(tokens, sampling.maxNewTokens());
-                            return urgency.over(builder);
-                        });
-        request.gone().thenRun(generation::cancel);
-        if (order.stream()) {
-            return generation
-                    .begun()
-                    .thenApply(begins -> streamed(request, generation, format, begins));
-        }
-        return generation.end().thenApply(answers -> whole(format, answers));
+        return adapters;
+    }
+
+    private static void release(List<AdapterChoice> adapters) {
+        adapters.forEach(each -> each.release().run());
     }
 
     private static Response streamed(

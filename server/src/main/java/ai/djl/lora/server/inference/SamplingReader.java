@@ -76,6 +76,23 @@ public final class SamplingReader {
     }
 
     /**
+     * Reads what a body says of the answer's form beside an object with the other parameters.
+     *
+     * @param fields the body
+     * @param sampling the parameters
+     * @return the parameters with it
+     * @throws HttpFailure naming the field that is wrong, or says it a second time
+     */
+    public static SamplingParameters beside(BodyFields fields, SamplingParameters sampling) {
+        SamplingReader reader = new SamplingReader(fields, sampling);
+        if (reader.readConstraint() && sampling.constraint().isPresent()) {
+            throw fields.wrong(
+                    "parameters", "and the body both say what the answer looks like; give one");
+        }
+        return reader.checked;
+    }
+
+    /**
      * Returns parameters with a value more.
      *
      * @param fields where it is given
@@ -219,13 +236,14 @@ public final class SamplingReader {
         }
     }
 
-    private void readConstraint() {
+    /** Returns whether there is one. */
+    private boolean readConstraint() {
         String name = null;
         for (String each : ConstraintFields.NAMES) {
             name = fields.has(each) ? each : name;
         }
         if (name == null) {
-            return;
+            return false;
         }
         ConstraintFields constraint = new ConstraintFields();
         JsonObject given = fields.given();
@@ -237,5 +255,6 @@ public final class SamplingReader {
         }
         constraint.over(builder);
         check(name);
+        return true;
     }
 }

@@ -8,6 +8,7 @@ import ai.djl.ModelException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
@@ -31,6 +32,7 @@ public final class ServedModel implements AutoCloseable {
     private final CausalLanguageModel block;
     private final TextTokenizer tokenizer;
     private final GenerationEngine engine;
+    private final EngineEvents events = new EngineEvents();
     private final TextGenerator text;
     private final Instant created = Instant.now();
 
@@ -43,6 +45,23 @@ public final class ServedModel implements AutoCloseable {
      * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
      */
     public ServedModel(String name, ZooModel<?, ?> model, SamplingParameters defaults) {
+        this(name, model, defaults, EngineOptions.builder());
+    }
+
+    /**
+     * Constructs a new {@code ServedModel} instance.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param model the model, which this closes; its engine must not have been used
+     * @param defaults the sampling of requests that name none
+     * @param options what the engine is to be like; its recorder is {@link #events}
+     * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
+     */
+    public ServedModel(
+            String name,
+            ZooModel<?, ?> model,
+            SamplingParameters defaults,
+            EngineOptions.Builder options) {
         if (!(model.getBlock() instanceof CausalLanguageModel language)) {
             throw new LoraConfigurationException(
                     "model " + name + " generates no text; a causal language model is needed");
@@ -51,7 +70,7 @@ public final class ServedModel implements AutoCloseable {
         this.model = model;
         this.block = language;
         this.tokenizer = TextTokenizer.open(model.getModelPath(), model.getNDManager());
-        this.engine = GenerationEngine.of(block);
+        this.engine = GenerationEngine.of(block, options.optRecorder(events).build());
         this.text = new TextGenerator(block, model.getModelPath(), tokenizer, defaults);
     }
 
@@ -141,6 +160,15 @@ public final class ServedModel implements AutoCloseable {
      */
     public GenerationEngine engine() {
         return engine;
+    }
+
+    /**
+     * Returns what tells of the engine.
+     *
+     * @return the events
+     */
+    public EngineEvents events() {
+        return events;
     }
 
     /**

@@ -3,28 +3,45 @@
  */
 package ai.djl.lora.server.operations;
 
+import ai.djl.lora.cache.AdapterState;
+import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.generate.engine.EngineStatistics;
+import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.memory.MemorySample;
+import ai.djl.lora.memory.PressureLevel;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
 import ai.djl.lora.server.http.Permission;
+import ai.djl.lora.server.http.Request;
 import ai.djl.lora.server.http.Response;
 import ai.djl.lora.server.http.Route;
+import ai.djl.lora.server.model.ServedModel;
 import com.google.gson.JsonObject;
+import java.lang.management.ManagementFactory;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
-/** Tells whether the server is there, and whether it takes requests. */
+/** Tells whether the server is there, whether it takes requests, and how it does. */
 public final class HealthRoutes {
 
-    private final BooleanSupplier ready;
+    private final Supplier<ServerState> state;
+    private final ServedModel model;
+    private final RecentRequests recent;
 
     /**
      * Constructs a new {@code HealthRoutes} instance.
      *
-     * @param ready whether the server takes requests
+     * @param state how far the server has come
+     * @param model what is served
+     * @param recent how the latest requests went
      */
-    public HealthRoutes(BooleanSupplier ready) {
-        this.ready = ready;
+    public HealthRoutes(Supplier<ServerState> state, ServedModel model, RecentRequests recent) {
+        this.state = state;
+        this.model = model;
+        this.recent = recent;
     }
 
     /**
@@ -44,16 +61,108 @@ public final class HealthRoutes {
                         "/health/ready",
                         Permission.NONE,
                         request -> {
-                            if (!ready.getAsBoolean()) {
-                                throw new HttpFailure(503, "not_ready", "the server is ending");
-                            }
+                            checkReady();
                             return CompletableFuture.completedFuture(status("ready"));
-                        }));
+                        }),
+                Route.of(
+                        Method.GET,
+                        "/health",
+                        Permission.NONE,
+                        request -> CompletableFuture.completedFuture(health(request))));
+    }
+
+    private void checkReady() {
+        if (state.get() == ServerState.ENDING) {
+            throw new HttpFailure(503, "not_ready", "the server is ending");
+        }
+        if (state.get() == ServerState.STARTING) {
+            throw new HttpFailure(503, "not_ready", "the server is starting");
+        }
     }
 
     private static Response status(String status) {
         JsonObject body = new JsonObject();
         body.addProperty("status", status);
         return Response.json(200, body);
+    }
+
+    /* Whoever is not known is told the status alone: the numbers tell of others' use. */
+    private Response health(Request request) {
+        Optional<PressureLevel> pressure =
+                model.adapters().getMemoryMonitor().map(MemoryMonitor::pressure);
+        boolean short_ = pressure.filter(level -> level == PressureLevel.CRITICAL).isPresent();
+        ServerState now = state.get();
+        JsonObject body = new JsonObject();
+        String status = now == ServerState.READY ? "healthy" : now.name().toLowerCase(Locale.ROOT);
+        body.addProperty("status", short_ ? "memory_critical" : status);
+        if (request.caller().may(Permission.INFER)) {
+            body.add("process", process());
+            body.add("adapters", adapters());
+            body.add("memory", memory(pressure));
+            body.add("engine", engine());
+            body.add("requests", recent.json());
+        }
+        return Response.json(now == ServerState.READY && !short_ ? 200 : 503, body);
+    }
+
+    private static JsonObject process() {
+        JsonObject process = new JsonObject();
+        process.addProperty(
+                "uptimeSeconds", ManagementFactory.getRuntimeMXBean().getUptime() / 1000.0);
+        process.addProperty("threads", ManagementFactory.getThreadMXBean().getThreadCount());
+        process.addProperty("java", Runtime.version().toString());
+        process.addProperty("processors", Runtime.getRuntime().availableProcessors());
+        return process;
+    }
+
+    private JsonObject adapters() {
+        AdapterStore store = model.adapters();
+        int ready = 0;
+        int failed = 0;
+        int all = 0;
+        for (String name : store.names()) {
+            ++all;
+            AdapterState.Place place = store.state(name).place();
+            if (place == AdapterState.Place.DEVICE) {
+                ++ready;
+            } else if (place == AdapterState.Place.FAILED) {
+                ++failed;
+            }
+        }
+        JsonObject adapters = new JsonObject();
+        adapters.addProperty("registered", all);
+        adapters.addProperty("ready", ready);
+        adapters.addProperty("failed", failed);
+        return adapters;
+    }
+
+    private JsonObject memory(Optional<PressureLevel> pressure) {
+        JsonObject memory = new JsonObject();
+        pressure.ifPresent(
+                level -> memory.addProperty("pressure", level.name().toLowerCase(Locale.ROOT)));
+        Optional<MemorySample> sample =
+                model.adapters().getMemoryMonitor().flatMap(MemoryMonitor::latest);
+        sample.ifPresent(
+                found -> {
+                    memory.addProperty("usedBytes", found.memory().used());
+                    memory.addProperty("limitBytes", found.memory().limit());
+                    memory.addProperty("share", found.memory().ratio());
+                    memory.addProperty("source", found.memory().source());
+                });
+        Runtime runtime = Runtime.getRuntime();
+        memory.addProperty("heapBytes", runtime.totalMemory() - runtime.freeMemory());
+        memory.addProperty("heapLimitBytes", runtime.maxMemory());
+        return memory;
+    }
+
+    private JsonObject engine() {
+        EngineStatistics statistics = model.engine().statistics();
+        JsonObject engine = new JsonObject();
+        engine.addProperty("running", statistics.running());
+        engine.addProperty("waiting", statistics.waiting());
+        engine.addProperty("waitingForAdapters", statistics.waitingForAdapters());
+        engine.addProperty("kvBlocks", statistics.kvBlocks());
+        engine.addProperty("kvBlocksUsed", statistics.usedKvBlocks());
+        return engine;
     }
 }

@@ -87,9 +87,18 @@ public final class Gate implements Filter {
             LocalOrigin.check(request);
             return request.from(Caller.ANYBODY);
         }
-        if (route.permission() == Permission.NONE) {
+        if (route.permission() != Permission.NONE) {
+            return request.from(caller(request));
+        }
+        try {
+            return request.from(caller(request));
+        } catch (HttpFailure e) {
+            // who is not known may come here too
             return request;
         }
+    }
+
+    private Caller caller(Request request) {
         String credential =
                 credential(request)
                         .orElseThrow(
@@ -97,13 +106,11 @@ public final class Gate implements Filter {
                                         unknown(
                                                 "the request has no key; send it as"
                                                         + " Authorization: Bearer KEY"));
-        for (Authenticator authenticator : authenticators) {
-            Optional<Caller> caller = authenticator.authenticate(credential);
-            if (caller.isPresent()) {
-                return request.from(caller.get());
-            }
-        }
-        throw unknown("the key is not known here");
+        return authenticators.stream()
+                .map(authenticator -> authenticator.authenticate(credential))
+                .flatMap(Optional::stream)
+                .findFirst()
+                .orElseThrow(() -> unknown("the key is not known here"));
     }
 
     private static HttpFailure unknown(String why) {

@@ -66,7 +66,7 @@ function showAdapters() {
 }
 
 function row(adapter) {
-  const tier = (adapter.tier ?? '').toLowerCase();
+  const tier = adapter.state === 'failed' || adapter.state === 'loading' ? adapter.state : adapter.tier;
   const line = make('tr', {},
       make('td', {textContent: adapter.name}),
       make('td', {}, make('span', {className: 'tier ' + tier, textContent: tier + (adapter.pinned ? ', pinned' : '')})),
@@ -145,7 +145,7 @@ async function sample() {
     resident: sum(text, 'active_adapters_count'),
     hits: sum(text, 'adapter_tier_hits_total', 'device'),
     misses: sum(text, 'adapter_tier_misses_total', 'device'),
-    memory: sum(text, 'memory_usage_bytes', 'process'),
+    memory: sum(text, 'memory_usage_bytes', 'area="resident"'),
     kv: sum(text, 'vllm:kv_cache_usage_perc'),
   });
   state.samples.splice(0, state.samples.length - SAMPLES);
@@ -280,10 +280,10 @@ async function poll() {
   state.base = models.data.find(model => !model.parent)?.id ?? '';
   element('model').textContent = state.base;
   await loadAdapters();
-  await sample();
   showAdapters();
   showChoices();
-  showCharts();
+  // a key that may have text generated may not see the metrics
+  await sample().then(showCharts, e => element('charts').textContent = e.message);
 }
 
 async function watch() {

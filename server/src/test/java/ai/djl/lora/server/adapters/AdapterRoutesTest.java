@@ -7,6 +7,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.net.http.HttpResponse;
 import java.util.List;
+import java.util.Set;
 import org.testng.Assert;
 import org.testng.annotations.AfterMethod;
 import org.testng.annotations.BeforeMethod;
@@ -50,7 +51,7 @@ public class AdapterRoutesTest {
         Assert.assertEquals(shown.get("tenant").getAsString(), "t");
         Assert.assertEquals(shown.get("metadata").toString(), "{\"note\":\"n\"}");
         Assert.assertTrue(shown.get("bytes").getAsLong() > 0, "bytes");
-        Assert.assertTrue(shown.getAsJsonObject("use").get("hits").getAsLong() > 0, "hits");
+        Assert.assertTrue(shown.get("hits").getAsLong() > 0, "hits");
         Assert.assertEquals(shown.getAsJsonArray("revisions").size(), 1);
 
         server.send(200, "POST", "/adapters/a%2Fb/unpin");
@@ -266,5 +267,67 @@ public class AdapterRoutesTest {
                 server.send(400, "POST", "/adapters?name=a1&pin=maybe&src=" + source));
         AdapterServer.message(server.send(400, "POST", "/adapters?name=a1&name=a2&src=" + source));
         server.send(405, "PUT", "/models/demo/adapters");
+    }
+
+    @Test
+    public void testVllm() throws Exception {
+        String load = "/v1/load_lora_adapter";
+        String body = "{'lora_name':'x','lora_path':'%s'}";
+        Assert.assertEquals(
+                server.text(200, load, body, AdapterServer.source("rot13")),
+                "Success: LoRA adapter 'x' added successfully.");
+        Assert.assertEquals(server.answer("x", "hello="), "uryyb");
+        String taken =
+                AdapterServer.message(
+                        server.post(400, load, body, AdapterServer.source("reverse")));
+        Assert.assertTrue(taken.contains("set load_inplace"), taken);
+        server.text(
+                200,
+                load,
+                "{'lora_name':'x','lora_path':'%s','load_inplace':true}",
+                AdapterServer.source("reverse"));
+        Assert.assertEquals(server.answer("x", "hello="), "olleh");
+        Assert.assertEquals(
+                server.text(200, "/v1/unload_lora_adapter", "{'lora_name':'x','lora_int_id':1}"),
+                "Success: LoRA adapter 'x' removed successfully.");
+        AdapterServer.message(server.post(404, "/v1/unload_lora_adapter", "{'lora_name':'x'}"));
+        AdapterServer.message(server.post(400, "/v1/unload_lora_adapter", "{}"));
+        AdapterServer.message(server.post(400, load, "{'lora_name':'x'}"));
+        AdapterServer.message(server.post(403, load, body, "/etc"));
+        AdapterServer.message(server.post(403, load, body, "someone/something"));
+        server.send(405, "GET", load);
+        server.send(415, "POST", load);
+    }
+
+    @Test
+    public void testSglang() throws Exception {
+        String load = "/load_lora_adapter";
+        JsonObject loaded =
+                server.post(
+                        200,
+                        load,
+                        "{'lora_name':'x','lora_path':'%s','pinned':true}",
+                        AdapterServer.source("rot13"));
+        Assert.assertTrue(loaded.get("success").getAsBoolean(), "success");
+        Assert.assertEquals(
+                loaded.getAsJsonObject("loaded_adapters").keySet(),
+                Set.of("reverse", "upper", "x"));
+        Assert.assertTrue(server.get("/adapters/x").get("pinned").getAsBoolean(), "pinned");
+        JsonObject taken =
+                server.post(
+                        409,
+                        load,
+                        "{'lora_name':'x','lora_path':'%s'}",
+                        AdapterServer.source("rot13"));
+        Assert.assertFalse(taken.get("success").getAsBoolean(), "success");
+        Assert.assertEquals(
+                taken.get("error_message").getAsString(), "there is an adapter \"x\" already");
+        JsonObject unloaded = server.post(200, "/unload_lora_adapter", "{'lora_name':'x'}");
+        Assert.assertFalse(unloaded.getAsJsonObject("loaded_adapters").has("x"), "x");
+        server.post(404, "/unload_lora_adapter", "{'lora_name':'x'}");
+        server.post(400, "/unload_lora_adapter", "{'lora_name':['x']}");
+        server.post(403, load, "{'lora_name':'y','lora_path':'/etc'}");
+        server.send(405, "GET", load);
+        server.send(415, "POST", "/unload_lora_adapter");
     }
 }

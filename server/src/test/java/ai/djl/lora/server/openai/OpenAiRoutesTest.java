@@ -10,7 +10,12 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
@@ -22,6 +27,7 @@ import org.testng.annotations.Test;
 public class OpenAiRoutesTest {
 
     private static final String TEXT = "/v1/completions";
+    private static final String VECTORS = "/v1/embeddings";
     private static final String CHAT = "/v1/chat/completions";
 
     private DemoServer demo;
@@ -106,7 +112,7 @@ public class OpenAiRoutesTest {
         Assert.assertEquals(choice(texts, 1).get("adapter").getAsString(), "reverse");
         Assert.assertFalse(texts.has("adapter"));
         int[] ids = demo.server().model().tokenizer().encode("hello=");
-        String tokens = java.util.Arrays.toString(ids);
+        String tokens = Arrays.toString(ids);
         JsonObject one =
                 answer(TEXT, "{'model':'demo:upper','prompt':" + tokens + ",'temperature':0}");
         Assert.assertEquals(choice(one, 0).get("text").getAsString(), "HELLO");
@@ -265,6 +271,65 @@ public class OpenAiRoutesTest {
     }
 
     @Test
+    public void testEmbeddings() throws Exception {
+        JsonObject list =
+                answer(
+                        VECTORS,
+                        "{'model':'demo','input':['hello','planet'],'dimensions':256,"
+                                + "'encoding_format':'float'}");
+        JsonArray data = list.getAsJsonArray("data");
+        Assert.assertEquals(data.size(), 2);
+        JsonArray vector = data.get(0).getAsJsonObject().getAsJsonArray("embedding");
+        Assert.assertEquals(vector.size(), 256);
+        double length = 0;
+        for (JsonElement value : vector) {
+            length += value.getAsDouble() * value.getAsDouble();
+        }
+        // a sum of 256 rounded squares
+        Assert.assertEquals(length, 1, 1e-5);
+        int[] ids = demo.server().model().tokenizer().encode("hello");
+        JsonObject packed =
+                answer(
+                        VECTORS,
+                        "{'input':"
+                                + Arrays.toString(ids)
+                                + ",'model':'upper','encoding_format':'base64'}");
+        Assert.assertEquals(packed.get("adapter").getAsString(), "upper");
+        Assert.assertEquals(
+                packed.getAsJsonObject("usage").get("prompt_tokens").getAsInt(), ids.length);
+        JsonObject first = packed.getAsJsonArray("data").get(0).getAsJsonObject();
+        FloatBuffer adapted =
+                ByteBuffer.wrap(Base64.getDecoder().decode(first.get("embedding").getAsString()))
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .asFloatBuffer();
+        Assert.assertEquals(adapted.remaining(), 256);
+        double apart = 0;
+        for (int i = 0; i < 256; ++i) {
+            apart += Math.abs(adapted.get(i) - vector.get(i).getAsDouble());
+        }
+        Assert.assertTrue(apart > 0.1, "the adapter changes the vector");
+    }
+
+    @Test
+    public void testManyEmbeddings() throws Exception {
+        // more than the engine is given at a time
+        String texts = "'hello','planet',".repeat(50);
+        JsonObject list =
+                answer(
+                        VECTORS,
+                        "{'model':'upper','encoding_format':'base64','input':["
+                                + texts.substring(0, texts.length() - 1)
+                                + "]}");
+        JsonArray data = list.getAsJsonArray("data");
+        Assert.assertEquals(data.size(), 100);
+        Assert.assertEquals(data.get(99).getAsJsonObject().get("index").getAsInt(), 99);
+        // one that is wrong fails them all
+        HttpResponse<String> wrong =
+                demo.post(VECTORS, "{'input':[" + texts + "'" + "a".repeat(200) + "']}");
+        Assert.assertEquals(wrong.statusCode(), 400);
+    }
+
+    @Test
     public void testModels() throws Exception {
         HttpResponse<String> response = demo.send("GET", "/v1/models");
         JsonArray data =
@@ -344,6 +409,18 @@ public class OpenAiRoutesTest {
                 "guided_choice"
             },
             {TEXT, "{'prompt':'" + "a".repeat(200) + "'}", 400, "context_length_exceeded", null},
+            {VECTORS, "{}", 400, "invalid_request", "input"},
+            {VECTORS, "{'input':'a','dimensions':7}", 400, "invalid_request", "dimensions"},
+            {
+                VECTORS,
+                "{'input':'a','encoding_format':'x'}",
+                400,
+                "invalid_request",
+                "encoding_format"
+            },
+            {VECTORS, "{'input':'" + "a".repeat(200) + "'}", 400, "context_length_exceeded", null},
+            {VECTORS, "{'input':'a','model':'other'}", 404, "model_not_found", "model"},
+            {VECTORS, "{'input':'a','n':1}", 400, "invalid_request", "n"},
             {CHAT, "{}", 400, "invalid_request", "messages"},
             {CHAT, "{'messages':[]}", 400, "invalid_request", "messages"},
             {CHAT, "{'messages':'hello'}", 400, "invalid_request", "messages"},
@@ -411,7 +488,7 @@ public class OpenAiRoutesTest {
 
     @Test
     public void testMethodAndContentType() throws Exception {
-        for (String path : List.of(TEXT, CHAT)) {
+        for (String path : List.of(TEXT, CHAT, VECTORS)) {
             Assert.assertEquals(demo.send("GET", path).statusCode(), 405);
             HttpResponse<String> text =
                     demo.send(

@@ -11,6 +11,7 @@ import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -42,7 +43,12 @@ public final class AdapterSources implements AutoCloseable {
         policy = options.policy();
         limits = options.limits();
         copies = new LocalCopies(options.folder());
-        remotes = List.of();
+        Downloads downloads = new Downloads(options.connectTime());
+        remotes =
+                List.of(
+                        new HttpSource(options, downloads),
+                        new HubSource(options, downloads),
+                        new S3Source(options));
     }
 
     /**
@@ -253,7 +259,7 @@ public final class AdapterSources implements AutoCloseable {
         try (InputStream in =
                 new DigestInputStream(
                         Files.newInputStream(file), MessageDigest.getInstance("SHA-256"))) {
-            in.transferTo(java.io.OutputStream.nullOutputStream());
+            in.transferTo(OutputStream.nullOutputStream());
             return HexFormat.of().formatHex(((DigestInputStream) in).getMessageDigest().digest());
         } catch (IOException e) {
             throw new HttpFailure(
