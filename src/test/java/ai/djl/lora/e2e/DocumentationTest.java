@@ -5,6 +5,7 @@ package ai.djl.lora.e2e;
 
 import ai.djl.lora.examples.Chat;
 import ai.djl.lora.examples.MixedBatch;
+import ai.djl.lora.examples.Serving;
 import ai.djl.lora.examples.Streaming;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,6 +32,7 @@ public class DocumentationTest {
             {"README.md", MixedBatch.class},
             {"docs/chat.md", Chat.class},
             {"docs/translators.md", Streaming.class},
+            {"docs/embedding.md", Serving.class},
         };
     }
 

@@ -54,8 +54,7 @@ final class ServedProcess implements AutoCloseable {
                 new BufferedReader(
                         new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
         String line = out.readLine();
-        Assert.assertTrue(
-                line != null && line.startsWith(READY), line + Files.readString(errors));
+        Assert.assertTrue(line != null && line.startsWith(READY), line + Files.readString(errors));
         uri = URI.create(line.substring(READY.length()));
     }
 

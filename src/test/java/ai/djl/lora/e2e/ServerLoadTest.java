@@ -38,6 +38,7 @@ public class ServerLoadTest {
     private static final Path DEMO = Repository.ROOT.resolve("examples/demo");
     private static final List<String> TASKS =
             List.of("upper", "reverse", "rot13", "sort", "vowels", "mask", "piglatin");
+
     /** What the adapters were trained to say, as examples/demo/prompts.jsonl has it. */
     private static final Map<String, String> HELLO =
             Map.of(
@@ -79,8 +80,7 @@ public class ServerLoadTest {
                 new ArrayList<>(
                         List.of("--model", DEMO.resolve("base").toString(), "--name", "demo"));
         for (int i = 0; i < ADAPTERS; ++i) {
-            options.addAll(
-                    List.of("--adapter", slot(i) + "=" + DEMO.resolve(tasksOf(i).get(0))));
+            options.addAll(List.of("--adapter", slot(i) + "=" + DEMO.resolve(tasksOf(i).get(0))));
         }
         for (String task : TASKS) {
             options.addAll(List.of("--adapter", task + "=" + DEMO.resolve(task)));
