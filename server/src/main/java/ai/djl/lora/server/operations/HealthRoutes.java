@@ -90,11 +90,11 @@ public final class HealthRoutes {
     private Response health(Request request) {
         Optional<PressureLevel> pressure =
                 model.adapters().getMemoryMonitor().map(MemoryMonitor::pressure);
-        boolean short_ = pressure.filter(level -> level == PressureLevel.CRITICAL).isPresent();
+        boolean critical = pressure.filter(level -> level == PressureLevel.CRITICAL).isPresent();
         ServerState now = state.get();
         JsonObject body = new JsonObject();
         String status = now == ServerState.READY ? "healthy" : now.name().toLowerCase(Locale.ROOT);
-        body.addProperty("status", short_ ? "memory_critical" : status);
+        body.addProperty("status", critical ? "memory_critical" : status);
         if (request.caller().may(Permission.INFER)) {
             body.add("process", process());
             body.add("adapters", adapters());
@@ -102,7 +102,7 @@ public final class HealthRoutes {
             body.add("engine", engine());
             body.add("requests", recent.json());
         }
-        return Response.json(now == ServerState.READY && !short_ ? 200 : 503, body);
+        return Response.json(now == ServerState.READY && !critical ? 200 : 503, body);
     }
 
     private static JsonObject process() {
