@@ -6,7 +6,7 @@ package ai.djl.lora.cli;
 import picocli.CommandLine.IVersionProvider;
 
 /** Tells the version as the jar's manifest has it. */
-final class ManifestVersion implements IVersionProvider {
+public final class ManifestVersion implements IVersionProvider {
 
     /** {@inheritDoc} */
     @Override

@@ -5,10 +5,12 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.model.ServedModel;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -74,6 +76,24 @@ final class ServeCommand implements Callable<Integer> {
     private List<AdapterSource> adapters = List.of();
 
     @Option(
+            names = "--allow-source",
+            paramLabel = "SOURCE",
+            description =
+                    "From where adapters may be registered while the server runs: a folder,"
+                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                            + " be given many times. The folders of --adapter are allowed too; nothing"
+                            + " else is by default.")
+    private List<String> allowedSources = List.of();
+
+    @Option(
+            names = "--adapter-folder",
+            paramLabel = "DIR",
+            description =
+                    "Where copies of fetched and uploaded adapters are kept. Default: a temporary"
+                            + " folder, deleted at the end.")
+    private Path adapterFolder;
+
+    @Option(
             names = "--host",
             paramLabel = "HOST",
             description =
@@ -134,6 +154,7 @@ final class ServeCommand implements Callable<Integer> {
         CountDownLatch told = new CountDownLatch(1);
         CountDownLatch ended = new CountDownLatch(1);
         ServedModel served = serve(source, config);
+        builder.optAdapterSources(sources(config));
         try (LoraServer server = builder.setModel(served).build().start()) {
             Thread hook =
                     new Thread(
@@ -175,6 +196,22 @@ final class ServeCommand implements Callable<Integer> {
         adapters.forEach(adapter -> all.put(adapter.name(), adapter.directory()));
         all.forEach((adapter, folder) -> served.adapters().register(adapter, folder));
         return served;
+    }
+
+    private SourceOptions sources(ServerConfig config) {
+        List<String> allowed = new ArrayList<>(allowedSources);
+        config.adapters().values().forEach(folder -> allowed.add(folder.toString()));
+        adapters.forEach(adapter -> allowed.add(adapter.directory().toAbsolutePath().toString()));
+        SourceOptions.Builder sources = config.sources().toBuilder();
+        sources.optPolicy(config.sources().policy().with(allowed));
+        if (adapterFolder != null) {
+            sources.optFolder(adapterFolder);
+        }
+        String token = System.getenv("HF_TOKEN");
+        if (token != null && !token.isEmpty()) {
+            sources.optHubToken(token);
+        }
+        return sources.build();
     }
 
     private static void awaitQuietly(CountDownLatch latch) {

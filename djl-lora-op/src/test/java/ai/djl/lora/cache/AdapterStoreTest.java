@@ -39,6 +39,8 @@ public class AdapterStoreTest {
     private static final Path MODEL = Path.of("../src/test/resources/goldens/llama2/model");
     private static final Path ADAPTER = Path.of("../src/test/resources/goldens/llama2/adapter");
 
+    private static final Path OTHER = Path.of("../src/test/resources/goldens/llama2/rank-5");
+
     private static final String QUERY = "model.layers.0.self_attn.q_proj";
 
     @DataProvider
@@ -210,6 +212,62 @@ public class AdapterStoreTest {
     private static void refused(Assert.ThrowingRunnable work, String message) {
         LoraConfigurationException e = Assert.expectThrows(LoraConfigurationException.class, work);
         Assert.assertTrue(e.getMessage().contains(message), e.getMessage());
+    }
+
+    @Test(dataProvider = "backends")
+    public void candidatesTakeTheirPlacesOrLeaveNothing(LoraBackend backend, ElementType type) {
+        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+                LoraContext context = llama2(backend, type, manager);
+                AdapterStore store = new AdapterStore(context)) {
+            store.register("a", ADAPTER);
+            String old = store.state("a").revision();
+            long bytes = context.getTable().residentBytes();
+            refused(
+                    () -> store.tryOut("b", OTHER, AdapterSettings.DEFAULTS),
+                    "Unknown adapter \"b\"");
+            refused(() -> store.tryOut("a", MODEL, AdapterSettings.DEFAULTS), "adapter_model");
+            Assert.assertEquals(context.getTable().residentBytes(), bytes);
+
+            AdapterCandidate given = store.tryOut("a", OTHER, AdapterSettings.DEFAULTS);
+            String name = given.getRequestName();
+            Assert.assertEquals(store.names(), Set.of("a"));
+            Assert.assertEquals(store.sources(), Set.of(ADAPTER, OTHER));
+            Assert.assertNotNull(store.sequenceStart(name));
+            try (AdapterLease lease = store.acquire(name);
+                    AdapterLease current = store.acquire("a")) {
+                Assert.assertEquals(lease.getRevision(), given.getRevision());
+                Assert.assertEquals(current.getRevision(), old);
+            }
+            Assert.assertTrue(store.offload(name), "offload");
+            // read again from its files, which the registry knows nothing of
+            Assert.assertEquals(
+                    store.withAdapter(name, AdapterLease::getRevision), given.getRevision());
+            given.close();
+            given.close();
+            Assert.assertThrows(IllegalStateException.class, given::promote);
+            Assert.assertEquals(context.getTable().residentBytes(), bytes);
+            Assert.assertEquals(store.withAdapter(name, AdapterLease::getRevision), old);
+
+            AdapterLease running = store.acquire("a");
+            AdapterCandidate taken = store.tryOut("a", OTHER, AdapterSettings.DEFAULTS);
+            taken.promote();
+            taken.close();
+            Assert.assertFalse(taken.isDrained(), "drained");
+            Assert.assertEquals(store.sources(), Set.of(ADAPTER, OTHER));
+            Assert.assertEquals(running.getRevision(), old);
+            running.close();
+            Assert.assertTrue(taken.isDrained(), "drained");
+            Assert.assertEquals(store.sources(), Set.of(OTHER));
+            Assert.assertEquals(store.state("a").revision(), taken.getRevision());
+            store.rollback("a");
+            Assert.assertEquals(store.state("a").revision(), old);
+
+            AdapterCandidate orphan = store.tryOut("a", OTHER, AdapterSettings.DEFAULTS);
+            store.unregister("a");
+            refused(orphan::promote, "Unknown adapter \"a\"");
+            Assert.assertEquals(context.getTable().residentBytes(), 0);
+            refused(() -> store.acquire(orphan.getRequestName()), "Unknown adapter");
+        }
     }
 
     @Test

@@ -56,9 +56,8 @@ final class LoadedModels extends ModelServerListenerAdapter {
         if (!LoraModels.isOurs(loaded)) {
             return true;
         }
-        @SuppressWarnings("unchecked") // models of this project have no other types here
-        ModelInfo<Input, Output> model = (ModelInfo<Input, Output>) loaded;
         WorkLoadManager manager = ModelManager.getInstance().getWorkLoadManager();
+        ModelInfo<Input, Output> model = typed(loaded);
         ServerModel served = new ServerModel(manager, model);
         try {
             Output output = served.run(LoraAdapter.newJob(LoraAdapter.LIST)).join();
@@ -69,9 +68,15 @@ final class LoadedModels extends ModelServerListenerAdapter {
         } catch (CompletionException e) {
             // a model that has no workers yet refuses every job
             if (isLate) {
-                logger.warn("{}: its adapters cannot be listed", model, e);
+                logger.warn("{}: its adapters cannot be listed", loaded, e);
             }
             return isLate;
         }
+    }
+
+    /* Models of this project have no other types here. */
+    @SuppressWarnings("unchecked")
+    private static ModelInfo<Input, Output> typed(ModelInfo<?, ?> model) {
+        return (ModelInfo<Input, Output>) model;
     }
 }

@@ -6,9 +6,16 @@ package ai.djl.lora.serving.workflow;
 import ai.djl.modality.Input;
 import ai.djl.modality.Output;
 import com.google.gson.Gson;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.testng.Assert;
 import org.testng.annotations.DataProvider;
@@ -238,5 +245,28 @@ public class RouteTest {
         IllegalArgumentException e =
                 Assert.expectThrows(IllegalArgumentException.class, () -> route(json));
         Assert.assertEquals(e.getMessage(), message);
+    }
+
+    @Test
+    public void testTheGuidesWorkflowIsSound() throws IOException {
+        String guide = Files.readString(Path.of("../docs/djl-serving.md"));
+        String workflow = guide.substring(guide.indexOf("```json\n") + 8);
+        JsonObject json =
+                JsonParser.parseString(workflow.substring(0, workflow.indexOf("```")))
+                        .getAsJsonObject();
+        for (JsonElement function : json.getAsJsonObject("functions").asMap().values()) {
+            String name = function.getAsString();
+            Assert.assertTrue(
+                    name.equals(AdapterWorkflowFunction.class.getName())
+                            || name.equals(RoutingWorkflowFunction.class.getName()),
+                    name);
+        }
+        JsonObject configs = json.getAsJsonObject("configs");
+        Route route = route(configs.getAsJsonObject("routes").get("main").toString());
+        Assert.assertEquals(chosen(route, json("{'inputs': 'a'}", "X-Tenant-Id", "acme")), "loud");
+        Assert.assertEquals(
+                chosen(route, json("{'inputs': 'a', 'meta': {'task': 'reverse'}}")), "backwards");
+        Assert.assertEquals(
+                configs.getAsJsonObject("adapters").keySet(), Set.of("loud", "backwards"));
     }
 }

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.server.adapters;
 
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.cache.AdapterCandidate;
@@ -267,10 +268,20 @@ public final class AdapterManager implements AutoCloseable {
                                         + Message.quote(aliases.get(0))
                                         + "; take that away first");
                     }
-                    store.unregister(own);
+                    takeAway(own);
                     targets.canary(own).ifPresent(this::end);
                     return null;
                 });
+    }
+
+    private void takeAway(String name) {
+        try {
+            store.unregister(name);
+        } catch (LoraConfigurationException e) {
+            // it is part of a stack, or has got an alias meanwhile
+            throw new HttpFailure(
+                    409, "adapter_in_use", e.getMessage(), null, Map.of("Retry-After", "1"), e);
+        }
     }
 
     private void checkNotDefault(String name) {

@@ -10,6 +10,7 @@ import ai.djl.lora.config.ResidencyConfig;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.security.SecurityOptions;
 import java.nio.file.Files;
@@ -45,6 +46,7 @@ public final class ServerConfig {
     private String adapterType;
     private String residency;
     private String logLevel;
+    private SourceOptions sources = SourceOptions.builder().build();
     private boolean accessLog;
     private boolean authenticating;
     private SamplingParameters sampling = SamplingParameters.greedy(DEFAULT_MAX_TOKENS);
@@ -150,6 +152,7 @@ public final class ServerConfig {
         root.section("sampling", this::sampling);
         root.section("engine", section -> EngineSection.parse(section, engine));
         root.section("cache", this::cache);
+        SourceSection.parse(root.section("sources"), this::resolve).ifPresent(this::setSources);
         root.end();
     }
 
@@ -221,6 +224,11 @@ public final class ServerConfig {
         } catch (LoraConfigurationException e) {
             section.problem("", e.getMessage());
         }
+    }
+
+    private void setSources(SourceOptions options) {
+        sources = options;
+        builder.optAdapterSources(options);
     }
 
     private void cache(ConfigSection section) {
@@ -299,6 +307,15 @@ public final class ServerConfig {
      */
     public Map<String, Path> adapters() {
         return adapters;
+    }
+
+    /**
+     * Returns from where adapters may be registered while the server runs.
+     *
+     * @return the sources
+     */
+    public SourceOptions sources() {
+        return sources;
     }
 
     /**

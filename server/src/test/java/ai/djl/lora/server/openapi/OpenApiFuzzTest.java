@@ -5,6 +5,8 @@ package ai.djl.lora.server.openapi;
 
 import ai.djl.lora.generate.engine.EngineStatistics;
 import ai.djl.lora.server.DemoServer;
+import ai.djl.lora.server.adapters.source.SourceOptions;
+import ai.djl.lora.server.adapters.source.SourcePolicy;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -56,12 +58,42 @@ public class OpenApiFuzzTest {
 
     @BeforeClass
     public void start() throws Exception {
-        demo = new DemoServer();
+        String folder = DemoServer.FOLDER.toAbsolutePath().normalize().toString();
+        demo =
+                new DemoServer(
+                        builder ->
+                                builder.optAdapterSources(
+                                        SourceOptions.builder()
+                                                .optPolicy(SourcePolicy.of(List.of(folder)))
+                                                .build()));
         HttpResponse<String> answer = demo.send("GET", "/openapi.json");
         Assert.assertEquals(answer.statusCode(), 200);
         document = JsonParser.parseString(answer.body()).getAsJsonObject();
+        JsonArray sources = new JsonArray();
+        for (String name : List.of("upper", "rot13", "base", "nothing")) {
+            sources.add(folder + "/" + name);
+        }
+        addSources(document, sources);
         random = new SplittableRandom(SEED);
         fuzzer = new JsonFuzzer(document, random);
+    }
+
+    /** Names adapters that are there wherever a source is asked for. */
+    private static void addSources(JsonElement element, JsonArray sources) {
+        if (element.isJsonArray()) {
+            element.getAsJsonArray().forEach(each -> addSources(each, sources));
+        } else if (element.isJsonObject()) {
+            JsonObject object = element.getAsJsonObject();
+            for (String name : List.of("source", "lora_path")) {
+                if (object.has(name) && object.get(name).isJsonObject()) {
+                    object.getAsJsonObject(name).add("examples", sources);
+                }
+            }
+            if (object.has("in") && "src".equals(object.get("name").getAsString())) {
+                object.getAsJsonObject("schema").add("examples", sources);
+            }
+            object.entrySet().forEach(entry -> addSources(entry.getValue(), sources));
+        }
     }
 
     @AfterClass(alwaysRun = true)
@@ -99,7 +131,12 @@ public class OpenApiFuzzTest {
             }
         }
         logger.info("answers: {}", statuses);
-        for (String good : List.of("POST /v1/completions 200", "GET /v1/models/{id} 200")) {
+        for (String good :
+                List.of(
+                        "POST /v1/completions 200",
+                        "GET /v1/models/{id} 200",
+                        "POST /adapters 201",
+                        "DELETE /adapters/{id} 200")) {
             Assert.assertTrue(statuses.getOrDefault(good, 0) > 0, "answers: " + statuses);
         }
         awaitIdle();

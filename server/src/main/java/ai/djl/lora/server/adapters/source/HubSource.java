@@ -7,8 +7,10 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.json.StrictJson;
 import ai.djl.lora.server.http.HttpFailure;
+import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonPrimitive;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -132,20 +134,20 @@ final class HubSource implements RemoteSource {
     }
 
     private static List<String> names(JsonObject described) {
+        if (!(described.get("siblings") instanceof JsonArray siblings)) {
+            throw notUnderstood(null);
+        }
         List<String> names = new ArrayList<>();
-        try {
-            for (JsonElement sibling : described.getAsJsonArray("siblings")) {
-                String name = sibling.getAsJsonObject().get("rfilename").getAsString();
-                // what lies in folders is further checkpoints
-                if (FILES.matcher(name).matches()) {
-                    names.add(name);
-                }
+        for (JsonElement sibling : siblings) {
+            JsonElement name =
+                    sibling.isJsonObject() ? sibling.getAsJsonObject().get("rfilename") : null;
+            if (!(name instanceof JsonPrimitive text) || !text.isString()) {
+                throw notUnderstood(null);
             }
-        } catch (ClassCastException
-                | IllegalStateException
-                | NullPointerException
-                | UnsupportedOperationException e) {
-            throw notUnderstood(e);
+            // what lies in folders is further checkpoints
+            if (FILES.matcher(text.getAsString()).matches()) {
+                names.add(text.getAsString());
+            }
         }
         return names;
     }

@@ -21,8 +21,6 @@ import software.amazon.awssdk.regions.Region;
 import software.amazon.awssdk.services.s3.S3Client;
 import software.amazon.awssdk.services.s3.S3ClientBuilder;
 import software.amazon.awssdk.services.s3.model.GetObjectResponse;
-import software.amazon.awssdk.services.s3.model.NoSuchBucketException;
-import software.amazon.awssdk.services.s3.model.NoSuchKeyException;
 import software.amazon.awssdk.services.s3.model.S3Exception;
 import software.amazon.awssdk.services.s3.model.S3Object;
 
@@ -115,12 +113,12 @@ final class S3Source implements RemoteSource {
             }
             fetchAll(bucket, key.endsWith("/") ? key : key + '/', folder, budget);
             return folder;
-        } catch (NoSuchKeyException | NoSuchBucketException e) {
-            throw notFound(source, e);
         } catch (ApiCallTimeoutException e) {
             throw budget.late();
         } catch (S3Exception e) {
-            throw unavailable("S3 answered " + e.statusCode(), e);
+            throw e.statusCode() == 404
+                    ? notFound(source, e)
+                    : unavailable("S3 answered " + e.statusCode(), e);
         } catch (SdkException | IOException e) {
             throw unavailable("S3 cannot be reached: " + Message.brief(e), e);
         }

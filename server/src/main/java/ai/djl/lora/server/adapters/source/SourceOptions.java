@@ -50,6 +50,27 @@ public final class SourceOptions {
     }
 
     /**
+     * Returns a builder with these options set.
+     *
+     * @return the builder
+     */
+    public Builder toBuilder() {
+        Builder builder = new Builder();
+        builder.policy = policy;
+        builder.folder = folder;
+        builder.maxBytes = maxBytes;
+        builder.maxFiles = maxFiles;
+        builder.connectTime = connectTime;
+        builder.fetchTime = fetchTime;
+        builder.limits = limits;
+        builder.hub = hub;
+        builder.hubToken = hubToken;
+        builder.s3Endpoint = s3Endpoint;
+        builder.s3Region = s3Region;
+        return builder;
+    }
+
+    /**
      * Returns what is allowed.
      *
      * @return the policy
@@ -252,9 +273,10 @@ public final class SourceOptions {
          *
          * @param value the address of its root; https, or http on this machine
          * @return this builder
+         * @throws LoraConfigurationException if it is no such address
          */
         public Builder optHub(URI value) {
-            hub = Objects.requireNonNull(value, "hub");
+            hub = address("hub", value);
             return this;
         }
 
@@ -273,11 +295,12 @@ public final class SourceOptions {
         /**
          * Sets where S3 is, for stores that speak its protocol.
          *
-         * @param value the address
+         * @param value the address; https, or http on this machine
          * @return this builder
+         * @throws LoraConfigurationException if it is no such address
          */
         public Builder optS3Endpoint(URI value) {
-            s3Endpoint = Optional.of(value);
+            s3Endpoint = Optional.of(address("s3Endpoint", value));
             return this;
         }
 
@@ -299,6 +322,20 @@ public final class SourceOptions {
          */
         public SourceOptions build() {
             return new SourceOptions(this);
+        }
+
+        private static URI address(String name, URI value) {
+            boolean secure = "https".equals(value.getScheme());
+            boolean here =
+                    "http".equals(value.getScheme()) && SourcePolicy.isLoopback(value.getHost());
+            if (value.getHost() == null || !secure && !here) {
+                throw new LoraConfigurationException(
+                        name
+                                + " is "
+                                + value
+                                + "; it must be of https, or of http on this machine");
+            }
+            return value;
         }
 
         private static void check(String name, Object value, boolean allowed) {

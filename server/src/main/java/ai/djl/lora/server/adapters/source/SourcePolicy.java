@@ -36,12 +36,14 @@ public final class SourcePolicy {
 
     private static final Set<String> LOOPBACK = Set.of("localhost", "127.0.0.1", "[::1]", "::1");
 
+    private final List<String> entries;
     private final List<Path> folders = new ArrayList<>();
     private final List<URI> hosts = new ArrayList<>();
     private final List<String> buckets = new ArrayList<>();
     private final List<String> repositories = new ArrayList<>();
 
     private SourcePolicy(Collection<String> entries) {
+        this.entries = List.copyOf(entries);
         entries.forEach(this::add);
     }
 
@@ -54,6 +56,19 @@ public final class SourcePolicy {
      */
     public static SourcePolicy of(Collection<String> entries) {
         return new SourcePolicy(entries);
+    }
+
+    /**
+     * Returns the policy that allows more.
+     *
+     * @param more what is allowed besides, as this class's description has it
+     * @return the policy
+     * @throws LoraConfigurationException if an entry is none of that
+     */
+    public SourcePolicy with(Collection<String> more) {
+        List<String> all = new ArrayList<>(entries);
+        all.addAll(more);
+        return of(all);
     }
 
     private void add(String entry) {
@@ -89,10 +104,15 @@ public final class SourcePolicy {
                 || uri.getFragment() != null) {
             throw wrong(entry, "https://host[:port][/path]");
         }
-        if (uri.getScheme().equals("http") && !LOOPBACK.contains(uri.getHost())) {
+        if (uri.getScheme().equals("http") && !isLoopback(uri.getHost())) {
             throw wrong(entry, "https, since http is taken for this machine alone");
         }
         hosts.add(uri);
+    }
+
+    /** Returns whether a host is this machine, to itself alone. */
+    static boolean isLoopback(String host) {
+        return host != null && LOOPBACK.contains(host);
     }
 
     private void addFolder(String entry) {

@@ -1,0 +1,72 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.cli.server;
+
+import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.json.StrictJson;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** How a revision is tried before requests get it. */
+final class TrialOptions {
+
+    @Option(
+            names = "--golden",
+            paramLabel = "FILE",
+            description =
+                    "Prompts whose answers are known, a JSON object a line: prompt, expected, and"
+                            + " perhaps adapter (lines of other adapters are left out) and"
+                            + " max_tokens.")
+    private Path golden;
+
+    @Option(
+            names = "--smoke-prompt",
+            paramLabel = "TEXT",
+            description = "A prompt that must be answered; empty for none. Default: Hello.")
+    private String smokePrompt;
+
+    @Option(
+            names = "--trial-seconds",
+            paramLabel = "NUMBER",
+            description = "How long the trial may take. Default: 60.")
+    private Double trialSeconds;
+
+    /** Adds what is asked to a request. */
+    void addTo(JsonObject body, String adapter) throws IOException {
+        if (smokePrompt != null) {
+            body.addProperty("smoke_prompt", smokePrompt);
+        }
+        if (trialSeconds != null) {
+            body.addProperty("trial_seconds", trialSeconds);
+        }
+        if (golden != null) {
+            body.add("golden", read(adapter));
+        }
+    }
+
+    private JsonArray read(String adapter) throws IOException {
+        JsonArray prompts = new JsonArray();
+        List<String> lines = Files.readAllLines(golden);
+        for (int i = 0; i < lines.size(); ++i) {
+            if (!lines.get(i).isBlank()) {
+                JsonObject line = StrictJson.parseObject(lines.get(i), golden + " line " + (i + 1));
+                JsonElement named = line.remove("adapter");
+                if (named == null || named.getAsString().equals(adapter)) {
+                    prompts.add(line);
+                }
+            }
+        }
+        if (prompts.isEmpty()) {
+            throw new LoraConfigurationException(
+                    golden + ": no line is of adapter " + adapter + "; one at least is needed");
+        }
+        return prompts;
+    }
+}
