@@ -404,8 +404,7 @@ public class SecurityTest {
                 (request, route, next) -> {
                     if (request.body() instanceof Body.InMemory body
                             && body.text().contains("BEGIN PRIVATE KEY")) {
-                        throw new HttpFailure(
-                                400, "content_refused", "the text has a private key");
+                        throw new HttpFailure(400, "content_refused", "the text has a private key");
                     }
                     return next.handle(request);
                 };
