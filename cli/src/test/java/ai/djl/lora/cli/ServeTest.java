@@ -68,6 +68,8 @@ public class ServeTest {
             String metrics = get(management + "/metrics/prometheus").body();
             Assert.assertTrue(metrics.contains("vllm:num_requests_running{"), metrics);
             Assert.assertEquals(completion(main), 200);
+            Assert.assertEquals(pin(main), 404);
+            Assert.assertEquals(pin(management), 200);
             process.destroy();
             // while it says that it is not ready it still answers
             long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
@@ -80,6 +82,15 @@ public class ServeTest {
             String told = Files.readString(errors);
             Assert.assertTrue(told.contains("ai.djl.lora.access - {\"time\":"), told);
             Assert.assertTrue(told.contains("\"route\":\"/v1/completions\""), told);
+            Assert.assertTrue(
+                    told.lines()
+                            .anyMatch(
+                                    line ->
+                                            line.contains("ai.djl.lora.audit - {")
+                                                    && line.contains("\"caller\":\"operator\"")
+                                                    && line.contains("\"adapter\":\"upper\"")
+                                                    && line.contains("\"outcome\":\"done\"")),
+                    told);
             Assert.assertFalse(told.contains("hello="), "a log has what was asked: " + told);
             Assert.assertFalse(told.contains(KEY), "a log has a key");
         } finally {
@@ -100,6 +111,16 @@ public class ServeTest {
         return client.send(
                 HttpRequest.newBuilder(URI.create(uri)).header("X-API-Key", KEY).build(),
                 HttpResponse.BodyHandlers.ofString());
+    }
+
+    private int pin(String at) throws Exception {
+        return client.send(
+                        HttpRequest.newBuilder(URI.create(at + "/adapters/upper/pin"))
+                                .header("X-API-Key", KEY)
+                                .POST(HttpRequest.BodyPublishers.noBody())
+                                .build(),
+                        HttpResponse.BodyHandlers.discarding())
+                .statusCode();
     }
 
     private int completion(String main) throws Exception {

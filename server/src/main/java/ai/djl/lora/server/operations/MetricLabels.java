@@ -22,6 +22,7 @@ final class MetricLabels {
 
     private final int most;
     private final Predicate<String> registered;
+    private final Object adding = new Object();
     private final Set<String> known = ConcurrentHashMap.newKeySet();
 
     /**
@@ -46,7 +47,7 @@ final class MetricLabels {
         if (!registered.test(adapter)) {
             return OTHER;
         }
-        synchronized (known) {
+        synchronized (adding) {
             if (known.size() < most) {
                 known.add(adapter);
                 return adapter;

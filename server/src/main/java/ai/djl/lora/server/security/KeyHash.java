@@ -23,6 +23,7 @@ public final class KeyHash {
 
     private static final String PREFIX = "sha256:";
     private static final int KEY_BYTES = 32;
+    private static final SecureRandom RANDOM = new SecureRandom();
 
     private final byte[] digest;
 
@@ -37,7 +38,7 @@ public final class KeyHash {
      */
     public static String newKey() {
         byte[] bytes = new byte[KEY_BYTES];
-        new SecureRandom().nextBytes(bytes);
+        RANDOM.nextBytes(bytes);
         return "djl_" + Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);
     }
 

@@ -6,7 +6,9 @@ package ai.djl.lora.server.security;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.DemoServer;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.http.Body;
 import ai.djl.lora.server.http.Failures;
+import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
 import ai.djl.lora.server.http.Permission;
@@ -392,6 +394,28 @@ public class SecurityTest {
                         new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
                 Assert.assertTrue(answer.startsWith("HTTP/1.1 403"), answer);
             }
+        }
+    }
+
+    /** The example of docs/security.md. */
+    @Test
+    public void testContentRule() throws Exception {
+        Filter noSecrets =
+                (request, route, next) -> {
+                    if (request.body() instanceof Body.InMemory body
+                            && body.text().contains("BEGIN PRIVATE KEY")) {
+                        throw new HttpFailure(400, "content_refused", "the text has a private key");
+                    }
+                    return next.handle(request);
+                };
+        try (DemoServer server = new DemoServer(builder -> builder.addFilter(noSecrets))) {
+            String text = "{'model':'upper','prompt':'%s','max_tokens':4}";
+            HttpResponse<String> refused =
+                    server.post("/v1/completions", text.formatted("-----BEGIN PRIVATE KEY-----"));
+            Assert.assertEquals(refused.statusCode(), 400);
+            Assert.assertTrue(refused.body().contains("content_refused"), refused.body());
+            Assert.assertEquals(
+                    server.post("/v1/completions", text.formatted("hello=")).statusCode(), 200);
         }
     }
 
