@@ -2,6 +2,7 @@
 //
 // Groups, weighted stacks and int8 adapters, through the operators.
 #include <cmath>
+#include <utility>
 
 #include "ops/sgmv.h"
 #include "ops/table.h"
@@ -198,6 +199,46 @@ TEST_F(GroupTest, RefusesWrongGroups) {
   Run(call);
   call.ys[2] = View(info, {4, 5}, {10, 1}, 4);
   EXPECT_PRED_FORMAT2(testing::IsSubstring, "shares memory with", RunRefusal(call));
+}
+
+TEST_F(GroupTest, MultipliesWithTheBaseWeightsInTheSameCall) {
+  const Call call = MakeStack();
+  std::vector<Tensor> weights;
+  SgmvArguments arguments{"linearSgmv",
+                          {},
+                          call.x.get(),
+                          {call.starts.get(), call.slots.get(), call.entry_starts.get(), call.entry_weights.get()},
+                          table_};
+  std::vector<AtenTensorHandle> handles;
+  const int64_t outs[] = {3, 2, 5};
+  for (int64_t i = 0; i < 3; ++i) {
+    weights.push_back(MakeTensor(std::vector<float>(static_cast<size_t>(outs[i] * kIn), 0.25f), {outs[i], kIn}));
+    handles.push_back(weights.back().get());
+    arguments.targets.push_back({nullptr, nullptr, i});
+  }
+  const std::vector<Tensor> results = LinearSgmv(arguments, handles, 2);
+  for (size_t i = 0; i < 3; ++i) {
+    // the base product is 1, as in StacksWithWeightsBesideBaseRows
+    EXPECT_EQ(Rows({35.0f, 1.0f, 1.0f, -63.0f}, outs[i]), Values<float>(results[i]));
+  }
+
+  const auto refusal = [&](const SgmvArguments& wrong, const std::vector<AtenTensorHandle>& with) {
+    return Refusal([&] { GatedLinearSgmv(wrong, with, 1); });
+  };
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "the group has 3 modules, but with a gate it must have 2",
+                      refusal(arguments, handles));
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "weights has 2 values and modules 3",
+                      refusal(arguments, {handles[0], handles[1]}));
+  arguments.targets.pop_back();
+  handles.pop_back();
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "gate is float32 [4, 3] and up is float32 [4, 2]",
+                      refusal(arguments, handles));
+  std::swap(handles[0], handles[1]);
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "y0 is float32 [4, 2], but module 0 of table", refusal(arguments, handles));
+  const Tensor wide = MakeTensor(std::vector<float>(15), {3, 5});
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "x is float32 [4, 4] and weight is float32 [3, 5]",
+                      refusal(arguments, {wide.get(), handles[1]}));
+  EXPECT_PRED_FORMAT2(testing::IsSubstring, "weight is missing", refusal(arguments, {nullptr, handles[1]}));
 }
 
 TEST_F(GroupTest, TakesInt8Adapters) {

@@ -24,20 +24,40 @@ inline constexpr float kNothing = -__builtin_inff();
 template <typename S>
 inline constexpr bool kScaled = std::is_same_v<S, int8_t>;
 
-// The scores of one span: scores[r][i] for the position `from` + i, of whole units.
+// Elements from a position's value to the next one's.
+template <typename S>
+DJL_LORA_INLINE int64_t ValueStride(const AttendTask& task) {
+  return kScaled<S> ? task.dim + kScaleBytes : task.dim;
+}
+
+// The keys of a unit of positions.
+template <typename S>
+DJL_LORA_INLINE const S* KeysOf(const AttendTask& task, int64_t position) {
+  return static_cast<const S*>(task.keys) + task.page_table[position / task.positions] * task.page_stride +
+         position % task.positions;
+}
+
+// The scores of one span: scores[r][i] for the position `from` + i, of whole units. Pages lie anywhere, and each is too
+// short for the hardware to foresee: so the next unit's keys and this one's values, which are read soon, are asked for
+// meanwhile.
 template <typename V, typename S, int kRows>
 DJL_LORA_INLINE void Scores(const AttendTask& task, const float* q, int64_t from, int64_t units,
                             float (*scores)[kSpan]) {
   for (int64_t u = 0; u < units; ++u) {
     const int64_t position = from + u * kPageUnit;
-    const int64_t page = task.page_table[position / task.positions];
-    const S* keys = static_cast<const S*>(task.keys) + page * task.page_stride + position % task.positions;
+    const S* keys = KeysOf<S>(task, position);
+    const S* next_keys = u + 1 < units ? KeysOf<S>(task, position + kPageUnit) : keys;
+    const S* values = static_cast<const S*>(task.values) +
+                      task.page_table[position / task.positions] * task.page_stride +
+                      position % task.positions * ValueStride<S>(task);
     typename V::Vec sums[kRows];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       sums[r] = V::Zero();
     }
     for (int64_t d = 0; d < task.dim; ++d) {
+      __builtin_prefetch(next_keys + d * task.positions, 0, 3);
+      __builtin_prefetch(values + d * kPageUnit, 0, 3);
       const typename V::Vec key = V::Load(keys + d * task.positions);
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
@@ -104,12 +124,6 @@ DJL_LORA_INLINE float Weigh(float* scores, int64_t units, float* greatest, float
   return shrink;
 }
 
-// Elements from a position's value to the next one's.
-template <typename S>
-DJL_LORA_INLINE int64_t ValueStride(const AttendTask& task) {
-  return kScaled<S> ? task.dim + kScaleBytes : task.dim;
-}
-
 // Multiplies weights with the scales of their values.
 template <int kRows>
 DJL_LORA_INLINE void ScaleWeights(const AttendTask& task, int64_t from, int64_t to, float (*weights)[kSpan]) {
@@ -173,6 +187,10 @@ void AttendRows(const AttendTask& task) {
   const int64_t stride = (task.dim + kLanes - 1) / kLanes * kLanes;
   int64_t begin = task.first[0];
   int64_t end = task.end[0];
+  const S* first_keys = KeysOf<S>(task, begin / kPageUnit * kPageUnit);
+  for (int64_t d = 0; d < task.dim; ++d) {
+    __builtin_prefetch(first_keys + d * task.positions, 0, 3);
+  }
   for (int r = 0; r < kRows; ++r) {
     greatest[r] = kNothing;
     sum[r] = 0.0f;

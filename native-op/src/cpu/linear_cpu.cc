@@ -47,8 +47,9 @@ void Rows(const LinearProblem& problem, const KernelSet& kernels, int64_t begin,
   }
 }
 
-// Runs body(problem, begin, end, of) over the outputs of all problems, which have one x, on as many threads as are worth
-// it. Each thread begins with prepare(thread), of which `of` is the result, and ends with `next`, if that is not null.
+// Runs body(problem, begin, end, of) over the outputs of all problems, which have one x, on as many threads as are
+// worth it. Each thread begins with prepare(thread), of which `of` is the result, and ends with `next`, if that is not
+// null.
 template <typename Prepare, typename Body>
 void OverOutputs(const std::vector<LinearProblem>& problems, int team, NextWork* next, const Prepare& prepare,
                  const Body& body) {
@@ -124,10 +125,9 @@ void PackedLinear(const std::vector<LinearProblem>& problems, const KernelSet& k
     };
     OverOutputs(problems, std::min(most, Team(problems, tokens, then, threads)), then, pack,
                 [&](const LinearProblem& problem, int64_t begin, int64_t end, const char* x) {
-                  kernels.packed_linear({x, tokens, problem.in, problem.weight, problem.weight_stride, begin, end,
-                                         problem.bias,
-                                         static_cast<char*>(problem.result) + row * problem.result_stride * size,
-                                         problem.result_stride});
+                  kernels.packed_linear(
+                      {x, tokens, problem.in, problem.weight, problem.weight_stride, begin, end, problem.bias,
+                       static_cast<char*>(problem.result) + row * problem.result_stride * size, problem.result_stride});
                 });
   }
 }

@@ -465,13 +465,16 @@ class Sgmv final : public NextWork {
     const SgmvSegment& segment = problem_.segments[s];
     const SgmvOutput& output = problem_.outputs[g];
     ExpandPart parts[kMaxStack];
-    ExpandTask task{
-        parts,           0,
-        tokens,          first,
-        outputs,         static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
-        output.y_stride, OutScale(segment, g),
-        Bias(segment, g),
-        outputs_ahead};
+    ExpandTask task{parts,
+                    0,
+                    tokens,
+                    first,
+                    outputs,
+                    static_cast<char*>(output.y) + (segment.begin + token) * output.y_stride * element_size_,
+                    output.y_stride,
+                    OutScale(segment, g),
+                    Bias(segment, g),
+                    outputs_ahead};
     const int64_t index = s * problem_.output_count + g;
     for (int64_t p = workspace_.first_part[index]; p < workspace_.first_part[index + 1]; ++p) {
       const Part& part = workspace_.parts[p];

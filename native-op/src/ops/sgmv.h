@@ -67,8 +67,8 @@ class CheckedSgmv {
   SgmvProblem problem_{};
 };
 
-// x times the weight of each target, [rows, out] of each, with the adapters' parts and biases: what LinearGroup and then
-// the operator give, in one go. The targets' y are not looked at. Does not choose by size; see FewRows.
+// x times the weight of each target, [rows, out] of each, with the adapters' parts and biases: what LinearGroup and
+// then the operator give, in one go. The targets' y are not looked at. Does not choose by size; see FewRows.
 std::vector<Tensor> LinearSgmv(const SgmvArguments& arguments, const std::vector<AtenTensorHandle>& weights,
                                int threads);
 

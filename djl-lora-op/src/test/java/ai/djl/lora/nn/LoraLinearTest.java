@@ -10,6 +10,7 @@ import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.PackedAdapter;
+import ai.djl.lora.op.ResolvedPlan;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
@@ -144,6 +145,18 @@ public class LoraLinearTest {
             }
             Assert.assertEquals(
                     Backends.values(context.getOps(), input), x, 0, "the input is another's too");
+
+            BatchPlan plainRows = BatchPlan.ofRows(base, plain, plain, plain, base, plain);
+            for (BatchPlan each : List.of(plan, plainRows, BatchPlan.uniform(base, 6))) {
+                ResolvedPlan resolved = context.resolve(each);
+                NDArray[] both = LoraLinear.forwardAll(input, resolved, first, second);
+                NDArray gated = LoraLinear.forwardGated(input, resolved, first, second);
+                Assert.assertEquals(
+                        Backends.values(context.getOps(), gated),
+                        Backends.values(
+                                context.getOps(), context.getOps().siluMul(both[0], both[1])),
+                        0);
+            }
 
             context.removeExtras(scaled);
             Assert.assertEquals(

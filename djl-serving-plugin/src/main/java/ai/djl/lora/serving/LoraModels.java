@@ -25,8 +25,7 @@ public final class LoraModels {
      * @return whether it is loaded, and its adapters are this project's
      */
     public static boolean isOurs(ModelInfo<?, ?> model) {
-        return model.getModels().values().stream()
-                .anyMatch(loaded -> isAdapted(loaded.getBlock()));
+        return model.getModels().values().stream().anyMatch(loaded -> isAdapted(loaded.getBlock()));
     }
 
     /** Returns whether a block is one of this project's; models of Python's engine have none. */

@@ -92,6 +92,7 @@ public final class LoraServer implements AutoCloseable {
     private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
     private final ServerMetrics metrics;
     private final Watchers watchers;
+    private final AccessLog accessLog;
     private InetSocketAddress address;
     private InetSocketAddress managementAddress;
 
@@ -117,8 +118,9 @@ public final class LoraServer implements AutoCloseable {
         watchers.add(new FlightEvents());
         List<RequestObserver> observers = new ArrayList<>();
         observers.add(new AuditLog());
+        accessLog = new AccessLog();
         if (builder.accessLog) {
-            observers.add(new AccessLog());
+            observers.add(accessLog);
         }
         observers.add(metrics.requests());
         List<Filter> filters = new ArrayList<>();
@@ -210,7 +212,7 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI uri() {
-        return uri(address);
+        return uri(wanted, address);
     }
 
     /**
@@ -221,14 +223,15 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI managementUri() {
-        return uri(managementAddress);
+        return uri(wantedForManagement.orElse(wanted), managementAddress);
     }
 
-    private URI uri(InetSocketAddress bound) {
+    private URI uri(InetSocketAddress asked, InetSocketAddress bound) {
         if (bound == null) {
             throw new IllegalStateException("the server has not started");
         }
-        String host = bound.getAddress().getHostAddress();
+        // a socket of both kinds of addresses says that it is of the newer one
+        String host = asked.getAddress().getHostAddress();
         String shown = host.indexOf(':') < 0 ? host : '[' + host + ']';
         return URI.create((tls == null ? "http://" : "https://") + shown + ':' + bound.getPort());
     }
@@ -301,6 +304,7 @@ public final class LoraServer implements AutoCloseable {
         } finally {
             http.close();
             manager.close();
+            accessLog.close();
             watchers.close();
             metrics.close();
             model.close();

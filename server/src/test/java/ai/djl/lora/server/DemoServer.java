@@ -37,7 +37,11 @@ public final class DemoServer implements AutoCloseable {
     /** Starts a server. */
     public DemoServer(UnaryOperator<LoraServer.Builder> settings)
             throws IOException, ModelException {
-        ServedModel model = model("upper", "reverse");
+        this(model("upper", "reverse"), settings);
+    }
+
+    /** Starts a server of a model, which it closes. */
+    public DemoServer(ServedModel model, UnaryOperator<LoraServer.Builder> settings) {
         server =
                 settings.apply(
                                 LoraServer.builder()

@@ -4,8 +4,12 @@
 package ai.djl.lora.translate;
 
 import ai.djl.lora.LoraAdapterNotFoundException;
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.LoraException;
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.generate.GenerationRequestException;
+import ai.djl.lora.generate.engine.EngineBusyException;
 import ai.djl.modality.Output;
 import ai.djl.ndarray.BytesSupplier;
 import com.google.gson.JsonElement;
@@ -19,6 +23,7 @@ final class AnswerJson {
     private static final int BAD_REQUEST = 400;
     private static final int FAILED_DEPENDENCY = 424;
     private static final int BUSY = 503;
+    private static final int INSUFFICIENT_STORAGE = 507;
 
     private AnswerJson() {}
 
@@ -63,6 +68,26 @@ final class AnswerJson {
     /** Returns the output that tells a client that its adapter cannot be had. */
     static Output failedDependency(RuntimeException error) {
         return failedDependency(error, false);
+    }
+
+    /**
+     * Returns the output of a request that was sound and failed, if it is known why.
+     *
+     * @param error why it failed
+     * @param adapters whether it names adapters
+     * @throws LoraException the failure, if neither adapters nor memory nor the queue are at fault
+     */
+    static Output failure(LoraException error, boolean adapters) {
+        if (error instanceof EngineBusyException) {
+            return busy(error);
+        }
+        if (error instanceof LoraMemoryException) {
+            return error(INSUFFICIENT_STORAGE, "InsufficientStorageException", error.getMessage());
+        }
+        if (error instanceof LoraBackendException || !adapters) {
+            throw error;
+        }
+        return failedDependency(error);
     }
 
     private static Output failedDependency(RuntimeException error, boolean list) {

@@ -55,8 +55,19 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
         private boolean list;
         private LoraConfigurationException error;
 
-        /** What is known before anything is read. */
+        /** What is answered where that is known otherwise. */
         private Output output;
+
+        /** Returns whether it is still to be answered. */
+        boolean isOpen() {
+            return error == null && output == null;
+        }
+
+        /** Answers that it failed, if it is known why; a fault of the engine is thrown. */
+        void fail(LoraException e) {
+            boolean adapters = requests.stream().anyMatch(request -> !request.adapter().isEmpty());
+            output = AnswerJson.failure(e, adapters);
+        }
 
         Output output() {
             if (output != null) {
@@ -101,14 +112,30 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
         try {
             GenerationEngine engine =
                     GenerationEngine.of(TextGenerationTranslator.model(ctx.getBlock()));
-            while (!readSound(engine, jobs)) {
-                // one more is known to be wrong: the others again, of which nothing has run
-                continue;
-            }
+            read(engine, jobs);
         } catch (LoraException e) {
             throw new TranslateException(e.getMessage(), e);
         }
         return jobs.stream().map(Job::output).toList();
+    }
+
+    /** Answers all jobs; one that fails by its adapter costs no other its answer. */
+    private void read(GenerationEngine engine, List<Job<R>> jobs) {
+        List<Job<R>> open = jobs.stream().filter(Job::isOpen).toList();
+        try {
+            while (!readSound(engine, open)) {
+                // one more is known to be wrong: the others again, of which nothing has run
+                continue;
+            }
+        } catch (LoraException e) {
+            if (open.size() == 1) {
+                open.get(0).fail(e);
+                return;
+            }
+            for (Job<R> job : open) {
+                read(engine, List.of(job));
+            }
+        }
     }
 
     /** Reads all jobs that are sound, or takes out the first that is not. */
@@ -116,7 +143,7 @@ final class ReadingServingTranslator<R> implements Translator<Input, Output> {
         List<ReadRequest<R>> batch = new ArrayList<>();
         List<Job<R>> jobOfText = new ArrayList<>();
         for (Job<R> job : jobs) {
-            if (job.error == null && job.output == null) {
+            if (job.isOpen()) {
                 batch.addAll(job.requests);
                 job.requests.forEach(request -> jobOfText.add(job));
             }

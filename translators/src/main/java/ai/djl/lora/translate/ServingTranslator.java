@@ -5,7 +5,6 @@ package ai.djl.lora.translate;
 
 import ai.djl.inference.streaming.ChunkedBytesSupplier;
 import ai.djl.inference.streaming.StreamingTranslator;
-import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterStore;
@@ -98,7 +97,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
                 job.requests.add(translator.encode(job.requests.size(), each));
             }
         } catch (LoraConfigurationException e) {
-            job.fail(e);
+            job.refuse(e);
         }
         return job;
     }
@@ -109,14 +108,12 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
         List<Job> whole = jobs.stream().filter(Job::isOpen).filter(job -> !job.stream).toList();
         try {
             generateSound(block, new ArrayList<>(whole));
-        } catch (LoraBackendException e) {
-            throw e;
         } catch (LoraException e) {
             if (whole.size() == 1) {
-                whole.get(0).failDependency(e);
+                whole.get(0).fail(e);
                 return;
             }
-            // somebody's adapter could not be had: the others again, without whom it belongs to
+            // such as an adapter that could not be had: each alone, so that it costs its own
             for (Job job : whole) {
                 job.results.clear();
                 if (job.isOpen()) {
@@ -151,7 +148,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
                 // All requests are checked before any is generated: nothing is computed twice.
                 Job job = jobOfRow.get(e.getIndex());
                 int indexInJob = e.getIndex() - jobOfRow.indexOf(job);
-                job.fail(new GenerationRequestException(indexInJob, e.getReason(), e.getCause()));
+                job.refuse(new GenerationRequestException(indexInJob, e.getReason(), e.getCause()));
             }
         }
     }
@@ -161,7 +158,7 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
         try {
             job.answer = translator.begin(block, job.requests).get(0);
         } catch (LoraConfigurationException e) {
-            job.fail(e);
+            job.refuse(e);
             return;
         } catch (EngineBusyException e) {
             job.output = AnswerJson.busy(e);
@@ -221,16 +218,14 @@ final class ServingTranslator implements StreamingTranslator<Input, Output> {
             return error == null && output == null;
         }
 
-        void fail(LoraConfigurationException e) {
+        void refuse(LoraConfigurationException e) {
             error = e;
         }
 
-        /** Answers that its adapter cannot be had; a fault that is nobody's adapter's is thrown. */
-        void failDependency(LoraException e) {
-            if (requests.stream().allMatch(request -> request.adapter().isEmpty())) {
-                throw e;
-            }
-            output = AnswerJson.failedDependency(e);
+        /** Answers that it failed, if it is known why; a fault of the engine is thrown. */
+        void fail(LoraException e) {
+            boolean adapters = requests.stream().anyMatch(request -> !request.adapter().isEmpty());
+            output = AnswerJson.failure(e, adapters);
         }
 
         /** Waits for the end of an answer that is streamed; the stream tells of failures. */

@@ -290,6 +290,14 @@ public class AdapterJobsTest {
                 Assert.assertEquals(
                         object(outputs.get(0)).get("generated_text").getAsString(), "HELLO");
                 Assert.assertEquals(own.predict(prompt("s")).getCode(), 424);
+                try (Predictor<Input, Output> scorer =
+                        small.newPredictor(
+                                new ScoringTranslatorFactory()
+                                        .newInstance(Input.class, Output.class, small, Map.of()))) {
+                    outputs = scorer.batchPredict(List.of(prompt("upper"), prompt("s")));
+                    Assert.assertEquals(
+                            outputs.stream().map(Output::getCode).toList(), List.of(200, 424));
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.server.inference;
 
+import ai.djl.lora.json.Message;
 import ai.djl.lora.server.adapters.AdapterTargets;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Request;
@@ -324,6 +325,11 @@ public final class AdapterSelector {
         return known && request.caller().adapters().test(name);
     }
 
+    /** Returns whether what was chosen is still there. */
+    boolean isKnown(Request request, AdapterChoice choice) {
+        return choice.target().startsWith(RequestStacks.PREFIX) || isThere(request, choice.name());
+    }
+
     /**
      * Returns the refusal of a name.
      *
@@ -335,7 +341,7 @@ public final class AdapterSelector {
         return new HttpFailure(
                 404,
                 "model_not_found",
-                "there is no model or adapter " + ai.djl.lora.json.Message.quote(name),
+                "there is no model or adapter " + Message.quote(name),
                 field,
                 Map.of(),
                 null);

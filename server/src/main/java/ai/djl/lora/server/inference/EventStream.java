@@ -125,9 +125,8 @@ final class EventStream implements Flow.Publisher<byte[]> {
                         (answers, failure) -> {
                             synchronized (this) {
                                 if (failure == null) {
-                                    for (String piece : format.end(answers)) {
-                                        pieces.add(() -> piece);
-                                    }
+                                    // written when it is taken: behind what waits before it
+                                    pieces.add(() -> String.join("", format.end(answers)));
                                 } else {
                                     pieces.add(
                                             () -> format.failure(Failures.of(requestId, failure)));

@@ -3,11 +3,11 @@
  */
 package ai.djl.lora.server.inference;
 
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.EmbeddingRequest;
 import ai.djl.lora.generate.EmbeddingResult;
 import ai.djl.lora.generate.Pooling;
 import ai.djl.lora.generate.engine.AnsweringRevision;
-import ai.djl.lora.generate.engine.ReadingHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.http.Request;
@@ -17,6 +17,7 @@ import ai.djl.lora.translate.GenerationInput;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 
 /** Has requests for text answered by the adapters that they are for. */
@@ -85,23 +86,50 @@ public final class InferenceService {
         for (int i = 0; i < adapters.size(); ++i) {
             inputs.add(order.prompts().get(i).input(adapters.get(i).target(), sampling));
         }
-        Generation generation =
-                Generation.begin(
-                        model.text(),
-                        inputs,
-                        adapters,
-                        builder -> {
-                            int tokens = builder.request().promptTokens().length;
-                            limits.check(tokens, sampling.maxNewTokens());
-                            return urgency.over(builder);
-                        });
-        request.gone().thenRun(generation::cancel);
-        if (order.stream()) {
-            return generation
-                    .begun()
-                    .thenApply(begins -> streamed(request, generation, format, begins));
+        Generation generation;
+        try {
+            generation =
+                    Generation.begin(
+                            model.text(),
+                            inputs,
+                            adapters,
+                            builder -> {
+                                int tokens = builder.request().promptTokens().length;
+                                limits.check(tokens, sampling.maxNewTokens());
+                                return urgency.over(builder);
+                            });
+        } catch (LoraConfigurationException e) {
+            throw explained(request, adapters, e);
         }
-        return generation.end().thenApply(answers -> whole(format, answers));
+        request.gone().thenRun(generation::cancel);
+        CompletableFuture<Response> response =
+                order.stream()
+                        ? generation
+                                .begun()
+                                .thenApply(begins -> streamed(request, generation, format, begins))
+                        : generation.end().thenApply(answers -> whole(format, answers));
+        return response.exceptionallyCompose(
+                failure -> CompletableFuture.failedFuture(explained(request, adapters, failure)));
+    }
+
+    /**
+     * Returns what a failure comes from. An adapter that was taken away since the request came is
+     * not there, and the store's message, which names others, is not for the caller.
+     */
+    private RuntimeException explained(
+            Request request, List<AdapterChoice> adapters, Throwable failure) {
+        Throwable cause = failure;
+        while (cause instanceof CompletionException && cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        if (cause instanceof LoraConfigurationException) {
+            for (AdapterChoice adapter : adapters) {
+                if (!selector.isKnown(request, adapter)) {
+                    return AdapterSelector.notFound(adapter.name(), null);
+                }
+            }
+        }
+        return cause instanceof RuntimeException known ? known : new CompletionException(cause);
     }
 
     /**
@@ -117,8 +145,8 @@ public final class InferenceService {
             Request request, BodyFields body, String asked, List<Prompt> inputs) {
         Urgency urgency = Urgency.read(request, body);
         List<AdapterChoice> adapters = select(request, body, List.of(), asked, inputs);
-        List<ReadingHandle<EmbeddingResult>> handles = new ArrayList<>();
-        boolean begun = false;
+        List<EmbeddingRequest> requests = new ArrayList<>();
+        boolean sound = false;
         try {
             for (int i = 0; i < inputs.size(); ++i) {
                 int[] tokens =
@@ -126,35 +154,28 @@ public final class InferenceService {
                                 ? given.tokens()
                                 : model.tokenizer().encode(inputs.get(i).beginning());
                 limits.check(tokens.length, 1);
-                handles.add(
-                        model.engine()
-                                .read(
-                                        new EmbeddingRequest(
-                                                tokens,
-                                                Pooling.MEAN,
-                                                true,
-                                                adapters.get(i).target()),
-                                        urgency::over));
+                requests.add(
+                        new EmbeddingRequest(tokens, Pooling.MEAN, true, adapters.get(i).target()));
             }
-            begun = true;
+            sound = true;
         } finally {
-            if (!begun) {
-                handles.forEach(ReadingHandle::cancel);
+            if (!sound) {
                 release(adapters);
             }
         }
-        request.gone().thenRun(() -> handles.forEach(ReadingHandle::cancel));
-        List<CompletableFuture<EmbeddingResult>> results =
-                handles.stream().map(ReadingHandle::result).toList();
-        return CompletableFuture.allOf(results.toArray(CompletableFuture[]::new))
-                .whenComplete((all, failure) -> release(adapters))
+        VectorBatch batch = new VectorBatch(model.engine(), requests, urgency::over);
+        CompletableFuture<List<EmbeddingResult>> results = batch.start();
+        request.gone().thenRun(batch::cancel);
+        return results.whenComplete((all, failure) -> release(adapters))
+                .exceptionallyCompose(
+                        failure ->
+                                CompletableFuture.failedFuture(
+                                        explained(request, adapters, failure)))
                 .thenApply(
                         all -> {
                             List<InputVector> vectors = new ArrayList<>();
-                            for (int i = 0; i < results.size(); ++i) {
-                                vectors.add(
-                                        new InputVector(
-                                                adapters.get(i).name(), results.get(i).join()));
+                            for (int i = 0; i < all.size(); ++i) {
+                                vectors.add(new InputVector(adapters.get(i).name(), all.get(i)));
                             }
                             return vectors;
                         });

@@ -4,6 +4,7 @@
 package ai.djl.lora.server.inference;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.server.http.HttpFailure;
 import java.util.HashMap;
@@ -58,7 +59,7 @@ final class RequestStacks {
                             Map.of("Retry-After", "1"),
                             null);
                 }
-                store.registerStack(target, parts);
+                register(name, target, parts);
             }
             users.put(target, before + 1);
         }
@@ -71,6 +72,15 @@ final class RequestStacks {
                         release(target);
                     }
                 });
+    }
+
+    private void register(String name, String target, Map<String, Float> parts) {
+        try {
+            store.registerStack(target, parts);
+        } catch (LoraVariantException e) {
+            String reason = String.valueOf(e.getMessage()).replace(target, name);
+            throw new HttpFailure(400, "invalid_request", reason, "lora", Map.of(), e);
+        }
     }
 
     private synchronized void release(String target) {

@@ -39,6 +39,8 @@ public final class OpenApiRoutes {
     private static JsonElement document() {
         LoaderOptions options = new LoaderOptions();
         options.setAllowDuplicateKeys(false);
+        // the limit is for files of strangers
+        options.setMaxAliasesForCollections(1000);
         try (InputStream in = OpenApiRoutes.class.getResourceAsStream("openapi.yaml")) {
             if (in == null) {
                 throw new IllegalStateException("openapi.yaml is missing");

@@ -67,14 +67,13 @@ function showAdapters() {
 
 function row(adapter) {
   const tier = adapter.state === 'failed' || adapter.state === 'loading' ? adapter.state : adapter.tier;
-  const use = adapter.use ?? {};
   const line = make('tr', {},
       make('td', {textContent: adapter.name}),
       make('td', {}, make('span', {className: 'tier ' + tier, textContent: tier + (adapter.pinned ? ', pinned' : '')})),
       number(adapter.bytes === undefined ? '' : (adapter.bytes / MEBIBYTE).toFixed(2)),
-      number(use.hits ?? ''),
-      number(use.misses ?? ''),
-      number(use.leases ?? ''),
+      number(adapter.hits ?? ''),
+      number(adapter.misses ?? ''),
+      number(adapter.leases ?? ''),
       make('td', {textContent: (adapter.revision ?? '').slice(0, 12), title: adapter.revision ?? ''}),
       make('td', {}, action(adapter, 'report', () => showReport(adapter.name)),
           adapter.pinned ? action(adapter, 'unpin') : action(adapter, 'pin'), action(adapter, 'prefetch')));

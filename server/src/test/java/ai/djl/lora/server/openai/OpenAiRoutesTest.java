@@ -311,6 +311,25 @@ public class OpenAiRoutesTest {
     }
 
     @Test
+    public void testManyEmbeddings() throws Exception {
+        // more than the engine is given at a time
+        String texts = "'hello','planet',".repeat(50);
+        JsonObject list =
+                answer(
+                        VECTORS,
+                        "{'model':'upper','encoding_format':'base64','input':["
+                                + texts.substring(0, texts.length() - 1)
+                                + "]}");
+        JsonArray data = list.getAsJsonArray("data");
+        Assert.assertEquals(data.size(), 100);
+        Assert.assertEquals(data.get(99).getAsJsonObject().get("index").getAsInt(), 99);
+        // one that is wrong fails them all
+        HttpResponse<String> wrong =
+                demo.post(VECTORS, "{'input':[" + texts + "'" + "a".repeat(200) + "']}");
+        Assert.assertEquals(wrong.statusCode(), 400);
+    }
+
+    @Test
     public void testModels() throws Exception {
         HttpResponse<String> response = demo.send("GET", "/v1/models");
         JsonArray data =
