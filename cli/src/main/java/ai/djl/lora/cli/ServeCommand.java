@@ -199,7 +199,11 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private SourceOptions sources(ServerConfig config) {
-        List<String> allowed = new ArrayList<>(allowedSources);
+        List<String> allowed = new ArrayList<>();
+        for (String source : allowedSources) {
+            boolean address = source.matches("[A-Za-z][A-Za-z0-9]*:.*");
+            allowed.add(address ? source : Path.of(source).toAbsolutePath().toString());
+        }
         config.adapters().values().forEach(folder -> allowed.add(folder.toString()));
         adapters.forEach(adapter -> allowed.add(adapter.directory().toAbsolutePath().toString()));
         SourceOptions.Builder sources = config.sources().toBuilder();
