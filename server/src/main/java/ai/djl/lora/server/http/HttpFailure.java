@@ -10,9 +10,15 @@ public class HttpFailure extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
 
+    /** From 400 to 599. */
     private final int status;
+
+    /** What is wrong in one word. */
     private final String code;
+
+    /** The field that is wrong, or null. */
     private final String parameter;
+
     private final transient Map<String, String> headers;
 
     /**

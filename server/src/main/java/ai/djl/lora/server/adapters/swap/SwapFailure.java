@@ -10,6 +10,7 @@ public final class SwapFailure extends HttpFailure {
 
     private static final long serialVersionUID = 1L;
 
+    /** The step that failed. */
     private final SwapStep step;
 
     /**
