@@ -19,7 +19,8 @@ public class UsageTest {
             {
                 "",
                 "djl-lora: Missing command; expected one of demo, generate, serve, verify, doctor,"
-                        + " plan, bench, adapters, config, health, metrics, completion (see 'djl-lora --help')"
+                        + " plan, bench, adapters, config, health, metrics, completion"
+                        + " (see 'djl-lora --help')"
             },
             {"generate", "djl-lora: Missing required option: '--model=DIR_OR_URL'" + generate},
             {

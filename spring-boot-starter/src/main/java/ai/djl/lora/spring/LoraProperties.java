@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
 
 /**
  * What is served.
@@ -28,15 +29,13 @@ public record LoraProperties(
         Path model,
         String name,
         Map<String, Path> adapters,
-        String dtype,
+        @DefaultValue("float32") String dtype,
         String backend,
         Path residency,
-        String host,
-        Integer port,
-        Integer maxTokens,
-        Duration drainTime) {
-
-    private static final int MAX_TOKENS = 256;
+        @DefaultValue("127.0.0.1") String host,
+        @DefaultValue("0") int port,
+        @DefaultValue("256") int maxTokens,
+        @DefaultValue("30s") Duration drainTime) {
 
     /**
      * Constructs a new {@code LoraProperties} instance.
@@ -54,11 +53,6 @@ public record LoraProperties(
      */
     public LoraProperties {
         adapters = adapters == null ? Map.of() : new LinkedHashMap<>(adapters);
-        dtype = dtype == null ? "float32" : dtype;
-        host = host == null ? "127.0.0.1" : host;
-        port = port == null ? 0 : port;
-        maxTokens = maxTokens == null ? MAX_TOKENS : maxTokens;
-        drainTime = drainTime == null ? Duration.ofSeconds(30) : drainTime;
     }
 
     /**

@@ -9,7 +9,9 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -139,7 +141,7 @@ final class ServerClient {
             try (Stream<String> lines = answer.body()) {
                 reading.read(answer.statusCode(), lines.iterator());
             }
-        } catch (IOException | java.io.UncheckedIOException | JsonParseException e) {
+        } catch (IOException | UncheckedIOException | JsonParseException e) {
             reading.failure = e.getClass().getSimpleName();
         }
         return reading.answer(prompt);
@@ -203,10 +205,14 @@ final class ServerClient {
 
         private static String code(String body) {
             try {
-                JsonObject error =
-                        JsonParser.parseString(body).getAsJsonObject().getAsJsonObject("error");
-                return error.get("code").getAsString();
-            } catch (JsonParseException | IllegalStateException | NullPointerException e) {
+                JsonElement root = JsonParser.parseString(body);
+                if (root.isJsonObject()
+                        && root.getAsJsonObject().get("error") instanceof JsonObject error
+                        && error.get("code") instanceof JsonPrimitive code) {
+                    return code.getAsString();
+                }
+                return "unreadable";
+            } catch (JsonParseException e) {
                 return "unreadable";
             }
         }
