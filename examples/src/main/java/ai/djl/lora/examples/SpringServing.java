@@ -5,12 +5,13 @@ package ai.djl.lora.examples;
 
 import ai.djl.lora.server.LoraServer;
 import java.util.Map;
+import org.springframework.boot.CommandLineRunner;
 import org.springframework.boot.SpringApplication;
-import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
-import org.springframework.context.ConfigurableApplicationContext;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.context.annotation.Bean;
 
 /** A Spring Boot application that serves a model, as its properties say. */
-@EnableAutoConfiguration
+@SpringBootApplication(proxyBeanMethods = false)
 public class SpringServing {
 
     /**
@@ -27,9 +28,17 @@ public class SpringServing {
                         "djl.lora.name", "demo",
                         "djl.lora.adapters.upper", "examples/demo/upper",
                         "spring.main.banner-mode", "off"));
-        try (ConfigurableApplicationContext context = application.run(args)) {
-            LoraServer server = context.getBean(LoraServer.class);
-            System.out.println(server.model().name() + ": " + server.isReady());
-        }
+        application.run(args).close();
+    }
+
+    /**
+     * Makes what is run when the application has started.
+     *
+     * @param server the server that the starter made
+     * @return what says so
+     */
+    @Bean
+    CommandLineRunner greeting(LoraServer server) {
+        return args -> System.out.println(server.model().name() + ": " + server.isReady());
     }
 }

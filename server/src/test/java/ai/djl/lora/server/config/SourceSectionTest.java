@@ -29,7 +29,7 @@ public class SourceSectionTest {
                 file(
                         """
                         sources:
-                          allow: [adapters, "https://example.org/lora", "s3://b/p", "hf:org"]
+                          allow: [adapters, "https://example.org/lora", "s3://lora/p", "hf:org"]
                           folder: copies
                           bytes: 1GiB
                           files: 7
