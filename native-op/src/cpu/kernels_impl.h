@@ -107,7 +107,7 @@ DJL_LORA_INLINE void DotTile(const DotTask& task, int64_t row, int64_t token) {
 }
 
 // How far ahead of one row's products memory is asked for, in bytes.
-constexpr int64_t kStreamAhead = 4096;
+inline constexpr int64_t kStreamAhead = 4096;
 
 // One row of x by four rows of the weight, which go by one after the other as they lie in memory. That is the fastest
 // way to read them, as long as something asks far enough ahead; `ahead` bytes behind the first of them may be asked
