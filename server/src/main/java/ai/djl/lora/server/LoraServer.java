@@ -193,14 +193,21 @@ public final class LoraServer implements AutoCloseable {
      * Begins to listen.
      *
      * @return this server
-     * @throws LoraConfigurationException if the address cannot be had
+     * @throws LoraConfigurationException if an address cannot be had; the server is closed then,
+     *     and the model with it
      */
     public LoraServer start() {
-        address = http.listen(wanted, dispatcher, tls);
-        managementAddress =
-                wantedForManagement
-                        .map(other -> http.listen(other, management, tls))
-                        .orElse(address);
+        try {
+            address = http.listen(wanted, dispatcher, tls);
+            managementAddress =
+                    wantedForManagement
+                            .map(other -> http.listen(other, management, tls))
+                            .orElse(address);
+        } catch (LoraConfigurationException e) {
+            // whoever starts it in one go with building it has nothing to close
+            close();
+            throw e;
+        }
         state.compareAndSet(ServerState.STARTING, ServerState.READY);
         return this;
     }

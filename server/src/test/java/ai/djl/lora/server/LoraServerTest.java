@@ -3,10 +3,12 @@
  */
 package ai.djl.lora.server;
 
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.http.Method;
 import ai.djl.lora.server.http.Permission;
 import ai.djl.lora.server.http.Response;
 import ai.djl.lora.server.http.Route;
+import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.TextChunk;
 import ai.djl.lora.translate.TextRequest;
 import java.io.BufferedReader;
@@ -156,6 +158,22 @@ public class LoraServerTest {
             Assert.assertEquals(reader.readLine(), "HTTP/1.1 200 OK");
         }
         Assert.assertTrue(cancelled.await(30, TimeUnit.SECONDS), "cancelled");
+    }
+
+    @Test
+    public void testAServerThatCannotListenIsClosed() throws Exception {
+        ServedModel model = DemoServer.model();
+        LoraServer second =
+                LoraServer.builder().setModel(model).optPort(demo.server().uri().getPort()).build();
+        LoraConfigurationException failure =
+                Assert.expectThrows(LoraConfigurationException.class, second::start);
+        Assert.assertTrue(failure.getMessage().contains("cannot listen on"), failure.getMessage());
+        Assert.assertFalse(second.isReady());
+        // its model is closed too, and the first server goes on
+        Assert.assertThrows(
+                IllegalStateException.class,
+                () -> model.text().begin(new TextRequest("hello=", "")));
+        Assert.assertEquals(demo.send("GET", "/health/ready").statusCode(), 200);
     }
 
     @Test

@@ -23,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A model that is served, with its tokenizer, its engine and its adapters. */
 public final class ServedModel implements AutoCloseable {
@@ -35,6 +36,7 @@ public final class ServedModel implements AutoCloseable {
     private final EngineEvents events = new EngineEvents();
     private final TextGenerator text;
     private final Instant created = Instant.now();
+    private final AtomicBoolean closed = new AtomicBoolean();
 
     /**
      * Constructs a new {@code ServedModel} instance.
@@ -198,10 +200,12 @@ public final class ServedModel implements AutoCloseable {
         return created;
     }
 
-    /** Ends the engine and closes the model. */
+    /** Ends the engine and closes the model. Has no effect when it is closed. */
     @Override
     public void close() {
-        engine.close();
-        model.close();
+        if (closed.compareAndSet(false, true)) {
+            engine.close();
+            model.close();
+        }
     }
 }
