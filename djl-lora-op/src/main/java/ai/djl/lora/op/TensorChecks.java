@@ -45,29 +45,25 @@ final class TensorChecks {
 
     /** Checks what is given to the operator; the table's own checks come on top. */
     static void sgmv(LoraModule module, NDArray x, NDArray base, NDArray bias, BatchPlan plan) {
-        if (!isMatrix(x, plan.rows(), module.inFeatures())
-                || !isMatrix(base, plan.rows(), module.outFeatures())) {
-            throw new IllegalArgumentException(
-                    "Module "
-                            + module
-                            + " with a plan of "
-                            + plan.rows()
-                            + " rows takes x "
-                            + new Shape(plan.rows(), module.inFeatures())
-                            + " and base "
-                            + new Shape(plan.rows(), module.outFeatures())
-                            + "; found x "
-                            + x.getShape()
-                            + " and base "
-                            + base.getShape());
-        }
+        both(module, plan, x, "base", base, plan.rows(), module.outFeatures());
         bias(module, bias);
     }
 
     /** Checks what is given to a layer with adapters; the table's own checks come on top. */
     static void linear(LoraModule module, NDArray x, NDArray weight, NDArray bias, BatchPlan plan) {
-        if (!isMatrix(x, plan.rows(), module.inFeatures())
-                || !isMatrix(weight, module.outFeatures(), module.inFeatures())) {
+        both(module, plan, x, "weight", weight, module.outFeatures(), module.inFeatures());
+        bias(module, bias);
+    }
+
+    private static void both(
+            LoraModule module,
+            BatchPlan plan,
+            NDArray x,
+            String name,
+            NDArray other,
+            long height,
+            long width) {
+        if (!isMatrix(x, plan.rows(), module.inFeatures()) || !isMatrix(other, height, width)) {
             throw new IllegalArgumentException(
                     "Module "
                             + module
@@ -75,14 +71,17 @@ final class TensorChecks {
                             + plan.rows()
                             + " rows takes x "
                             + new Shape(plan.rows(), module.inFeatures())
-                            + " and weight "
-                            + new Shape(module.outFeatures(), module.inFeatures())
+                            + " and "
+                            + name
+                            + " "
+                            + new Shape(height, width)
                             + "; found x "
                             + x.getShape()
-                            + " and weight "
-                            + weight.getShape());
+                            + " and "
+                            + name
+                            + " "
+                            + other.getShape());
         }
-        bias(module, bias);
     }
 
     private static void bias(LoraModule module, NDArray bias) {

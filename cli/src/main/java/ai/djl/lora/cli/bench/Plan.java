@@ -33,7 +33,7 @@ record Plan(
     /** What a process takes beside weights, keys and values (docs/results/engine.md, 7B). */
     static final long PROCESS_BYTES = 650L << 20;
 
-    /** What the engine's steps reach of their limit (docs/results/engine.md, rounded down). */
+    /** What the engine's steps usually reach of their limit, or more (docs/results/engine.md). */
     static final double USUAL_SHARE = 0.7;
 
     /** Returns the bytes of the base model's weights. */
