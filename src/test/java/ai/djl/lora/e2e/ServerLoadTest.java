@@ -337,9 +337,9 @@ public class ServerLoadTest {
     }
 
     /**
-     * What is in use in the second third of the run must not grow in the last one. A tenth is how far
-     * the heap of 512 MB breathes between collections; at 900 answers a second for 150 s, 2 kB kept
-     * of each answer would be more.
+     * What is in use in the second third of the run must not grow in the last one. A tenth is how
+     * far the heap of 512 MB breathes between collections; at 900 answers a second for 150 s, 2 kB
+     * kept of each answer would be more.
      */
     private void checkMemory(List<Double> resident) {
         List<Double> middle = resident.subList(resident.size() / 3, 2 * resident.size() / 3);
