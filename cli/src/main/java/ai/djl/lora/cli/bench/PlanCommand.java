@@ -38,8 +38,8 @@ import picocli.CommandLine.Spec;
             "Weights are not read: what counts is the model's shape. The machine's read bandwidth and"
                     + " matmul rate are measured, and a step can be no faster than its bytes and its"
                     + " operations; 0.7 of that is what the engine usually reaches or passes"
-                    + " (docs/results/engine.md). On the CPU the device's tier is the host's memory, so that all"
-                    + " memory is best given to it.",
+                    + " (docs/results/engine.md). On the CPU the device's tier is the host's memory, so"
+                    + " that all memory is best given to it.",
             ""
         },
         footer = {
