@@ -152,6 +152,7 @@ public final class ServerConfig {
         root.section("sampling", this::sampling);
         root.section("engine", section -> EngineSection.parse(section, engine));
         root.section("cache", this::cache);
+        RoutingSection.parse(root.section("routing")).ifPresent(builder::optRouting);
         SourceSection.parse(root.section("sources"), this::resolve).ifPresent(this::setSources);
         root.end();
     }
