@@ -130,7 +130,8 @@ public final class LoraServer implements AutoCloseable {
             observers.add(tracing);
             filters.add(tracing);
         }
-        Gate gate = new Gate(security.newAuthenticators(), rates, new Observers(observers));
+        Observers told = new Observers(observers);
+        Gate gate = new Gate(security.newAuthenticators(), rates, told);
         filters.add(gate);
         List<Route> routes = new ArrayList<>();
         routes.addAll(new HealthRoutes(state::get, model, recent).routes());
@@ -159,12 +160,15 @@ public final class LoraServer implements AutoCloseable {
             // rules may send one request to several adapters
             builder.cache.ifPresent(cache -> filters.add(cache.filter(model, targets)));
         }
-        management = new Dispatcher(new Router(routes), filters, gate::check);
+        management = new Dispatcher(new Router(routes), filters, gate::check, told);
         dispatcher =
                 wantedForManagement.isEmpty()
                         ? management
                         : new Dispatcher(
-                                new Router(withoutManagement(routes)), filters, gate::check);
+                                new Router(withoutManagement(routes)),
+                                filters,
+                                gate::check,
+                                told);
         http = new HttpServer(builder.limits);
     }
 
