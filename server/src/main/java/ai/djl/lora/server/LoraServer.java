@@ -49,10 +49,9 @@ import ai.djl.lora.server.operations.Tracing;
 import ai.djl.lora.server.operations.Watchers;
 import ai.djl.lora.server.security.Gate;
 import ai.djl.lora.server.security.RateLimits;
+import ai.djl.lora.server.security.RenewedTls;
 import ai.djl.lora.server.security.SecurityOptions;
-import ai.djl.lora.server.security.TlsOptions;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.netty.handler.ssl.SslContext;
 import io.opentelemetry.api.OpenTelemetry;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -86,7 +85,7 @@ public final class LoraServer implements AutoCloseable {
     private final Duration drainTime;
     private final Duration drainPause;
     private final HttpServer http;
-    private final SslContext tls;
+    private final RenewedTls tls;
     private final Dispatcher dispatcher;
     private final Dispatcher management;
     private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
@@ -108,7 +107,7 @@ public final class LoraServer implements AutoCloseable {
                 Stream.concat(Stream.of(wanted), wantedForManagement.stream())
                         .map(InetSocketAddress::getAddress)
                         .toList());
-        tls = security.tls().map(TlsOptions::open).orElse(null);
+        tls = security.tls().map(RenewedTls::new).orElse(null);
         RateLimits rates = security.newRateLimits();
         InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
         metrics = new ServerMetrics(model, builder.meters, builder.metricAdapters);
@@ -314,6 +313,9 @@ public final class LoraServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             http.close();
+            if (tls != null) {
+                tls.close();
+            }
             manager.close();
             accessLog.close();
             watchers.close();
