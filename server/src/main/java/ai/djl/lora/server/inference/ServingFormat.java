@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.server.inference;
 
+import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.translate.ServingAnswers;
 import ai.djl.lora.translate.TextChunk;
@@ -16,6 +17,8 @@ import java.util.List;
  * came as a list, streamed as DJL LMI's lines of JSON.
  */
 final class ServingFormat implements AnswerFormat {
+
+    private static final String REASON = "substitution_reason";
 
     private final boolean list;
     private final StringBuilder text = new StringBuilder();
@@ -36,7 +39,7 @@ final class ServingFormat implements AnswerFormat {
     public JsonElement whole(List<InputAnswer> answers) {
         JsonArray all = new JsonArray();
         for (InputAnswer answer : answers) {
-            all.add(ServingAnswers.whole(answer.adapter(), answer.result()));
+            all.add(told(ServingAnswers.whole(answer.adapter(), answer.result())));
         }
         return list ? all : all.get(0);
     }
@@ -70,7 +73,17 @@ final class ServingFormat implements AnswerFormat {
     @Override
     public List<String> end(List<InputAnswer> answers) {
         InputAnswer answer = answers.get(0);
-        return List.of(line(ServingAnswers.last(last, answer.adapter(), answer.result())));
+        JsonObject line = ServingAnswers.last(last, answer.adapter(), answer.result());
+        told(line.getAsJsonObject("details"));
+        return List.of(line(line));
+    }
+
+    /** Takes the server's folders out of the reason why another answered. */
+    private static JsonObject told(JsonObject who) {
+        if (who.has(REASON)) {
+            who.addProperty(REASON, Failures.withoutPaths(who.get(REASON).getAsString()));
+        }
+        return who;
     }
 
     /** {@inheritDoc} */

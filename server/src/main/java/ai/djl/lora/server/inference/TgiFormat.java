@@ -7,6 +7,7 @@ import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.generate.sampling.TokenLogProb;
+import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.TextChunk;
@@ -201,7 +202,8 @@ final class TgiFormat implements AnswerFormat {
                 other -> {
                     object.addProperty(
                             "substituted_by", other.by().name().toLowerCase(Locale.ROOT));
-                    object.addProperty("substitution_reason", other.reason());
+                    object.addProperty(
+                            "substitution_reason", Failures.withoutPaths(other.reason()));
                 });
     }
 }

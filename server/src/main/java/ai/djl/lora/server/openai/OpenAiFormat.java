@@ -6,6 +6,7 @@ package ai.djl.lora.server.openai;
 import ai.djl.lora.cache.Substitution;
 import ai.djl.lora.generate.FinishReason;
 import ai.djl.lora.generate.sampling.Sample;
+import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.inference.AnswerFormat;
@@ -215,7 +216,8 @@ abstract class OpenAiFormat implements AnswerFormat {
                 other -> {
                     object.addProperty(
                             "substituted_by", other.by().name().toLowerCase(Locale.ROOT));
-                    object.addProperty("substitution_reason", other.reason());
+                    object.addProperty(
+                            "substitution_reason", Failures.withoutPaths(other.reason()));
                 });
     }
 

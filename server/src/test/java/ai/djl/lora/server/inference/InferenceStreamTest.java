@@ -7,6 +7,7 @@ import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.DemoServer;
 import ai.djl.lora.server.http.InferenceLimits;
 import ai.djl.lora.server.model.ServedModel;
+import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -37,12 +38,18 @@ public class InferenceStreamTest {
                     + "'stream':%s}";
 
     private static Socket open(DemoServer demo, String body) throws IOException {
+        return open(demo, "/v1/completions", body);
+    }
+
+    private static Socket open(DemoServer demo, String path, String body) throws IOException {
         URI uri = demo.server().uri();
         Socket socket = new Socket(uri.getHost(), uri.getPort());
         socket.setSoTimeout(60_000);
         String json = body.replace('\'', '"');
         String request =
-                "POST /v1/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                "POST "
+                        + path
+                        + " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
                         + "Content-Length: "
                         + json.length()
                         + "\r\n\r\n"
@@ -128,6 +135,33 @@ public class InferenceStreamTest {
                 line = reader.readLine();
             }
             Assert.assertEquals(events, 64);
+        }
+    }
+
+    @Test
+    public void testSlowReaderOfLinesGetsEverything() throws Exception {
+        String body =
+                "{'inputs':'hello=','stream':true,"
+                        + "'parameters':{'max_new_tokens':100,'ignore_eos':true}}";
+        try (DemoServer demo = new DemoServer();
+                Socket socket = open(demo, "/invocations", body)) {
+            BufferedReader reader = reader(socket);
+            Assert.assertEquals(reader.readLine(), "HTTP/1.1 200 OK");
+            awaitIdle(demo);
+            StringBuilder text = new StringBuilder();
+            JsonObject last = null;
+            int lines = 0;
+            for (String line = reader.readLine(); !"0".equals(line); line = reader.readLine()) {
+                if (line.startsWith("{")) {
+                    ++lines;
+                    last = JsonParser.parseString(line).getAsJsonObject();
+                    text.append(last.getAsJsonObject("token").get("text").getAsString());
+                }
+            }
+            Assert.assertTrue(lines > 50, "lines: " + lines);
+            Assert.assertEquals(
+                    last.getAsJsonObject("details").get("generated_tokens").getAsInt(), 100);
+            Assert.assertEquals(last.get("generated_text").getAsString(), text.toString());
         }
     }
 
