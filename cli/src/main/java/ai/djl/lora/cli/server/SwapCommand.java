@@ -7,6 +7,7 @@ import ai.djl.lora.cli.ManifestVersion;
 import com.google.gson.JsonObject;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -20,8 +21,8 @@ import picocli.CommandLine.Parameters;
         description = {
             "Puts another revision in the place of an adapter's, on a running server.",
             "",
-            "The new one is loaded beside the old one and tried first; whatever fails leaves the old"
-                    + " one serving. Requests that have begun end with the old one.",
+            "The new one is loaded beside the old one and tried first; whatever fails leaves the"
+                    + " old one serving. Requests that have begun end with the old one.",
             ""
         })
 public final class SwapCommand extends ServerCommand {
@@ -36,6 +37,13 @@ public final class SwapCommand extends ServerCommand {
             paramLabel = "SOURCE",
             description = "Where the new revision is; as with 'adapters load'.")
     private String source;
+
+    @Option(
+            names = "--upload",
+            description =
+                    "Send the folder or archive from this machine. Golden prompts cannot go with"
+                            + " it.")
+    private boolean upload;
 
     @Option(
             names = "--revision",
@@ -54,6 +62,9 @@ public final class SwapCommand extends ServerCommand {
     /** {@inheritDoc} */
     @Override
     JsonObject ask(AdapterClient client) throws IOException {
+        if (upload) {
+            return send(client);
+        }
         JsonObject body = new JsonObject();
         body.addProperty("source", SourceParameter.absolute(source));
         if (revision != null) {
@@ -64,6 +75,21 @@ public final class SwapCommand extends ServerCommand {
         }
         trial.addTo(body, name);
         return client.post(AdapterClient.path(name, "hot-swap"), body);
+    }
+
+    private JsonObject send(AdapterClient client) throws IOException {
+        StringBuilder query = new StringBuilder("?preload=true").append(trial.query());
+        if (revision != null) {
+            query.append("&revision=").append(AdapterClient.encoded(revision));
+        }
+        if (drainSeconds != null) {
+            query.append("&drain_seconds=").append(drainSeconds);
+        }
+        // the route registers what is not there, and that is not what is asked for
+        client.get(AdapterClient.path(name));
+        try (AdapterUpload content = AdapterUpload.of(Path.of(source))) {
+            return client.upload("PUT", AdapterClient.path(name) + query, content.archive());
+        }
     }
 
     /** {@inheritDoc} */

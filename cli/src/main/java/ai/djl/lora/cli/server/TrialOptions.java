@@ -51,6 +51,23 @@ final class TrialOptions {
         }
     }
 
+    /** Returns what is asked as parameters of a request whose body is an archive. */
+    String query() {
+        if (golden != null) {
+            throw new LoraConfigurationException(
+                    "--golden cannot go with --upload, since the archive is all that is sent; the"
+                            + " server must read the source itself");
+        }
+        StringBuilder query = new StringBuilder();
+        if (trialSeconds != null) {
+            query.append("&trial_seconds=").append(trialSeconds);
+        }
+        if (smokePrompt != null) {
+            query.append("&smoke_prompt=").append(AdapterClient.encoded(smokePrompt));
+        }
+        return query.toString();
+    }
+
     private JsonArray read(String adapter) throws IOException {
         JsonArray prompts = new JsonArray();
         List<String> lines = Files.readAllLines(golden);

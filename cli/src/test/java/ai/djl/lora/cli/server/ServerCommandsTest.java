@@ -105,6 +105,23 @@ public class ServerCommandsTest {
                 "no line is of adapter sent");
         contains(run(0, "rollback", "x"), "x");
         contains(run(2, "rollback", "x"), "no earlier revision");
+        contains(
+                run(
+                        0,
+                        "swap",
+                        "x",
+                        reverse,
+                        "--upload",
+                        "--smoke-prompt=hello=",
+                        "--trial-seconds=30",
+                        "--drain-seconds=5"),
+                "x: revision",
+                "->");
+        contains(run(0, "rollback", "x"), "x");
+        contains(run(2, "swap", "nobody", reverse, "--upload"), "answered 404");
+        contains(
+                run(2, "swap", "x", reverse, "--upload", "--golden", golden.toString()),
+                "--golden cannot go with --upload");
 
         contains(run(0, "unpin", "x"), "x");
         contains(run(0, "pin", "x"), "pinned");

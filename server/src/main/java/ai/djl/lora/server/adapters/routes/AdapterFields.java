@@ -143,12 +143,31 @@ final class AdapterFields {
         }
     }
 
+    /**
+     * Reads how a revision is tried from parameters: {@code smoke_prompt}, {@code trial_seconds}.
+     */
+    static TrialPlan plan(Request request) {
+        String smoke = request.parameter("smoke_prompt").orElse(TrialPlan.DEFAULT_PROMPT);
+        return new TrialPlan(
+                Optional.of(smoke).filter(text -> !text.isEmpty()),
+                List.of(),
+                seconds(request, "trial_seconds", TrialPlan.DEFAULT_TIME));
+    }
+
     static Duration seconds(RequestFields fields, String name, Duration otherwise) {
-        OptionalDouble seconds = fields.number(name);
+        return seconds(fields.number(name), name, otherwise);
+    }
+
+    static Duration seconds(Request request, String name, Duration otherwise) {
+        return seconds(number(request, name), name, otherwise);
+    }
+
+    private static Duration seconds(OptionalDouble seconds, String name, Duration otherwise) {
         if (seconds.isEmpty()) {
             return otherwise;
         }
-        if (seconds.getAsDouble() < 0 || seconds.getAsDouble() > MAX_SECONDS) {
+        // what is no number is none of these either
+        if (!(seconds.getAsDouble() >= 0 && seconds.getAsDouble() <= MAX_SECONDS)) {
             throw HttpFailure.badRequest(
                     name,
                     name

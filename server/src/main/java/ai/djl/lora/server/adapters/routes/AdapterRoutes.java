@@ -227,17 +227,12 @@ public final class AdapterRoutes {
         if (!model.adapters().names().contains(name)) {
             return upload(request);
         }
-        TrialPlan plan =
-                request.parameter("smoke_prompt")
-                        .map(
-                                prompt ->
-                                        new TrialPlan(
-                                                Optional.of(prompt).filter(text -> !text.isEmpty()),
-                                                List.of(),
-                                                TrialPlan.DEFAULT_TIME))
-                        .orElse(TrialPlan.SMOKE);
         return manager.hotSwap(
-                        name, archive(request), AdapterFields.request(request), plan, DRAIN_TIME)
+                        name,
+                        archive(request),
+                        AdapterFields.request(request),
+                        AdapterFields.plan(request),
+                        AdapterFields.seconds(request, "drain_seconds", DRAIN_TIME))
                 .thenApply(this::swapped);
     }
 
