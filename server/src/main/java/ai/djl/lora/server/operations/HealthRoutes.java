@@ -20,6 +20,7 @@ import com.google.gson.JsonObject;
 import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
@@ -63,6 +64,16 @@ public final class HealthRoutes {
                         request -> {
                             checkReady();
                             return CompletableFuture.completedFuture(status("ready"));
+                        }),
+                Route.of(
+                        Method.GET,
+                        "/ping",
+                        Permission.NONE,
+                        request -> {
+                            checkReady();
+                            // SageMaker wants nothing but the status
+                            return CompletableFuture.completedFuture(
+                                    new Response.Whole(200, Map.of(), new byte[0]));
                         }),
                 Route.of(
                         Method.GET,

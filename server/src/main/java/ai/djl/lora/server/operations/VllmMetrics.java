@@ -8,7 +8,6 @@ import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.generate.engine.EngineStatistics;
 import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.server.model.ServedModel;
-import java.util.Locale;
 
 /**
  * The metrics by which routers that know of adapters choose among servers (Kubernetes' Gateway API
@@ -52,31 +51,41 @@ final class VllmMetrics {
                         + escaped(String.join(",", engine.waiting()))
                         + '"',
                 System.currentTimeMillis() / 1000.0);
-        loaded(out);
+        loaded(out, name);
         return out.toString();
     }
 
-    private void loaded(StringBuilder out) {
+    /* What routers look at to send requests where an adapter is; their words for the tiers are gpu,
+     * where it can answer at once, and cpu. An adapter that is nowhere has no line. */
+    private void loaded(StringBuilder out, String name) {
         AdapterStore store = model.adapters();
-        gauge(out, "lora_adapter_loaded", "Whether an adapter is in memory, and in which.");
+        int ready = 0;
+        gauge(out, "lora_adapter_loaded", "1 where an adapter is in memory, and in which.");
         for (RegisteredAdapter adapter : store.getRegistry().list()) {
             if (adapter.retired() || !store.names().contains(adapter.name())) {
                 continue;
             }
             AdapterState.Place place = store.state(adapter.name()).place();
-            boolean held = place == AdapterState.Place.DEVICE || place == AdapterState.Place.HOST;
-            line(
-                    out,
-                    "lora_adapter_loaded",
-                    "adapter_name=\""
-                            + escaped(adapter.name())
-                            + "\",level=\""
-                            + place.name().toLowerCase(Locale.ROOT)
-                            + "\",pinned=\""
-                            + adapter.pinned()
-                            + '"',
-                    held ? 1 : 0);
+            boolean device = place == AdapterState.Place.DEVICE;
+            ready += device ? 1 : 0;
+            if (device || place == AdapterState.Place.HOST) {
+                line(
+                        out,
+                        "lora_adapter_loaded",
+                        "adapter_name=\""
+                                + escaped(adapter.name())
+                                + "\",level=\""
+                                + (device ? "gpu" : "cpu")
+                                + "\",pinned=\""
+                                + adapter.pinned()
+                                + '"',
+                        1);
+            }
         }
+        gauge(out, "num_gpu_loaded_lora_adapters", "Adapters that can answer at once.");
+        line(out, "num_gpu_loaded_lora_adapters", name, ready);
+        gauge(out, "max_gpu_lora_adapters", "How many can be there at a time.");
+        line(out, "max_gpu_lora_adapters", name, store.statistics().device().limits().entries());
     }
 
     private static void gauge(StringBuilder out, String name, String help) {

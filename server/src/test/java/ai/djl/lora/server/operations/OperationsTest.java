@@ -4,6 +4,7 @@
 package ai.djl.lora.server.operations;
 
 import ai.djl.lora.server.DemoServer;
+import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
 import ai.djl.lora.server.http.Permission;
 import ai.djl.lora.server.http.RequestOutcome;
@@ -121,6 +122,7 @@ public class OperationsTest {
 
     @Test
     public void testPrometheus() throws Exception {
+        demo.server().adapters().prefetch("upper").toCompletableFuture().get(60, TimeUnit.SECONDS);
         HttpResponse<String> answer = demo.send("GET", "/metrics/prometheus");
         Assert.assertEquals(
                 answer.headers().firstValue("Content-Type").orElse(""),
@@ -149,7 +151,9 @@ public class OperationsTest {
                         "vllm:num_requests_waiting",
                         "vllm:num_requests_running",
                         "vllm:kv_cache_usage_perc",
-                        "vllm:lora_adapter_loaded")) {
+                        "vllm:lora_adapter_loaded",
+                        "vllm:num_gpu_loaded_lora_adapters",
+                        "vllm:max_gpu_lora_adapters")) {
             Assert.assertTrue(names.contains(name), name + " is not among " + names);
         }
         String text = answer.body();
@@ -169,7 +173,30 @@ public class OperationsTest {
                                 + "waiting_lora_adapters=\"\"} "),
                 text);
         Assert.assertTrue(
-                text.contains("vllm:lora_adapter_loaded{adapter_name=\"upper\",level=\""), text);
+                text.contains(
+                        "vllm:lora_adapter_loaded{adapter_name=\"upper\",level=\"gpu\","
+                                + "pinned=\"false\"} 1.0\n"),
+                text);
+        Assert.assertTrue(
+                text.contains("vllm:max_gpu_lora_adapters{model_name=\"demo\"} 100.0\n"), text);
+    }
+
+    @Test
+    public void testPing() throws Exception {
+        HttpResponse<String> answer = demo.send("GET", "/ping");
+        Assert.assertEquals(answer.statusCode(), 200);
+        Assert.assertEquals(answer.body(), "");
+        for (ServerState state : List.of(ServerState.STARTING, ServerState.ENDING)) {
+            Route ping =
+                    new HealthRoutes(() -> state, demo.server().model(), null)
+                            .routes().stream()
+                                    .filter(each -> "/ping".equals(each.path().toString()))
+                                    .findFirst()
+                                    .orElseThrow();
+            HttpFailure refusal =
+                    Assert.expectThrows(HttpFailure.class, () -> ping.handler().handle(null));
+            Assert.assertEquals(refusal.status(), 503);
+        }
     }
 
     @Test
