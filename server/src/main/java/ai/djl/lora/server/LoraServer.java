@@ -164,10 +164,7 @@ public final class LoraServer implements AutoCloseable {
                 wantedForManagement.isEmpty()
                         ? management
                         : new Dispatcher(
-                                new Router(withoutManagement(routes)),
-                                filters,
-                                gate::check,
-                                told);
+                                new Router(withoutManagement(routes)), filters, gate::check, told);
         http = new HttpServer(builder.limits);
     }
 

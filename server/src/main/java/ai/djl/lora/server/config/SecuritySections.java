@@ -57,10 +57,7 @@ final class SecuritySections {
         section.text("key", value -> files[1] = resolve.apply(value));
         Duration[] reload = {TlsOptions.DEFAULT_RELOAD};
         section.time(
-                "reload",
-                Duration.ofMillis(100),
-                Duration.ofDays(1),
-                value -> reload[0] = value);
+                "reload", Duration.ofMillis(100), Duration.ofDays(1), value -> reload[0] = value);
         section.require("certificate");
         section.require("key");
         if (files[0] == null || files[1] == null) {

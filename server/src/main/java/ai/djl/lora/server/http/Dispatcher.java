@@ -110,8 +110,7 @@ public final class Dispatcher {
      * @param failure what was thrown
      * @return the response
      */
-    public static Response.Whole failed(
-            String requestId, ErrorFormat format, Throwable failure) {
+    public static Response.Whole failed(String requestId, ErrorFormat format, Throwable failure) {
         HttpFailure known = Failures.of(requestId, failure);
         Response.Whole response = Response.json(known.status(), format.write(known));
         for (var header : known.headers().entrySet()) {

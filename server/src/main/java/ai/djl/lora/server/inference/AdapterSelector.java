@@ -268,8 +268,7 @@ public final class AdapterSelector {
             return isMeant(field(body, with.name()), with.value());
         }
         if (condition instanceof RoutingRules.AllOf all) {
-            return all.conditions().stream()
-                    .allMatch(each -> holds(each, request, body, prompt));
+            return all.conditions().stream().allMatch(each -> holds(each, request, body, prompt));
         }
         if (condition instanceof RoutingRules.WithPrefix with) {
             return prompt.startsWith(with.text());

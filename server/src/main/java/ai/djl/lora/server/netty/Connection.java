@@ -351,7 +351,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
         Optional<Route> route = Optional.ofNullable(found).map(Router.Found::route);
         HttpFailure known = Failures.of(named, failure);
         Response.Whole response =
-                Dispatcher.failed(named, route.map(Route::errors).orElse(Route.DEFAULT_ERRORS), known);
+                Dispatcher.failed(
+                        named, route.map(Route::errors).orElse(Route.DEFAULT_ERRORS), known);
         boolean begun = head != null;
         Refusal refusal =
                 new Refusal(

@@ -17,9 +17,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Notes each request on the logger {@value #LOGGER} at level INFO: a line of JSON with its id,
  * route, caller, adapter, revision, status, time and length; where it was refused before a route
- * saw it, the reason. Nothing of what it says is noted.
- * Lines are written on a thread of their own, since responses end on the engine's, unless many wait
- * already.
+ * saw it, the reason. Nothing of what it says is noted. Lines are written on a thread of their own,
+ * since responses end on the engine's, unless many wait already.
  */
 public final class AccessLog implements RequestObserver, AutoCloseable {
 

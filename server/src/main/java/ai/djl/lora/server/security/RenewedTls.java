@@ -86,8 +86,7 @@ public final class RenewedTls implements Supplier<SslContext>, AutoCloseable {
     private static Object state(Path file) {
         try {
             BasicFileAttributes found = Files.readAttributes(file, BasicFileAttributes.class);
-            return List.of(
-                    found.lastModifiedTime(), found.size(), String.valueOf(found.fileKey()));
+            return List.of(found.lastModifiedTime(), found.size(), String.valueOf(found.fileKey()));
         } catch (IOException e) {
             return e.getClass();
         }

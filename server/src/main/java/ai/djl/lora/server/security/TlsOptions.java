@@ -82,10 +82,7 @@ public record TlsOptions(Path certificate, Path key, Duration reload) {
     private void checkPair() throws IOException, GeneralSecurityException {
         PublicKey open;
         try (InputStream in = Files.newInputStream(certificate)) {
-            open =
-                    CertificateFactory.getInstance("X.509")
-                            .generateCertificate(in)
-                            .getPublicKey();
+            open = CertificateFactory.getInstance("X.509").generateCertificate(in).getPublicKey();
         }
         String kind = open.getAlgorithm();
         String algorithm =

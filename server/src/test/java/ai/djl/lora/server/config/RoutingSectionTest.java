@@ -64,7 +64,8 @@ public class RoutingSectionTest {
                                                 request.from(
                                                         new Caller(
                                                                 "test",
-                                                                request.header("x-whose").orElse(""),
+                                                                request.header("x-whose")
+                                                                        .orElse(""),
                                                                 Set.of(Permission.INFER),
                                                                 name -> true))))
                         .setModel(DemoServer.model("upper", "reverse"))
