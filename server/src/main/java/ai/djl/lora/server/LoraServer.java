@@ -148,7 +148,7 @@ public final class LoraServer implements AutoCloseable {
         routes.addAll(new GenerateRoutes(inference).routes());
         routes.addAll(new ServingRoutes(inference).routes());
         manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
-        AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
+        AdapterJson json = new AdapterJson(model.adapters(), targets, manager.names());
         routes.addAll(new AdapterRoutes(model, manager, json).routes());
         routes.addAll(new DjlServingRoutes(model, manager, json).routes());
         routes.addAll(new VllmRoutes(manager, targets).routes());
