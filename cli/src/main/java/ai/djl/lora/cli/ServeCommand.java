@@ -4,10 +4,18 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.model.ServedModel;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,11 +25,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** Serves a model and its adapters over HTTP until the process is told to end. */
 @Command(
@@ -31,8 +34,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Serves a model and its adapters over HTTP.",
             "",
-            "Prints 'Listening on URL' when it takes requests. On SIGTERM or SIGINT it takes no more,"
-                    + " waits for those that were taken, and ends.",
+            "Prints 'Listening on URL' when it takes requests. On SIGTERM or SIGINT it takes no"
+                    + " more, waits for those that were taken, and ends.",
             ""
         })
 final class ServeCommand implements Callable<Integer> {
@@ -54,8 +57,8 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "DIR_OR_URL",
             description =
                     "The base model: a folder in Hugging Face layout (config.json, safetensors,"
-                            + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
-                            + " the file.")
+                        + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
+                        + " the file.")
     private String modelSource;
 
     @Option(
@@ -80,9 +83,9 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "SOURCE",
             description =
                     "From where adapters may be registered while the server runs: a folder,"
-                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
-                            + " be given many times. The folders of --adapter are allowed too; nothing"
-                            + " else is by default.")
+                        + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                        + " be given many times. The folders of --adapter are allowed too; nothing"
+                        + " else is by default.")
     private List<String> allowedSources = List.of();
 
     @Option(
@@ -194,8 +197,17 @@ final class ServeCommand implements Callable<Integer> {
         ServedModel served = new ServedModel(shown, model, config.sampling(), config.engine());
         Map<String, Path> all = new LinkedHashMap<>(config.adapters());
         adapters.forEach(adapter -> all.put(adapter.name(), adapter.directory()));
-        all.forEach((adapter, folder) -> served.adapters().register(adapter, folder));
+        all.forEach((adapter, folder) -> put(served.adapters(), adapter, folder));
         return served;
+    }
+
+    /* What is on record of before a restart gets the revision that is given now. */
+    private static void put(AdapterStore store, String adapter, Path folder) {
+        if (store.names().contains(adapter)) {
+            store.replace(adapter, folder);
+        } else {
+            store.register(adapter, folder);
+        }
     }
 
     private SourceOptions sources(ServerConfig config) {

@@ -5,20 +5,23 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.ZooModel;
-import java.io.PrintWriter;
-import java.nio.file.Path;
-import java.util.Locale;
-import java.util.Optional;
-import java.util.concurrent.Callable;
+
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
 
 /** Compares a model's logits with those of a golden file. */
 @Command(
@@ -90,7 +93,7 @@ final class VerifyCommand implements Callable<Integer> {
                             + " is not a finite number of 0 or more");
         }
         PrintWriter out = spec.commandLine().getOut();
-        Golden golden = Golden.read(goldenFile);
+        GoldenLogits golden = GoldenLogits.read(goldenFile);
         try (Progress progress = new Progress(spec.commandLine().getErr())) {
             progress.step("loading %s", modelSource);
             try (ZooModel<NDList, NDList> model = options.open(modelSource)) {
@@ -110,7 +113,7 @@ final class VerifyCommand implements Callable<Integer> {
         }
     }
 
-    private Comparison compare(CausalLanguageModel block, Golden golden, Progress progress) {
+    private Comparison compare(CausalLanguageModel block, GoldenLogits golden, Progress progress) {
         if (adapter == null) {
             return GoldenRun.compare(block, golden, BatchPlan.BASE, progress);
         }

@@ -4,6 +4,7 @@
 package ai.djl.lora.registry;
 
 import ai.djl.lora.LoraConfigurationException;
+
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;
@@ -65,6 +66,11 @@ public final class Registration {
         boolean validated = checksums != null;
         return new AdapterRevision(
                 hash, source, bytes, now, metadata, validated, validated ? checksums : new byte[0]);
+    }
+
+    /** Returns a canary of this, which is not the current revision yet. */
+    RegisteredCanary canary(double share, Instant now) {
+        return new RegisteredCanary(revision(now), share, priority, pinned);
     }
 
     static double checkPriority(double priority) {

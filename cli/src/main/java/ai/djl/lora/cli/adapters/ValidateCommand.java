@@ -8,9 +8,18 @@ import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.TokenizerComparison;
-import ai.djl.lora.cli.Golden;
 import ai.djl.lora.cli.ModelOptions;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.model.LlamaLayout;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -19,13 +28,6 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import java.util.regex.PatternSyntaxException;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** Says whether an adapter fits a model. */
 @Command(
@@ -113,7 +115,7 @@ final class ValidateCommand implements Callable<Integer> {
     public Integer call() throws IOException, ModelException {
         Path folder = ModelOptions.folder(model);
         LoadingPolicy policy = policy(folder);
-        Golden golden = goldenFile == null ? null : Golden.read(goldenFile);
+        GoldenLogits golden = goldenFile == null ? null : GoldenLogits.read(goldenFile);
         LoadReport report = AdapterLoader.validate(adapter, LlamaLayout.read(folder), policy);
         PrintWriter out = spec.commandLine().getOut();
         if (golden != null) {

@@ -4,8 +4,10 @@
 package ai.djl.lora.cli.server;
 
 import ai.djl.lora.cli.TextTable;
+
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,6 +41,19 @@ final class AdapterLine {
         TextTable table = table();
         add(table, adapter);
         table.print(out);
+    }
+
+    /** Prints what a change of revision has done. */
+    static void printSwapped(JsonObject answer, PrintWriter out) {
+        out.println(
+                text(answer, "name")
+                        + ": revision "
+                        + shortened(text(answer, "previous_revision"))
+                        + " -> "
+                        + shortened(text(answer, "revision"))
+                        + (answer.get("drained").getAsBoolean()
+                                ? ""
+                                : ", some requests still use the old one"));
     }
 
     private static String notes(JsonObject adapter) {

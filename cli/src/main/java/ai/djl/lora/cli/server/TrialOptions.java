@@ -5,14 +5,17 @@ package ai.djl.lora.cli.server;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.StrictJson;
+
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+
+import picocli.CommandLine.Option;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import picocli.CommandLine.Option;
 
 /** How a revision is tried before requests get it. */
 final class TrialOptions {
@@ -25,6 +28,24 @@ final class TrialOptions {
                             + " perhaps adapter (lines of other adapters are left out) and"
                             + " max_tokens.")
     private Path golden;
+
+    @Option(
+            names = "--golden-logits",
+            paramLabel = "SOURCE",
+            description =
+                    "A safetensors file of input_ids and logits, as 'verify' takes it, where the"
+                            + " server can read it: a path on its machine or an address, from an"
+                            + " allowed source.")
+    private String goldenLogits;
+
+    @Option(
+            names = "--golden-tolerance",
+            paramLabel = "NUMBER",
+            description =
+                    "How far the logarithm of a token's probability may lie from that of"
+                        + " --golden-logits. Default: 0.001, or 0.25 where the model has numbers of"
+                        + " 16 bits.")
+    private Double goldenTolerance;
 
     @Option(
             names = "--smoke-prompt",
@@ -48,6 +69,12 @@ final class TrialOptions {
         }
         if (golden != null) {
             body.add("golden", read(adapter));
+        }
+        if (goldenLogits != null) {
+            body.addProperty("golden_logits", SourceParameter.absolute(goldenLogits));
+        }
+        if (goldenTolerance != null) {
+            body.addProperty("golden_tolerance", goldenTolerance);
         }
     }
 
