@@ -9,7 +9,6 @@ import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.model.KvCache;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-
 import java.util.Optional;
 
 /** Runs a model on a golden file's rows and says whether its logits are the file's. */

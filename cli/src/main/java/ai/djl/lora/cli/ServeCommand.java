@@ -9,13 +9,6 @@ import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.model.ServedModel;
-
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
-
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,6 +18,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** Serves a model and its adapters over HTTP until the process is told to end. */
 @Command(

@@ -9,19 +9,17 @@ import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.ZooModel;
-
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
-
-import java.io.PrintWriter;
-import java.nio.file.Path;
-import java.util.Locale;
-import java.util.Optional;
-import java.util.concurrent.Callable;
 
 /** Compares a model's logits with those of a golden file. */
 @Command(

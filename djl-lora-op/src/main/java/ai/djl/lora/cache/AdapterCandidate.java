@@ -8,7 +8,6 @@ import ai.djl.lora.LoraException;
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.registry.Registration;
-
 import java.util.function.Supplier;
 
 /**

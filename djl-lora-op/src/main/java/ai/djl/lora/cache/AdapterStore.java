@@ -29,10 +29,6 @@ import ai.djl.lora.registry.AdapterRevision;
 import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.registry.Registration;
 import ai.djl.lora.registry.RegistryOptions;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collection;
@@ -52,6 +48,8 @@ import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The adapters of one model: registered by name, read from their files into the host's memory and

@@ -10,10 +10,6 @@ import ai.djl.lora.registry.RegistryChange.PutAdapter;
 import ai.djl.lora.registry.RegistryChange.PutAlias;
 import ai.djl.lora.registry.RegistryChange.RemoveAdapter;
 import ai.djl.lora.registry.RegistryChange.RemoveAlias;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -34,6 +30,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Which adapters there are, whether or not their weights are in memory: revisions by name, aliases,

@@ -9,10 +9,8 @@ import ai.djl.lora.registry.RegistryChange.PutAdapter;
 import ai.djl.lora.registry.RegistryChange.PutAlias;
 import ai.djl.lora.registry.RegistryChange.RemoveAdapter;
 import ai.djl.lora.registry.RegistryChange.RemoveAlias;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;

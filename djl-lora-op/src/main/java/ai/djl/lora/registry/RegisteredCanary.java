@@ -4,7 +4,6 @@
 package ai.djl.lora.registry;
 
 import ai.djl.lora.LoraConfigurationException;
-
 import java.util.Optional;
 import java.util.OptionalDouble;
 

@@ -4,7 +4,6 @@
 package ai.djl.lora.registry;
 
 import ai.djl.lora.LoraConfigurationException;
-
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Map;

@@ -8,11 +8,6 @@ import static ai.djl.lora.registry.Registries.registration;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.TempDirectory;
-
-import org.testng.Assert;
-import org.testng.annotations.DataProvider;
-import org.testng.annotations.Test;
-
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -24,6 +19,9 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.testng.Assert;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
 
 /** What the registry's methods do and what they refuse. */
 public class AdapterRegistryTest {

@@ -7,7 +7,6 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.safetensors.SafetensorsFile;
 import ai.djl.lora.safetensors.SafetensorsType;
 import ai.djl.lora.safetensors.TensorInfo;
-
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;

@@ -4,7 +4,6 @@
 package ai.djl.lora.benchmarks.profile;
 
 import ai.djl.lora.cli.bench.Svg;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -18,7 +18,6 @@ import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.GoldenLogits;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.ZooModel;
-
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;

@@ -5,14 +5,12 @@ package ai.djl.lora.cli.bench;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.Message;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ConnectException;

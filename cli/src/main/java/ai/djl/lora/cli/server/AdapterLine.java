@@ -4,10 +4,8 @@
 package ai.djl.lora.cli.server;
 
 import ai.djl.lora.cli.TextTable;
-
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;

@@ -4,7 +4,6 @@
 package ai.djl.lora.cli.server;
 
 import com.google.gson.JsonObject;
-
 import picocli.CommandLine.Option;
 
 /** How long a change of revision waits for what runs with the old one. */

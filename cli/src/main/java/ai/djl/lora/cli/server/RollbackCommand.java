@@ -4,15 +4,12 @@
 package ai.djl.lora.cli.server;
 
 import ai.djl.lora.cli.ManifestVersion;
-
 import com.google.gson.JsonObject;
-
+import java.io.IOException;
+import java.io.PrintWriter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
-
-import java.io.IOException;
-import java.io.PrintWriter;
 
 /** Puts the revision before the current one in its place, on a running server. */
 @Command(

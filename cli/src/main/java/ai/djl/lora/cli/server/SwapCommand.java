@@ -4,16 +4,13 @@
 package ai.djl.lora.cli.server;
 
 import ai.djl.lora.cli.ManifestVersion;
-
 import com.google.gson.JsonObject;
-
+import java.io.IOException;
+import java.io.PrintWriter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-
-import java.io.IOException;
-import java.io.PrintWriter;
 
 /** Puts another revision in the place of an adapter's, on a running server. */
 @Command(

@@ -5,17 +5,14 @@ package ai.djl.lora.cli.server;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.json.StrictJson;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-
-import picocli.CommandLine.Option;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import picocli.CommandLine.Option;
 
 /** How a revision is tried before requests get it. */
 final class TrialOptions {

@@ -13,7 +13,6 @@ import ai.djl.lora.server.adapters.swap.SwapFailure;
 import ai.djl.lora.server.adapters.swap.SwapStep;
 import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.HttpFailure;
-
 import java.util.EnumMap;
 
 /** Gives shares of adapters' requests other revisions, until those get all of them or none. */

@@ -7,7 +7,6 @@ import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.server.adapters.source.AdapterSources;
 import ai.djl.lora.server.model.ServedModel;
-
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashSet;

@@ -12,7 +12,6 @@ import ai.djl.lora.server.adapters.swap.SwapStep;
 import ai.djl.lora.server.adapters.swap.Swapped;
 import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.HttpFailure;
-
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;

@@ -22,7 +22,6 @@ import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.model.ServedModel;
-
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;

@@ -13,14 +13,10 @@ import ai.djl.lora.server.http.Permission;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.TextRequest;
 import ai.djl.lora.translate.TextResult;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
-
-import org.testng.Assert;
-
 import java.io.IOException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -30,6 +26,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
+import org.testng.Assert;
 
 /** A demo server whose adapters are managed, and what its tests ask of it again and again. */
 final class AdapterServer implements AutoCloseable {

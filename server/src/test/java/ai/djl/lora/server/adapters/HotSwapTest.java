@@ -6,15 +6,7 @@ package ai.djl.lora.server.adapters;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.server.adapters.source.SourcePolicy;
 import ai.djl.lora.translate.TextResult;
-
 import com.google.gson.JsonObject;
-
-import org.testng.Assert;
-import org.testng.annotations.AfterMethod;
-import org.testng.annotations.BeforeMethod;
-import org.testng.annotations.DataProvider;
-import org.testng.annotations.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,6 +20,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.testng.Assert;
+import org.testng.annotations.AfterMethod;
+import org.testng.annotations.BeforeMethod;
+import org.testng.annotations.DataProvider;
+import org.testng.annotations.Test;
 
 /** Revisions that take others' places, all at once, in part, or not at all. */
 public class HotSwapTest {

@@ -9,19 +9,16 @@ import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.DemoServer;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.TextResult;
-
 import com.google.gson.JsonObject;
-
-import org.testng.Assert;
-import org.testng.annotations.BeforeMethod;
-import org.testng.annotations.Test;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.testng.Assert;
+import org.testng.annotations.BeforeMethod;
+import org.testng.annotations.Test;
 
 /** What a server that has a registry is like after a restart. */
 public class RestartTest {

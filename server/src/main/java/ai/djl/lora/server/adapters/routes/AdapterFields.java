@@ -9,7 +9,6 @@ import ai.djl.lora.server.adapters.swap.GoldenPrompt;
 import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Request;
-
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;

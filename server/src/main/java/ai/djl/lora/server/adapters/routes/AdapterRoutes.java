@@ -24,10 +24,8 @@ import ai.djl.lora.server.http.Request;
 import ai.djl.lora.server.http.Response;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.model.ServedModel;
-
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

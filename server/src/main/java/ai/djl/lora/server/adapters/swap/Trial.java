@@ -19,7 +19,6 @@ import ai.djl.lora.translate.TextAnswers;
 import ai.djl.lora.translate.TextRequest;
 import ai.djl.lora.translate.TextResult;
 import ai.djl.lora.translate.TextTokenizer;
-
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
