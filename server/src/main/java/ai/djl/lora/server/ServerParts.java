@@ -80,7 +80,8 @@ final class ServerParts implements AutoCloseable {
         watchers.add(new FlightEvents());
         List<Filter> filters = new ArrayList<>();
         RateLimits rates = builder.security.newRateLimits();
-        Gate gate = new Gate(builder.security.newAuthenticators(), rates, observers(builder, filters));
+        Gate gate =
+                new Gate(builder.security.newAuthenticators(), rates, observers(builder, filters));
         filters.add(gate);
         manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
         InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
