@@ -146,7 +146,7 @@ final class ServerParts implements AutoCloseable {
     }
 
     private List<Route> adapters() {
-        AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
+        AdapterJson json = new AdapterJson(model.adapters(), targets, manager.names());
         return Stream.of(
                         new AdapterRoutes(model, manager, json).routes(),
                         new DjlServingRoutes(model, manager, json).routes(),
