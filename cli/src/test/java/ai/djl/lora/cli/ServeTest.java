@@ -166,7 +166,8 @@ public class ServeTest {
                     DjlLora.run(out, to, "serve", "--model", base, "--balancing", "best"), 2);
             Assert.assertEquals(DjlLora.run(out, to, "metrics", "--url", "nowhere"), 2);
         }
-        for (String wanted : List.of(
+        for (String wanted :
+                List.of(
                         "no model is given",
                         "no server answers",
                         "must be a URL",

@@ -84,7 +84,8 @@ public final class LoraNative {
 
     /**
      * Sets how many threads operations called from this thread use at most, those of libtorch too.
-     * libtorch sets its own number when a thread first computes in parallel, which has to be before.
+     * libtorch sets its own number when a thread first computes in parallel, which has to be
+     * before.
      *
      * @param threads the number of threads; 1 where it is less
      */

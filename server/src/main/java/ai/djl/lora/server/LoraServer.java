@@ -57,10 +57,7 @@ public final class LoraServer implements AutoCloseable {
         model = Objects.requireNonNull(builder.model, "model");
         wanted =
                 ServerAddresses.of(
-                        builder.host,
-                        builder.port,
-                        builder.managementHost,
-                        builder.managementPort);
+                        builder.host, builder.port, builder.managementHost, builder.managementPort);
         drainTime = builder.drainTime;
         drainPause = builder.drainPause;
         builder.security.checkAddresses(wanted.all());

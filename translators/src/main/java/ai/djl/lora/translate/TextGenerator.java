@@ -129,8 +129,6 @@ public final class TextGenerator {
         GenerationRequest request = translator.encode(0, input);
         TextSubmission submission = new TextSubmission(tokenizer, request, said);
         return new TextAnswers(
-                submission,
-                engine.apply(submission.submission()),
-                request.promptTokens().length);
+                submission, engine.apply(submission.submission()), request.promptTokens().length);
     }
 }

@@ -36,7 +36,9 @@ final class ReplicaSection {
         if (section.has("loadFactor") && !ADAPTER_AFFINE.equals(strategy)) {
             section.problem(
                     "loadFactor",
-                    "balancing.loadFactor is given without strategy " + ADAPTER_AFFINE + ", which alone has one");
+                    "balancing.loadFactor is given without strategy "
+                            + ADAPTER_AFFINE
+                            + ", which alone has one");
         }
     }
 
@@ -64,9 +66,7 @@ final class ReplicaSection {
 
     ReplicaOptions options() {
         ReplicaBalancer balancer =
-                ADAPTER_AFFINE.equals(strategy)
-                        ? new AdapterAffine(loadFactor)
-                        : new LeastLoaded();
+                ADAPTER_AFFINE.equals(strategy) ? new AdapterAffine(loadFactor) : new LeastLoaded();
         return new ReplicaOptions(count, sessions ? new SessionAffine(balancer) : balancer);
     }
 }

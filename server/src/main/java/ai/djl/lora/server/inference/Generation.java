@@ -72,8 +72,7 @@ final class Generation {
         boolean begun = false;
         try {
             for (GenerationInput input : inputs) {
-                answers.add(
-                        InputAnswers.begin(() -> generator.begin(input, said), streamed));
+                answers.add(InputAnswers.begin(() -> generator.begin(input, said), streamed));
             }
             begun = true;
         } finally {
@@ -90,7 +89,9 @@ final class Generation {
         for (int i = 0; i < results.size(); ++i) {
             named.add(
                     new InputAnswer(
-                            adapters.get(i).name(), results.get(i), answers.get(i).current().promptTokens()));
+                            adapters.get(i).name(),
+                            results.get(i),
+                            answers.get(i).current().promptTokens()));
         }
         return named;
     }
@@ -119,9 +120,7 @@ final class Generation {
                                                 new InputBegin(
                                                         adapters.get(i).name(),
                                                         begins.get(i).join(),
-                                                        answers.get(i)
-                                                                .current()
-                                                                .promptTokens()));
+                                                        answers.get(i).current().promptTokens()));
                                     }
                                     return named;
                                 });

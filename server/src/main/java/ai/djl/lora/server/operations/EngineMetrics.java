@@ -139,8 +139,7 @@ final class EngineMetrics implements EngineRecorder {
     @Override
     public void arrived(String adapter) {
         if (!adapter.isEmpty()) {
-            present.merge(
-                    adapter, new Presence(1, 0), (before, one) -> before.changed(1, 0));
+            present.merge(adapter, new Presence(1, 0), (before, one) -> before.changed(1, 0));
         }
     }
 

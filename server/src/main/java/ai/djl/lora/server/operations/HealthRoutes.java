@@ -177,8 +177,7 @@ public final class HealthRoutes {
         for (EngineReplica replica : model.replicas().all()) {
             JsonObject one = new JsonObject();
             one.addProperty("replica", replica.index());
-            one.addProperty(
-                    "state", replica.engine().state().name().toLowerCase(Locale.ROOT));
+            one.addProperty("state", replica.engine().state().name().toLowerCase(Locale.ROOT));
             engine(replica.statistics()).asMap().forEach(one::add);
             replicas.add(one);
         }

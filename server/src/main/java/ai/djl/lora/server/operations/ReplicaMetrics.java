@@ -55,10 +55,7 @@ final class ReplicaMetrics implements EngineRecorder {
                 "Of these, those whose adapter is on its way",
                 EngineStatistics::waitingForAdapters);
         gauge("engine.kv.blocks", "Blocks for keys and values", EngineStatistics::kvBlocks);
-        gauge(
-                "engine.kv.blocks.used",
-                "Blocks that requests use",
-                EngineStatistics::usedKvBlocks);
+        gauge("engine.kv.blocks.used", "Blocks that requests use", EngineStatistics::usedKvBlocks);
         gauge(
                 "engine.kv.blocks.cached",
                 "Blocks that are kept and that nobody uses",
@@ -68,10 +65,7 @@ final class ReplicaMetrics implements EngineRecorder {
                 "engine.preemptions",
                 "How often a request lost its place and was run again",
                 EngineStatistics::preemptions);
-        count(
-                "engine.tokens.drafted",
-                "Tokens that were drafted",
-                EngineStatistics::draftedTokens);
+        count("engine.tokens.drafted", "Tokens that were drafted", EngineStatistics::draftedTokens);
         count("engine.tokens.met", "Of these, those that were right", EngineStatistics::metTokens);
     }
 

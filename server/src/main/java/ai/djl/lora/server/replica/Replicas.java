@@ -179,8 +179,7 @@ public final class Replicas implements AutoCloseable {
             try {
                 T placed = submit.apply(chosen.engine());
                 taken = true;
-                ends.apply(placed)
-                        .whenComplete((end, failure) -> chosen.end(request.answers()));
+                ends.apply(placed).whenComplete((end, failure) -> chosen.end(request.answers()));
                 return placed;
             } catch (EngineBusyException e) {
                 busy = e;

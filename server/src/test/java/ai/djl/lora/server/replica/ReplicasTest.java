@@ -197,8 +197,7 @@ public class ReplicasTest {
             Set<String> expected = new TreeSet<>();
             for (int i : new int[] {0, 1, 2, 0}) {
                 model.adapters().replace("upper", DemoServer.FOLDER.resolve(ADAPTERS[i]));
-                String revision =
-                        model.adapters().getRegistry().get("upper").current().hash();
+                String revision = model.adapters().getRegistry().get("upper").current().hash();
                 expected.add(revision + ' ' + ANSWERS[i]);
                 // whoever asks from now on gets the new one, whichever replica answers
                 for (int session = 0; session < 6; ++session) {
@@ -274,8 +273,7 @@ public class ReplicasTest {
                 Assert.assertEquals(text(ask(demo, "session-" + session, body(1))), "olleh");
             }
             // one that drains takes no more either
-            Assert.assertTrue(
-                    replicas.get(0).engine().drain(Duration.ofSeconds(30)), "drained");
+            Assert.assertTrue(replicas.get(0).engine().drain(Duration.ofSeconds(30)), "drained");
             long before = replicas.get(0).statistics().newTokens();
             for (int session = 0; session < 12; ++session) {
                 Assert.assertEquals(text(ask(demo, "session-" + session, body(2))), "uryyb");
