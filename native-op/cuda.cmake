@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Compiles src/cuda/kernels/*.cu for each target and makes djl_lora_cuda_images, which embeds the images. An image is
-# compiled again when its source, a header of the kernels, the compiler or its options changed.
-
-enable_language(ASM)
+# Compiles src/cuda/kernels/*.cu for each target and writes a source that embeds the images, CUDA_IMAGE_SOURCE. An image
+# is compiled again when its source, a header of the kernels, the compiler or its options changed.
 
 set(NVCC "" CACHE FILEPATH "CUDA's compiler (nvcc.sh finds it); empty builds without CUDA kernels")
 # 90a has Hopper's matrix instructions; PTX of the oldest is for devices that no image was built for.
@@ -20,6 +18,9 @@ if(NVCC)
   math(EXPR CUDA_TOOLKIT "${CMAKE_MATCH_1} * 1000 + ${CMAKE_MATCH_2} * 10")  # as cuDriverGetVersion counts
   execute_process(COMMAND "${NVCC}" --list-gpu-code OUTPUT_VARIABLE NVCC_TARGETS COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[^ \n]+" NVCC_TARGETS "${NVCC_TARGETS}")
+  get_filename_component(NVCC_FILE "${NVCC}" REALPATH)
+  get_filename_component(NVCC_FOLDER "${NVCC_FILE}" DIRECTORY)
+  find_path(CUDA_INCLUDE cuda.h HINTS "${NVCC_FOLDER}/../include" NO_CACHE)
   file(GLOB CUDA_KERNELS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/src/cuda/kernels/*.cu")
   file(GLOB CUDA_HEADERS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/src/cuda/kernels/*.h"
       "${CMAKE_CURRENT_SOURCE_DIR}/src/cuda/kernels/*.cuh")
@@ -49,39 +50,36 @@ if(NVCC)
   endforeach()
 endif()
 
-set(DATA "/* Written by cuda.cmake. */\n.section .rodata\n")
+set(DATA "")
 set(DECLARATIONS "")
 set(ENTRIES "")
 list(LENGTH CUDA_IMAGES CUDA_IMAGE_COUNT)
 foreach(IMAGE IN LISTS CUDA_IMAGES)
   list(FIND CUDA_IMAGES "${IMAGE}" INDEX)
   get_filename_component(NAME "${IMAGE}" NAME)
-  string(REGEX REPLACE "^(.*)\\.([^.]*)\\.(cubin|ptx)$" "\\1;\\2;\\3" PARTS "${NAME}")
+  string(REGEX REPLACE "^(.*)\\.([^.]*)\\.(cubin|ptx)$" "\\1;\\2" PARTS "${NAME}")
   list(GET PARTS 0 MODULE)
   list(GET PARTS 1 ARCHITECTURE)
   # PTX is text that must end with a zero.
-  string(APPEND DATA ".balign 64\n.globl djl_lora_image_${INDEX}\n.hidden djl_lora_image_${INDEX}\n"
-      "djl_lora_image_${INDEX}:\n.incbin \"${IMAGE}\"\n.byte 0\n.globl djl_lora_image_end_${INDEX}\n"
-      ".hidden djl_lora_image_end_${INDEX}\ndjl_lora_image_end_${INDEX}:\n")
+  string(APPEND DATA "    .balign 64\n    .globl djl_lora_image_${INDEX}\n    .hidden djl_lora_image_${INDEX}\n"
+      "djl_lora_image_${INDEX}:\n    .incbin \"${IMAGE}\"\n    .byte 0\n    .globl djl_lora_image_end_${INDEX}\n"
+      "    .hidden djl_lora_image_end_${INDEX}\ndjl_lora_image_end_${INDEX}:\n")
   string(APPEND DECLARATIONS "extern const unsigned char djl_lora_image_${INDEX}[];\n"
       "extern const unsigned char djl_lora_image_end_${INDEX}[];\n")
   string(APPEND ENTRIES
       "    {\"${MODULE}\", \"${ARCHITECTURE}\", djl_lora_image_${INDEX}, djl_lora_image_end_${INDEX}},\n")
 endforeach()
-string(APPEND DATA ".section .note.GNU-stack,\"\",%progbits\n")
 set(TABLE "// Written by cuda.cmake.\n#include \"cuda/images.h\"\n\n")
 if(CUDA_IMAGES)
-  string(APPEND TABLE "extern \"C\" {\n${DECLARATIONS}}\n\nnamespace djl_lora {\n"
-      "static const Image kImages[] = {\n${ENTRIES}};\n"
+  string(APPEND TABLE "__asm__(R\"(\n    .pushsection .rodata\n${DATA}    .popsection\n)\");\n\n"
+      "extern \"C\" {\n${DECLARATIONS}}\n\nnamespace djl_lora {\n\nstatic const Image kImages[] = {\n${ENTRIES}};\n"
       "const ImageTable& EmbeddedImages() {\n  static const ImageTable table{kImages, ${CUDA_IMAGE_COUNT}, "
       "${CUDA_TOOLKIT}};\n")
 else()
-  string(APPEND TABLE "namespace djl_lora {\nconst ImageTable& EmbeddedImages() {\n"
+  string(APPEND TABLE "namespace djl_lora {\n\nconst ImageTable& EmbeddedImages() {\n"
       "  static const ImageTable table{nullptr, 0, 0};\n")
 endif()
-string(APPEND TABLE "  return table;\n}\n}  // namespace djl_lora\n")
-file(CONFIGURE OUTPUT "${CUDA_DIR}/images_data.S" CONTENT "${DATA}" @ONLY)
-file(CONFIGURE OUTPUT "${CUDA_DIR}/images_table.cc" CONTENT "${TABLE}" @ONLY)
-set_source_files_properties("${CUDA_DIR}/images_data.S" PROPERTIES OBJECT_DEPENDS "${CUDA_IMAGES}")
-add_library(djl_lora_cuda_images OBJECT "${CUDA_DIR}/images_table.cc" "${CUDA_DIR}/images_data.S")
-target_include_directories(djl_lora_cuda_images PRIVATE src)
+string(APPEND TABLE "  return table;\n}\n\n}  // namespace djl_lora\n")
+set(CUDA_IMAGE_SOURCE "${CUDA_DIR}/images_data.cc")
+file(CONFIGURE OUTPUT "${CUDA_IMAGE_SOURCE}" CONTENT "${TABLE}" @ONLY)
+set_source_files_properties("${CUDA_IMAGE_SOURCE}" PROPERTIES OBJECT_DEPENDS "${CUDA_IMAGES}")
