@@ -16,6 +16,7 @@
 #define DJL_LORA_DEVICE inline
 #define DJL_LORA_DEVICE_MEMBER inline
 #define DJL_LORA_UNROLL
+#define DJL_LORA_KEEP_LOOP
 #define DJL_LORA_UNROLL_BY(times)
 #define DJL_LORA_CLUSTERS
 #define DJL_LORA_KERNEL(name, threads, blocks) void name(const djl_lora::cuda::SgmvParams& params)
@@ -167,9 +168,9 @@ inline void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, unsigned a2
   });
 }
 
-inline void Report(DeviceError* error, int code, int segment, long long value) {
+inline void Report(DeviceError* error, int code, int segment, int value) {
   if (error->code == kNoError) {
-    *error = {code, segment, value};
+    *error = {code, segment, value, 0};
   }
 }
 

@@ -84,7 +84,7 @@ class DeviceCase {
     params_.slots = stacked ? slots_.data() : single_.data();
     params_.entry_starts = stacked ? entry_starts_.data() : nullptr;
     params_.entry_weights = stacked ? weights_.data() : nullptr;
-    params_.entries = static_cast<long long>(stacked ? slots_.size() : single_.size());
+    params_.entries = static_cast<int>(stacked ? slots_.size() : single_.size());
     params_.table = table_.data();
     params_.table_slots = static_cast<int>(test.adapters());
     params_.table_modules = params_.outputs;
@@ -313,7 +313,7 @@ TYPED_TEST(SgmvCudaTest, ReportsWhatIsWrongAndGivesNaNForItsRowsAlone) {
     const char* name;
     int code;
     int segment;
-    long long value;
+    int value;
     int64_t first;  // rows that are NaN
     int64_t last;
     void (*make)(DeviceCase<TypeParam>* call);

@@ -56,7 +56,8 @@ enum DeviceErrorCode : int {
 struct DeviceError {
   int code;
   int segment;
-  long long value;
+  int value;  // the nearest int, where it is too large for one
+  int reserved;
 };
 
 // A call. What is behind the pointers lies on the device, the plan as well, so that a captured graph may be replayed
@@ -73,7 +74,7 @@ struct SgmvParams {
   const long long* slots;           // [segments], or [entries] with entry_starts; -1 for base rows
   const long long* entry_starts;    // [segments + 1], or null
   const float* entry_weights;       // [entries], with entry_starts
-  long long entries;
+  int entries;
   const DeviceModule* table;  // [slots, modules]
   int table_slots;
   int table_modules;
@@ -96,7 +97,7 @@ constexpr int kTileWarps = 4;
 constexpr int kTileThreads = kTileWarps * kWarp;
 constexpr int kTileRows = 64;             // rows of one segment that a block takes
 constexpr int kTileSplit = 1024;          // features that a block of tile_shrink takes
-constexpr int kTileOutputs = 256;         // outputs that a block of tile_expand takes
+constexpr int kTileOutputs = 128;         // outputs that a block of tile_expand takes
 constexpr int kTileExpandThreads = 256;
 constexpr int kRankChunk = 64;            // ranks whose sums the expand kernels hold in shared memory at a time
 

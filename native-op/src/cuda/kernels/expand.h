@@ -20,13 +20,12 @@ struct WeightFragment {
   Vec8 tile[4];
 };
 
-// B's rows for the outputs [output, output + kGroup) and the ranks [rank, rank + kRankStep); zeros where there are none.
-DJL_LORA_DEVICE WeightFragment LoadWeights(const DeviceModule& module, int out, int output, int rank) {
+// Of B, [out, pitch], the rows [output, output + kGroup) and the ranks [rank, rank + kRankStep); zeros where there are none.
+DJL_LORA_DEVICE WeightFragment LoadWeights(const void* weights, int pitch, int out, int output, int rank) {
   const int lane = ThreadIndex() % kWarp;
   const int column = lane / 4;
-  const int pitch = RoundUp(module.rank, kRankUnit);
   const int r = rank + lane % 4 * 4;
-  const unsigned short* b = static_cast<const unsigned short*>(module.b);
+  const unsigned short* b = static_cast<const unsigned short*>(weights);
   WeightFragment fragment;
   DJL_LORA_UNROLL
   for (int j = 0; j < 4; ++j) {
@@ -159,14 +158,6 @@ DJL_LORA_DEVICE void WriteOutputs(const SgmvParams& params, int output, int row,
   if (o >= target.out) {
     return;
   }
-  float scales[8];
-  float biases[8] = {};
-  if (finish.out_scale != nullptr) {
-    ReadEight<T>(finish.out_scale, o, target.out, scales);
-  }
-  if (finish.bias != nullptr) {
-    ReadEight<T>(finish.bias, o, target.out, biases);
-  }
   DJL_LORA_UNROLL
   for (int i = 0; i < 2 * kRowTiles; ++i) {
     const int r = 8 * i + lane / 4;
@@ -177,39 +168,64 @@ DJL_LORA_DEVICE void WriteOutputs(const SgmvParams& params, int output, int row,
       DJL_LORA_UNROLL
       for (int e = 0; e < 8; ++e) {
         values[e] += sums[i / 2][e / 2][i % 2 * 2 + e % 2];
-        values[e] = finish.out_scale != nullptr ? values[e] * scales[e] : values[e];
-        values[e] = finish.fail ? BitsToFloat(0x7fc00000u) : values[e] + biases[e];
+      }
+      float factors[8];
+      if (finish.out_scale != nullptr) {
+        ReadEight<T>(finish.out_scale, o, target.out, factors);
+        DJL_LORA_UNROLL
+        for (int e = 0; e < 8; ++e) {
+          values[e] *= factors[e];
+        }
+      }
+      if (finish.bias != nullptr) {
+        ReadEight<T>(finish.bias, o, target.out, factors);
+        DJL_LORA_UNROLL
+        for (int e = 0; e < 8; ++e) {
+          values[e] += factors[e];
+        }
+      }
+      if (finish.fail) {
+        DJL_LORA_UNROLL
+        for (int e = 0; e < 8; ++e) {
+          values[e] = BitsToFloat(0x7fc00000u);
+        }
       }
       WriteEight<T>(y, o, target.out, values);
     }
   }
 }
 
-// The outputs [first, first + kGroups · kGroup) of a warp, for rows [row, row + count) of a segment, whose sums lie in
-// params.partial. All warps of the block take part. `shared`: rows of kRankChunk sums.
-template <typename T, int kRowTiles, int kGroups>
+// A warp's part of what a block of `threads` computes for rows [row, row + count) of a segment, whose sums lie in
+// params.partial: the outputs [first, first + kGroups · kGroup) of the rows from row + `warp_row` on. All warps take
+// part in reading the sums of the kBlockRows rows. `shared`: rows of kRankChunk sums.
+template <typename T, int kBlockRows, int kRowTiles, int kGroups>
 DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, int output, int row, int count, int first,
-                            int threads, float* shared) {
+                            int warp_row, int threads, float* shared) {
   constexpr int kPitch = RowPitch(kRankChunk);
   const int out = params.output[output].out;
   OutputSums<kRowTiles> sums[kGroups] = {};
   const DeviceModule* module = nullptr;
   int offset = 0;
-  for (long long entry = segment.first; entry < segment.last; ++entry) {
+  DJL_LORA_KEEP_LOOP
+  for (int entry = segment.first; entry < segment.last; ++entry) {
     module = FindModule(params, entry, output);
-    const DeviceModule of = *module;
+    const void* b = module->b;
+    const int rank = Load(&module->rank);
+    const int pitch = RoundUp(rank, kRankUnit);
     WeightFragment next[kGroups];
     DJL_LORA_UNROLL
     for (int group = 0; group < kGroups; ++group) {
-      next[group] = LoadWeights(of, out, first + group * kGroup, 0);
+      next[group] = LoadWeights(b, pitch, out, first + group * kGroup, 0);
     }
     WaitForPrevious();
-    const float factor = of.scale * (params.entry_weights == nullptr ? 1.0f : Load(params.entry_weights + entry));
-    for (int chunk = 0; chunk < of.rank; chunk += kRankChunk) {
-      const int ranks = of.rank - chunk < kRankChunk ? of.rank - chunk : kRankChunk;
+    const float factor = Load(&module->scale) * (params.entry_weights == nullptr ? 1.0f : Load(params.entry_weights + entry));
+    DJL_LORA_KEEP_LOOP
+    for (int chunk = 0; chunk < rank; chunk += kRankChunk) {
+      const int ranks = rank - chunk < kRankChunk ? rank - chunk : kRankChunk;
       const int columns = RoundUp(ranks, kRankStep);
       SyncBlock();  // before what others still read is written over
-      for (int place = ThreadIndex(); place < 16 * kRowTiles * columns; place += threads) {
+      DJL_LORA_KEEP_LOOP
+      for (int place = ThreadIndex(); place < kBlockRows * columns; place += threads) {
         const int r = place / columns;
         const int c = place % columns;
         float sum = 0.0f;
@@ -217,6 +233,7 @@ DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, in
           const long long matrix = static_cast<long long>(params.tokens) * params.max_rank;
           const float* part = params.partial + output * matrix +
                               static_cast<long long>(row + r) * params.max_rank + offset + chunk + c;
+          DJL_LORA_KEEP_LOOP
           for (int split = 0; split < params.splits; ++split) {
             sum += LoadWrittenFloat(part + split * params.outputs * matrix);
           }
@@ -224,17 +241,18 @@ DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, in
         shared[r * kPitch + c] = sum * factor;
       }
       SyncBlock();
+      DJL_LORA_KEEP_LOOP
       for (int c = 0; c < columns; c += kRankStep) {
         WeightFragment weights[kGroups];
         DJL_LORA_UNROLL
         for (int group = 0; group < kGroups; ++group) {
           weights[group] = next[group];
-          next[group] = LoadWeights(of, out, first + group * kGroup, chunk + c + kRankStep);
+          next[group] = LoadWeights(b, pitch, out, first + group * kGroup, chunk + c + kRankStep);
         }
-        MultiplyRanks<T, kRowTiles, kGroups>(shared + c, kPitch, weights, sums);
+        MultiplyRanks<T, kRowTiles, kGroups>(shared + warp_row * kPitch + c, kPitch, weights, sums);
       }
     }
-    offset += of.rank;
+    offset += rank;
   }
   WaitForPrevious();
   const Finish finish = FinishOf(params, segment, output, segment.last - segment.first == 1 ? module : nullptr);
@@ -243,7 +261,7 @@ DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, in
   }
   DJL_LORA_UNROLL
   for (int group = 0; group < kGroups; ++group) {
-    WriteOutputs<T, kRowTiles>(params, output, row, count, first + group * kGroup, finish, sums[group]);
+    WriteOutputs<T, kRowTiles>(params, output, row + warp_row, count - warp_row, first + group * kGroup, finish, sums[group]);
   }
 }
 

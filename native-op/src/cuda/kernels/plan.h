@@ -15,11 +15,14 @@ struct Segment {
   int number;
   int begin;
   int end;
-  long long first;
-  long long last;
+  int first;
+  int last;
   int error;  // a DeviceErrorCode
-  long long value;
+  int value;
 };
+
+constexpr int kLeast = -2147483647 - 1;
+constexpr int kMost = 2147483647;
 
 DJL_LORA_DEVICE int Clamp(long long value, int least, int most) {
   return value < least ? least : value > most ? most : static_cast<int>(value);
@@ -38,22 +41,24 @@ DJL_LORA_DEVICE Segment ReadSegment(const SgmvParams& params, int number) {
   segment.end = last ? params.tokens : Clamp(end, segment.begin, params.tokens);
   if ((first && begin != 0) || begin < 0 || begin > params.tokens) {
     segment.error = kBadSegment;
-    segment.value = begin;
+    segment.value = Clamp(begin, kLeast, kMost);
   } else if ((last && end != params.tokens) || end < begin || end > params.tokens) {
     segment.error = kBadSegment;
-    segment.value = end;
+    segment.value = Clamp(end, kLeast, kMost);
   }
   if (params.entry_starts == nullptr) {
     segment.first = number;
     segment.last = Load(params.slots + number) == -1 ? number : number + 1;
   } else {
-    segment.first = Load(params.entry_starts + number);
-    segment.last = Load(params.entry_starts + number + 1);
-    const long long count = segment.last - segment.first;
-    if (segment.first < 0 || count < 0 || count > kMaxEntries || segment.last > params.entries ||
-        (first && segment.first != 0) || (last && segment.last != params.entries)) {
+    const long long from = Load(params.entry_starts + number);
+    const long long to = Load(params.entry_starts + number + 1);
+    if (from < 0 || to < from || to - from > kMaxEntries || to > params.entries || (first && from != 0) ||
+        (last && to != params.entries)) {
       segment.error = kBadStack;
-      segment.value = count;
+      segment.value = Clamp(to - from, kLeast, kMost);
+    } else {
+      segment.first = static_cast<int>(from);
+      segment.last = static_cast<int>(to);
     }
   }
   if (segment.error != kNoError) {
@@ -63,7 +68,7 @@ DJL_LORA_DEVICE Segment ReadSegment(const SgmvParams& params, int number) {
 }
 
 // The share of an entry in an output's module; null where the entry's slot is not one of the table's.
-DJL_LORA_DEVICE const DeviceModule* FindModule(const SgmvParams& params, long long entry, int output) {
+DJL_LORA_DEVICE const DeviceModule* FindModule(const SgmvParams& params, int entry, int output) {
   const long long slot = Load(params.slots + entry);
   if (slot < 0 || slot >= params.table_slots) {
     return nullptr;
@@ -77,13 +82,15 @@ DJL_LORA_DEVICE const DeviceModule* FindModule(const SgmvParams& params, long lo
 DJL_LORA_DEVICE int CheckEntries(const SgmvParams& params, int output, Segment* segment) {
   const bool stack = segment->last - segment->first > 1;
   int ranks = 0;
+  DJL_LORA_KEEP_LOOP
   for (int o = 0; o < params.outputs; ++o) {
     int sum = 0;
-    for (long long entry = segment->first; entry < segment->last; ++entry) {
+    DJL_LORA_KEEP_LOOP
+    for (int entry = segment->first; entry < segment->last; ++entry) {
       const DeviceModule* module = FindModule(params, entry, o);
       const float weight = params.entry_weights == nullptr ? 1.0f : Load(params.entry_weights + entry);
       int error = kNoError;
-      long long value = Load(params.slots + entry);
+      int value = Clamp(Load(params.slots + entry), kLeast, kMost);
       if (module == nullptr) {
         error = kBadSlot;
       } else if (Load(&module->rank) == kEmptySlot) {

@@ -15,6 +15,7 @@
 #define DJL_LORA_DEVICE_MEMBER __device__ __forceinline__
 #define DJL_LORA_PRAGMA(text) _Pragma(#text)
 #define DJL_LORA_UNROLL _Pragma("unroll")
+#define DJL_LORA_KEEP_LOOP _Pragma("unroll 1")
 #define DJL_LORA_UNROLL_BY(times) DJL_LORA_PRAGMA(unroll times)
 #if __CUDA_ARCH__ >= 900
 #define DJL_LORA_CLUSTERS
@@ -162,7 +163,7 @@ DJL_LORA_DEVICE void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, un
 }
 
 // Keeps the first error.
-DJL_LORA_DEVICE void Report(DeviceError* error, int code, int segment, long long value) {
+DJL_LORA_DEVICE void Report(DeviceError* error, int code, int segment, int value) {
   if (atomicCAS(&error->code, kNoError, code) == kNoError) {
     error->segment = segment;
     error->value = value;

@@ -45,9 +45,10 @@ DJL_LORA_DEVICE void DecodeShrink(const SgmvParams& params) {
   }
   constexpr int kPart = kDecodeSplit / kDecodeWarps;
   const int k = BlockY() * kDecodeSplit + ThreadIndex() / kWarp * kPart;
+  DJL_LORA_KEEP_LOOP
   for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
     const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
-    Shrink<T, 1, kDecodeRankTiles, kDecodeWarps>(params, segment, row, count, k, k + kPart, output, output + 1,
+    Shrink<T, 1, kDecodeRankTiles, kDecodeWarps, 4>(params, segment, row, count, k, k + kPart, output, output + 1,
                                                  reinterpret_cast<float*>(SharedMemory()),
                                                  StorePartial{params, row, BlockY()});
   }
@@ -65,10 +66,11 @@ DJL_LORA_DEVICE void DecodeExpand(const SgmvParams& params) {
   Segment segment = ReadSegment(params, BlockX());
   CheckEntries(params, output, &segment);
   ReportSegment(params, segment);
+  DJL_LORA_KEEP_LOOP
   for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
     const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
-    Expand<T, 1, kGroups>(params, segment, output, row, count, first, kDecodeThreads,
-                          reinterpret_cast<float*>(SharedMemory()));
+    Expand<T, kDecodeRows, 1, kGroups>(params, segment, output, row, count, first, 0, kDecodeThreads,
+                                       reinterpret_cast<float*>(SharedMemory()));
   }
 }
 
@@ -98,11 +100,11 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
     ReportSegment(params, segment);
   }
   const DeviceModule* entry = segment.first < segment.last ? FindModule(params, segment.first, output) : nullptr;
-  const Finish finish = FinishOf(params, segment, output, entry);
-  if (segment.begin == segment.end || (rank == 0 && finish.Nothing())) {
+  if (segment.begin == segment.end || (rank == 0 && FinishOf(params, segment, output, entry).Nothing())) {
     return;  // as all blocks of the cluster do
   }
-  const DeviceModule module = entry != nullptr ? *entry : DeviceModule{};
+  const void* b = entry != nullptr ? entry->b : nullptr;
+  const int b_pitch = RoundUp(rank, kRankUnit);
 
   constexpr int kGroups = 1;
   constexpr int kStride = kDecodeWarps * kGroups * kGroup;
@@ -118,6 +120,7 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   const int k = (block * kDecodeWarps + warp) * warp_steps * kStep;
   const int columns = RoundUp(rank, kRankStep);
 
+  DJL_LORA_KEEP_LOOP
   for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
     const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
     WeightFragment next[kGroups] = {};
@@ -125,12 +128,14 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
       // B is on its way while the sums of A x are made and exchanged.
       DJL_LORA_UNROLL
       for (int group = 0; group < kGroups; ++group) {
-        next[group] = LoadWeights(module, last, first + (warp * kGroups + group) * kGroup, 0);
+        next[group] = LoadWeights(b, b_pitch, last, first + (warp * kGroups + group) * kGroup, 0);
       }
-      Shrink<T, 1, kDecodeRankTiles, kDecodeWarps>(params, segment, row, count, k, k + warp_steps * kStep, output,
+      Shrink<T, 1, kDecodeRankTiles, kDecodeWarps, 2>(params, segment, row, count, k, k + warp_steps * kStep, output,
                                                    output + 1, fragments, StoreShared{own, pitch});
       ArriveAtCluster();
       WaitForCluster();
+      const float scale = Load(&entry->scale);
+      DJL_LORA_KEEP_LOOP
       for (int place = thread; place < kDecodeRows * columns; place += kDecodeThreads) {
         const int r = place / columns;
         const int c = place % columns;
@@ -141,27 +146,30 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
             sum += LoadFromBlock(own + r * pitch + c, other);
           }
         }
-        sums[r * pitch + c] = sum * module.scale;
+        sums[r * pitch + c] = sum * scale;
       }
       SyncBlock();
       ArriveAtCluster();  // has read the others' sums
     }
+    DJL_LORA_KEEP_LOOP
     for (int o = first + warp * kGroups * kGroup; o < last; o += kStride) {
       OutputSums<1> outputs[kGroups] = {};
+      DJL_LORA_KEEP_LOOP
       for (int c = 0; c < columns; c += kRankStep) {
         WeightFragment weights[kGroups];
         const bool more = c + kRankStep < columns;
         DJL_LORA_UNROLL
         for (int group = 0; group < kGroups; ++group) {
           weights[group] = next[group];
-          next[group] = LoadWeights(module, last, (more ? o : o + kStride) + group * kGroup, more ? c + kRankStep : 0);
+          next[group] = LoadWeights(b, b_pitch, last, (more ? o : o + kStride) + group * kGroup, more ? c + kRankStep : 0);
         }
         MultiplyRanks<T, 1, kGroups>(sums + c, pitch, weights, outputs);
       }
       DJL_LORA_UNROLL
       for (int group = 0; group < kGroups; ++group) {
         if (o + group * kGroup < last) {
-          WriteOutputs<T, 1>(params, output, row, count, o + group * kGroup, finish, outputs[group]);
+          WriteOutputs<T, 1>(params, output, row, count, o + group * kGroup,
+                             FinishOf(params, segment, output, entry), outputs[group]);
         }
       }
     }
@@ -188,6 +196,7 @@ DJL_LORA_DEVICE TileItem FindTile(const SgmvParams& params, int number) {
   SyncBlock();
   if (thread < kWarp) {
     int before = 0;
+    DJL_LORA_KEEP_LOOP
     for (int base = 0; base < params.segments && before <= number; base += kWarp) {
       int tiles = 0;
       int begin = 0;
@@ -226,7 +235,7 @@ DJL_LORA_DEVICE void TileShrink(const SgmvParams& params) {
   constexpr int kPart = kTileSplit / kTileWarps;
   const int k = BlockY() * kTileSplit + ThreadIndex() / kWarp * kPart;
   const int count = segment.end - item.row < kTileRows ? segment.end - item.row : kTileRows;
-  Shrink<T, kTileRows / 16, kTileRankTiles, kTileWarps>(params, segment, item.row, count, k, k + kPart, 0,
+  Shrink<T, kTileRows / 16, kTileRankTiles, kTileWarps, 1>(params, segment, item.row, count, k, k + kPart, 0,
                                                         params.outputs,
                                                         reinterpret_cast<float*>(SharedMemory() + kItemShared),
                                                         StorePartial{params, item.row, BlockY()});
@@ -247,9 +256,13 @@ DJL_LORA_DEVICE void TileExpand(const SgmvParams& params) {
   CheckEntries(params, output, &segment);
   ReportSegment(params, segment);
   const int count = segment.end - item.row < kTileRows ? segment.end - item.row : kTileRows;
-  Expand<T, kTileRows / 16, 1>(params, segment, output, item.row, count,
-                               BlockY() * kTileOutputs + ThreadIndex() / kWarp * kGroup, kTileExpandThreads,
-                               reinterpret_cast<float*>(SharedMemory() + kItemShared));
+  // Half of the warps take the first half of the rows.
+  constexpr int kHalf = kTileOutputs / kGroup;
+  const int warp = ThreadIndex() / kWarp;
+  Expand<T, kTileRows, kTileRows / 32, 1>(params, segment, output, item.row, count,
+                                          BlockY() * kTileOutputs + warp % kHalf * kGroup, warp / kHalf * kTileRows / 2,
+                                          kTileExpandThreads,
+                                          reinterpret_cast<float*>(SharedMemory() + kItemShared));
 }
 
 }  // namespace cuda

@@ -54,13 +54,15 @@ struct RankTile {
 // Goes through the ranks of a segment's entries, over one output or several.
 struct RankCursor {
   int output;
-  long long entry;
+  int entry;
   int rank;    // of the entry
   int offset;  // ranks of the output's entries before it
 
   DJL_LORA_DEVICE_MEMBER RankTile Take(const SgmvParams& params, const Segment& segment, int last_output, int lane_row,
                                        int pitch) {
+    DJL_LORA_KEEP_LOOP
     while (output < last_output) {
+      DJL_LORA_KEEP_LOOP
       for (; entry < segment.last; ++entry, rank = 0) {
         const DeviceModule* module = FindModule(params, entry, output);
         const int ranks = Load(&module->rank);
@@ -87,11 +89,12 @@ struct RankCursor {
 };
 
 // sums += x Aᵀ over the features [k, k_end), of which k is a multiple of kStep; row tiles of 16 times rank tiles of 8.
-template <typename T, int kRowTiles, int kRankTiles>
+// kUnroll: how many loads of a lane are under way at once.
+template <typename T, int kUnroll, int kRowTiles, int kRankTiles>
 DJL_LORA_DEVICE void MultiplyFeatures(const FeatureRows& rows, const RankTile (&tiles)[kRankTiles], int k, int k_end,
                                       float (&sums)[kRowTiles][kRankTiles][4]) {
   const int lane_k = ThreadIndex() % 4 * 8;
-  DJL_LORA_UNROLL_BY(4 / kRowTiles)
+  DJL_LORA_UNROLL_BY(kUnroll)
   for (k += lane_k; k < k_end; k += kStep) {
     Vec16 a[kRankTiles];
     DJL_LORA_UNROLL
@@ -147,7 +150,7 @@ DJL_LORA_DEVICE void StoreFragments(const float (&sums)[kRowTiles][kRankTiles][4
 // The sums over the features [k, k_end) of rows [row, row + count) of a segment, for the outputs
 // [first_output, last_output), to wherever `store(tile, row, rank, sum)` puts them. Warps take the parts of the features
 // one after the other, and their sums are added in that order. `shared`: kWarps matrices of fragments.
-template <typename T, int kRowTiles, int kRankTiles, int kWarps, typename Store>
+template <typename T, int kRowTiles, int kRankTiles, int kWarps, int kUnroll, typename Store>
 DJL_LORA_DEVICE void Shrink(const SgmvParams& params, const Segment& segment, int row, int count, int warp_k,
                             int warp_k_end, int first_output, int last_output, float* shared, const Store& store) {
   const int thread = ThreadIndex();
@@ -155,6 +158,7 @@ DJL_LORA_DEVICE void Shrink(const SgmvParams& params, const Segment& segment, in
   const int matrix = 16 * kRowTiles * FragmentPitch(8 * kRankTiles);
   const FeatureRows rows = LaneRows<kRowTiles>(params, row, count);
   RankCursor cursor{first_output, segment.first, 0, 0};
+  DJL_LORA_KEEP_LOOP
   while (true) {
     RankTile tiles[kRankTiles];
     DJL_LORA_UNROLL
@@ -165,11 +169,12 @@ DJL_LORA_DEVICE void Shrink(const SgmvParams& params, const Segment& segment, in
       break;
     }
     float sums[kRowTiles][kRankTiles][4] = {};
-    MultiplyFeatures<T>(rows, tiles, warp_k, warp_k_end, sums);
+    MultiplyFeatures<T, kUnroll>(rows, tiles, warp_k, warp_k_end, sums);
     StoreFragments(sums, shared + thread / kWarp * matrix);
     SyncBlock();
     DJL_LORA_UNROLL
     for (int j = 0; j < kRankTiles; ++j) {
+      DJL_LORA_KEEP_LOOP
       for (int place = thread; place < 8 * count; place += kWarps * kWarp) {
         const int r = place % 8;
         if (r < tiles[j].ranks) {
