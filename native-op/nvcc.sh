@@ -2,22 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Prints the path of CUDA's compiler, or says on stderr in one line why there is none and fails.
-#   nvcc.sh
-# It is, in this order:
-#   DJL_LORA_NVCC                    the nvcc that this variable names
-#   nvcc of the PATH, of CUDA_HOME, of /usr/local/cuda or of the newest /usr/local/cuda-*
-#   the one that an earlier run fetched
-#   with DJL_LORA_CUDA=fetch         CUDA 13.0's, from the wheels below, checked by their hashes, into DJL_LORA_CUDA_DIR
-#                                    (default: djl-lora in XDG_CACHE_HOME or ~/.cache). NVIDIA's licence applies to them:
-#                                    https://docs.nvidia.com/cuda/eula/
+#   nvcc.sh            nvcc, which compiles the kernels that the native library carries
+#   nvcc.sh nvrtc      libnvrtc.so.12, which compiles them at run time; here for the tests of that
+# The first that is there, of:
+#   DJL_LORA_NVCC, DJL_LORA_NVRTC      the file that the variable names
+#   nvcc of the PATH, of CUDA_HOME, of /usr/local/cuda or of the newest /usr/local/cuda-*; libnvrtc.so.12 of the last three
+#   what an earlier run fetched
+#   with DJL_LORA_CUDA=fetch           CUDA 13.0's nvcc and CUDA 12.6's NVRTC, from the wheels below, checked by their
+#                                      hashes, into DJL_LORA_CUDA_DIR (default: djl-lora in XDG_CACHE_HOME or ~/.cache).
+#                                      NVIDIA's licence applies to them: https://docs.nvidia.com/cuda/eula/
 # DJL_LORA_CUDA=off finds none.
 set -euo pipefail
 
-readonly release=13.0.88
 readonly host=https://files.pythonhosted.org/packages
 # Folder on the host, file, and SHA-256. Together they are what compiles a kernel: the driver program, its passes, and
 # the headers of the runtime and of half precision (which include one of CCCL's).
-readonly -a wheels=(
+readonly -a nvcc_wheels=(
   "71/8b/a546c12881fffeba927d810598987df25d74b8b241788c7db8dfc93b0173
    nvidia_cuda_nvcc-13.0.88-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl
    56fe502eb77625a12f25172caa3cdddb4e4c8ba2c8c17dba44b164761b380f03"
@@ -33,6 +33,12 @@ readonly -a wheels=(
   "ab/fb/0384bb2129bed6b1b39f8e44471c615ab5ab29b7e55817538a1d390d8f84
    nvidia_cuda_cccl-13.0.85-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl
    e0da7ad981f3a8aff08241b5bfc1af868742a63e2762f53a5171c492ef242649"
+)
+# JCuda's natives are of CUDA 12.
+readonly -a nvrtc_wheels=(
+  "f5/31/ffb400c5ae99daf09687aa6c42831c5d824f71c4851363ed2a4a1ac52bab
+   nvidia_cuda_nvrtc_cu12-12.6.85-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl
+   800927308ccc5dd6246d3f61f7fcef2ed7ec4e59e199090d360d3293f78bd5a2"
 )
 
 fail() {
@@ -66,48 +72,71 @@ unpack() {
 
 # Fills a folder of its own and renames it, so that what is there is always whole.
 fetch() {
-  local target=$1 wheel folder name hash reason
-  [[ "$(uname -s)-$(uname -m)" == Linux-x86_64 ]] || fail "nvcc cannot be fetched for $(uname -s)-$(uname -m)"
+  local target=$1 file=$2 wheel folder name hash reason
+  shift 2
+  [[ "$(uname -s)-$(uname -m)" == Linux-x86_64 ]] || fail "$what cannot be fetched for $(uname -s)-$(uname -m)"
   mkdir -p "$(dirname "$target")"
   work=$(mktemp -d "$target.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  for wheel in "${wheels[@]}"; do
+  for wheel in "$@"; do
     read -r -d '' folder name hash <<<"$wheel" || true
-    reason=$(download "$host/$folder/$name" "$work/$name" 2>&1) || fail "nvcc cannot be fetched: $name: $reason"
+    reason=$(download "$host/$folder/$name" "$work/$name" 2>&1) || fail "$what cannot be fetched: $name: $reason"
     [[ "$(sha256sum "$work/$name" | cut -d' ' -f1)" == "$hash" ]] ||
-      fail "nvcc cannot be fetched: $name does not have the SHA-256 that it should"
-    reason=$(unpack "$work/$name" "$work" 2>&1) || fail "nvcc cannot be fetched: $name: $reason"
+      fail "$what cannot be fetched: $name does not have the SHA-256 that it should"
+    reason=$(unpack "$work/$name" "$work" 2>&1) || fail "$what cannot be fetched: $name: $reason"
     rm "$work/$name"
   done
-  chmod +x "$work"/nvidia/cu13/bin/* "$work"/nvidia/cu13/nvvm/bin/*
-  mv -T "$work" "$target" 2>/dev/null || [[ -x "$target/nvidia/cu13/bin/nvcc" ]] ||
-    fail "nvcc cannot be fetched: cannot make $target"
+  find "$work" -path '*/bin/*' -type f -exec chmod +x {} +
+  mv -T "$work" "$target" 2>/dev/null || [[ -f "$target/$file" ]] || fail "$what cannot be fetched: cannot make $target"
 }
 
-usable() { [[ -n "$1" && -x "$1" && ! -d "$1" ]]; }
+# Prints the first of the files that is there, and ends.
+first_of() {
+  local file
+  for file in "$@"; do
+    if [[ -f "$file" ]]; then
+      echo "$file"
+      exit
+    fi
+  done
+}
 
-if [[ "${DJL_LORA_CUDA:-}" == off ]]; then
-  fail "DJL_LORA_CUDA is off"
-fi
-if [[ ! "${DJL_LORA_CUDA:-fetch}" == fetch ]]; then
-  fail "DJL_LORA_CUDA is \"$DJL_LORA_CUDA\", but it may be fetch or off"
-fi
-if [[ -n "${DJL_LORA_NVCC:-}" ]]; then
-  usable "$DJL_LORA_NVCC" || fail "DJL_LORA_NVCC names $DJL_LORA_NVCC, which is no program"
-  echo "$DJL_LORA_NVCC"
+case "${1:-nvcc}" in
+  nvcc) what=nvcc variable=DJL_LORA_NVCC fetched=nvcc-13.0.88 file=nvidia/cu13/bin/nvcc ;;
+  nvrtc) what=libnvrtc.so.12 variable=DJL_LORA_NVRTC fetched=nvrtc-12.6.85 file=nvidia/cuda_nvrtc/lib/libnvrtc.so.12 ;;
+  *)
+    sed -n '5,6s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
+case "${DJL_LORA_CUDA:-}" in
+  off) fail "DJL_LORA_CUDA is off" ;;
+  '' | fetch) ;;
+  *) fail "DJL_LORA_CUDA is \"$DJL_LORA_CUDA\", but it may be fetch or off" ;;
+esac
+if [[ -n "${!variable:-}" ]]; then
+  [[ -f "${!variable}" ]] || fail "$variable names ${!variable}, which is no file"
+  echo "${!variable}"
   exit
 fi
-for candidate in "$(command -v nvcc || true)" "${CUDA_HOME:+$CUDA_HOME/bin/nvcc}" /usr/local/cuda/bin/nvcc \
-  $(compgen -G '/usr/local/cuda-*/bin/nvcc' | sort --version-sort --reverse); do
-  if usable "$candidate"; then
-    echo "$candidate"
-    exit
-  fi
-done
-readonly fetched=${DJL_LORA_CUDA_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/djl-lora}/nvcc-$release
-if [[ ! -x "$fetched/nvidia/cu13/bin/nvcc" ]]; then
-  [[ "${DJL_LORA_CUDA:-}" == fetch ]] ||
-    fail "nvcc not found (install CUDA 12.8 or later, name an nvcc by DJL_LORA_NVCC, or set DJL_LORA_CUDA=fetch)"
-  fetch "$fetched"
+shopt -s nullglob
+toolkits=(${CUDA_HOME:+"$CUDA_HOME"} /usr/local/cuda)
+while read -r folder; do
+  toolkits+=("$folder")
+done < <(printf '%s\n' /usr/local/cuda-* | sort --version-sort --reverse)
+if [[ $what == nvcc ]]; then
+  first_of "$(command -v nvcc || true)" "${toolkits[@]/%//bin/nvcc}"
+else
+  first_of "${toolkits[@]/%//lib64/libnvrtc.so.12}"
 fi
-echo "$fetched/nvidia/cu13/bin/nvcc"
+readonly place=${DJL_LORA_CUDA_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/djl-lora}/$fetched
+if [[ ! -f "$place/$file" ]]; then
+  [[ "${DJL_LORA_CUDA:-}" == fetch ]] ||
+    fail "$what not found (install CUDA 12.8 or later, name the file by $variable, or set DJL_LORA_CUDA=fetch)"
+  if [[ $what == nvcc ]]; then
+    fetch "$place" "$file" "${nvcc_wheels[@]}"
+  else
+    fetch "$place" "$file" "${nvrtc_wheels[@]}"
+  fi
+fi
+echo "$place/$file"

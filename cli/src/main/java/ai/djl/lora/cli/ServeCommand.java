@@ -8,6 +8,7 @@ import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.server.replica.ReplicaOptions;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -123,6 +124,24 @@ final class ServeCommand implements Callable<Integer> {
     private Integer managementPort;
 
     @Option(
+            names = "--replicas",
+            paramLabel = "N",
+            description =
+                    "How many engines answer, side by side over the one model that is loaded;"
+                            + " processor threads and memory of keys and values are divided among"
+                            + " them. Default: 1.")
+    private Integer replicas;
+
+    @Option(
+            names = "--balancing",
+            paramLabel = "STRATEGY",
+            description =
+                    "Which engine gets a request that belongs to no session: least_loaded, or"
+                            + " adapter_affine, which keeps an adapter's requests together. Default:"
+                            + " least_loaded.")
+    private String balancing;
+
+    @Option(
             names = "--log-level",
             paramLabel = "LEVEL",
             description =
@@ -186,12 +205,16 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private ServedModel serve(String source, ServerConfig config) throws Exception {
+        Optional.ofNullable(replicas).ifPresent(config::setReplicas);
+        Optional.ofNullable(balancing).ifPresent(config::setBalancing);
+        ReplicaOptions engines = config.replicas();
         var model = options.open(source);
         String shown =
                 Optional.ofNullable(name)
                         .or(config::name)
                         .orElseGet(() -> String.valueOf(Path.of(source).getFileName()));
-        ServedModel served = new ServedModel(shown, model, config.sampling(), config.engine());
+        ServedModel served =
+                new ServedModel(shown, model, config.sampling(), config.engine(), engines);
         Map<String, Path> all = new LinkedHashMap<>(config.adapters());
         adapters.forEach(adapter -> all.put(adapter.name(), adapter.directory()));
         all.forEach((adapter, folder) -> served.adapters().register(adapter, folder));

@@ -110,6 +110,5 @@ public final class JitKernels {
      * @param target what they were compiled for
      * @param code machine code, or PTX with a zero behind it; not copied
      */
-    @SuppressWarnings("ArrayRecordComponent")
     public record CompiledKernels(KernelTarget target, byte[] code) {}
 }

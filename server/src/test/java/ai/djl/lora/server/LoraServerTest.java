@@ -103,7 +103,7 @@ public class LoraServerTest {
         Assert.assertTrue(missing.body().contains("there is no /nothing here"), missing.body());
         HttpResponse<String> method = demo.send("DELETE", "/health/live");
         Assert.assertEquals(method.statusCode(), 405);
-        Assert.assertEquals(method.headers().firstValue("Allow").orElse(""), "GET");
+        Assert.assertEquals(method.headers().firstValue("Allow").orElse(""), "GET, HEAD");
         Assert.assertEquals(demo.send("POST", "/echo/a").statusCode(), 415);
     }
 

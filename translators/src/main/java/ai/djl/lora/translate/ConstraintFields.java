@@ -7,6 +7,7 @@ import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.generate.sampling.OutputConstraint;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.json.Message;
+import ai.djl.lora.json.StrictJson;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.util.List;
@@ -88,9 +89,11 @@ public final class ConstraintFields {
 
     /** Returns the schema, which vLLM also takes as a text. */
     private String schema(JsonElement value) {
-        return JsonFields.isText(value)
-                ? value.getAsString()
-                : JsonFields.object(value, place).toString();
+        JsonObject schema =
+                JsonFields.isText(value)
+                        ? StrictJson.parseObject(value.getAsString(), place)
+                        : JsonFields.object(value, place);
+        return schema.toString();
     }
 
     private OutputConstraint format(JsonObject format) {

@@ -77,6 +77,9 @@ public final class Router {
                 return found;
             }
             allowed.add(found.route().method().name());
+            if (found.route().method() == Method.GET) {
+                allowed.add("HEAD");
+            }
         }
         if (allowed.isEmpty()) {
             throw new HttpFailure(404, "not_found", "there is no " + shown(path) + " here");

@@ -107,6 +107,7 @@ public final class ChatInput {
                 throw body.wrong(place + field, "is given; templates do not know it");
             }
         }
+        checkCalls(body, place, fields);
         Object content = fields.get("content");
         if (content instanceof List<?> parts) {
             fields.put("content", joined(body, place + "content", parts));
@@ -117,6 +118,22 @@ public final class ChatInput {
         }
         String role = "developer".equals(message.role()) ? "system" : message.role();
         return new ChatMessage(role, fields);
+    }
+
+    private static void checkCalls(BodyFields body, String place, Map<String, Object> fields) {
+        for (String field : List.of("tool_call_id", "name")) {
+            if (fields.get(field) != null && !(fields.get(field) instanceof String)) {
+                throw body.wrong(place + field, "is no text; one is needed");
+            }
+        }
+        Object calls = fields.get("tool_calls");
+        boolean sound =
+                calls == null
+                        || calls instanceof List<?> list
+                                && list.stream().allMatch(each -> each instanceof Map);
+        if (!sound) {
+            throw body.wrong(place + "tool_calls", "is no list of objects; one is needed");
+        }
     }
 
     private static String joined(BodyFields body, String place, List<?> parts) {

@@ -114,18 +114,12 @@ final class AdapterFields {
         List<GoldenPrompt> golden = new ArrayList<>();
         for (RequestFields each : fields.objects("golden")) {
             OptionalDouble tokens = each.number("max_tokens");
-            tokens.ifPresent(AdapterFields::checkTokens);
+            tokens.ifPresent(value -> checkTokens(each, value));
             golden.add(
                     new GoldenPrompt(
                             each.needed("prompt"),
                             each.text("expected")
-                                    .orElseThrow(
-                                            () ->
-                                                    HttpFailure.badRequest(
-                                                            "golden",
-                                                            "golden["
-                                                                    + golden.size()
-                                                                    + "].expected is missing")),
+                                    .orElseThrow(() -> each.wrong("expected", "is missing")),
                             tokens.isPresent()
                                     ? OptionalInt.of((int) tokens.getAsDouble())
                                     : OptionalInt.empty()));
@@ -142,10 +136,10 @@ final class AdapterFields {
                 seconds(fields, "trial_seconds", TrialPlan.DEFAULT_TIME));
     }
 
-    private static void checkTokens(double tokens) {
+    private static void checkTokens(RequestFields fields, double tokens) {
         if (tokens < 1 || tokens > 100_000 || tokens != Math.rint(tokens)) {
-            throw HttpFailure.badRequest(
-                    "golden", "max_tokens is " + tokens + "; it must be a whole number from 1");
+            throw fields.wrong(
+                    "max_tokens", "is " + tokens + "; it must be a whole number from 1 to 100000");
         }
     }
 

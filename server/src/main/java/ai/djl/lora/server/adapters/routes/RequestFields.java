@@ -25,22 +25,27 @@ import java.util.TreeSet;
 final class RequestFields {
 
     private final JsonObject object;
+
+    /** What stands before a field's name in messages; "" for the body itself. */
+    private final String prefix;
+
     private final Set<String> asked = new TreeSet<>();
 
-    private RequestFields(JsonObject object) {
+    private RequestFields(JsonObject object, String prefix) {
         this.object = object;
+        this.prefix = prefix;
     }
 
     /** Reads a body; one without content has no fields. */
     static RequestFields of(Request request) {
         if (request.body().length() == 0) {
-            return new RequestFields(new JsonObject());
+            return new RequestFields(new JsonObject(), "");
         }
         if (!(request.body() instanceof Body.InMemory content)) {
             throw new IllegalArgumentException("the route takes uploads");
         }
         try {
-            return new RequestFields(StrictJson.parseObject(content.text(), "the body"));
+            return new RequestFields(StrictJson.parseObject(content.text(), "the body"), "");
         } catch (LoraConfigurationException e) {
             throw new HttpFailure(400, "invalid_json", e.getMessage(), null, Map.of(), e);
         }
@@ -68,10 +73,9 @@ final class RequestFields {
     }
 
     String needed(String name) {
-        String value =
-                text(name).orElseThrow(() -> HttpFailure.badRequest(name, name + " is missing"));
+        String value = text(name).orElseThrow(() -> wrong(name, "is missing"));
         if (value.isBlank()) {
-            throw HttpFailure.badRequest(name, name + " is blank");
+            throw wrong(name, "is blank");
         }
         return value;
     }
@@ -92,7 +96,7 @@ final class RequestFields {
         return value == null ? OptionalDouble.empty() : OptionalDouble.of(number(name, value));
     }
 
-    private static double number(String name, JsonElement value) {
+    private double number(String name, JsonElement value) {
         if (!(value instanceof JsonPrimitive number) || !number.isNumber()) {
             throw wrong(name, "a number", value);
         }
@@ -132,10 +136,11 @@ final class RequestFields {
             throw wrong(name, "a list of objects", value);
         }
         for (JsonElement each : value.getAsJsonArray()) {
+            String place = name + '[' + objects.size() + ']';
             if (!each.isJsonObject()) {
-                throw wrong(name + '[' + objects.size() + ']', "an object", each);
+                throw wrong(place, "an object", each);
             }
-            objects.add(new RequestFields(each.getAsJsonObject()));
+            objects.add(new RequestFields(each.getAsJsonObject(), prefix + place + '.'));
         }
         return objects;
     }
@@ -145,17 +150,27 @@ final class RequestFields {
         for (String name : object.keySet()) {
             if (!asked.contains(name)) {
                 throw HttpFailure.badRequest(
-                        name,
+                        prefix + name,
                         "the field "
-                                + Message.quote(name)
+                                + Message.quote(prefix + name)
                                 + " is not known; known are "
                                 + String.join(", ", asked));
             }
         }
     }
 
-    private static HttpFailure wrong(String name, String expected, JsonElement found) {
-        return HttpFailure.badRequest(
-                name, name + " is " + Message.quote(found.toString()) + "; it must be " + expected);
+    /**
+     * Returns a refusal of a field.
+     *
+     * @param name the field
+     * @param found what is wrong, to follow the field's name
+     * @return the failure
+     */
+    HttpFailure wrong(String name, String found) {
+        return HttpFailure.badRequest(prefix + name, prefix + name + ' ' + found);
+    }
+
+    private HttpFailure wrong(String name, String expected, JsonElement found) {
+        return wrong(name, "is " + Message.quote(found.toString()) + "; it must be " + expected);
     }
 }

@@ -1,0 +1,104 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.server.adapters;
+
+import ai.djl.lora.LoraException;
+import ai.djl.lora.cache.AdapterCandidate;
+import ai.djl.lora.server.adapters.source.AdapterSources;
+import ai.djl.lora.server.adapters.source.FetchedAdapter;
+import ai.djl.lora.server.adapters.source.Fetching;
+import ai.djl.lora.server.adapters.swap.SwapFailure;
+import ai.djl.lora.server.adapters.swap.SwapStep;
+import ai.djl.lora.server.adapters.swap.Trial;
+import ai.djl.lora.server.adapters.swap.TrialPlan;
+import ai.djl.lora.server.http.Failures;
+import ai.djl.lora.server.http.HttpFailure;
+import ai.djl.lora.server.model.ServedModel;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/** Lays revisions beside those that serve, and tries them there. */
+final class RevisionTrials {
+
+    private final ServedModel model;
+    private final AdapterSources sources;
+
+    RevisionTrials(ServedModel model, AdapterSources sources) {
+        this.model = model;
+        this.sources = sources;
+    }
+
+    /**
+     * Brings a revision, lays it beside the one that serves, and tries it.
+     *
+     * @param name the adapter's own name
+     * @param fetching brings the revision
+     * @param request what is asked of it
+     * @param plan how it is tried
+     * @param seconds gets how long each step took
+     * @return the revision, to be closed by the caller
+     * @throws SwapFailure if it cannot be had or does not pass; nothing is left of it then
+     */
+    AdapterCandidate passed(
+            String name,
+            Fetching fetching,
+            AdapterRequest request,
+            TrialPlan plan,
+            Map<SwapStep, Double> seconds) {
+        try (FetchedAdapter adapter =
+                step(SwapStep.FETCH, seconds, () -> fetching.fetch(sources))) {
+            AdapterCandidate candidate =
+                    step(
+                            SwapStep.LOAD,
+                            seconds,
+                            () ->
+                                    adapter.read(
+                                            () ->
+                                                    model.adapters()
+                                                            .tryOut(
+                                                                    name,
+                                                                    adapter.path(),
+                                                                    request.settings(
+                                                                            adapter.given()))));
+            boolean good = false;
+            try {
+                Trial trial = new Trial(model, candidate, plan);
+                run(SwapStep.SMOKE, seconds, trial::smoke);
+                run(SwapStep.GOLDEN, seconds, trial::golden);
+                adapter.keep();
+                good = true;
+                return candidate;
+            } finally {
+                if (!good) {
+                    candidate.close();
+                }
+            }
+        }
+    }
+
+    /** Does a step that gives nothing back. */
+    static void run(SwapStep step, Map<SwapStep, Double> seconds, Runnable work) {
+        step(
+                step,
+                seconds,
+                () -> {
+                    work.run();
+                    return null;
+                });
+    }
+
+    /** Does a step, notes how long it took, and says of a failure that it was this step's. */
+    private static <T> T step(SwapStep step, Map<SwapStep, Double> seconds, Supplier<T> work) {
+        long start = System.nanoTime();
+        try {
+            return work.get();
+        } catch (SwapFailure e) {
+            throw e;
+        } catch (HttpFailure | LoraException e) {
+            throw new SwapFailure(step, Failures.of("", e));
+        } finally {
+            seconds.put(step, (System.nanoTime() - start) / 1e9);
+        }
+    }
+}
