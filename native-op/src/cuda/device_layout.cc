@@ -55,8 +55,7 @@ DeviceModule PackDeviceModule(const ModuleWeights& weights, char* host, uint64_t
   module.rank = static_cast<int>(weights.rank);
   module.scale = weights.scale;
   module.a = packer.Put(weights.a, weights.rank, weights.in, Pitch(weights.in, kFeatureUnit));
-  module.b = packer.Put(weights.b, weights.rank == 0 ? 0 : weights.out, weights.rank,
-                        Pitch(weights.rank, kRankUnit));
+  module.b = packer.Put(weights.b, weights.rank == 0 ? 0 : weights.out, weights.rank, Pitch(weights.rank, kRankUnit));
   module.out_scale = packer.Put(weights.out_scale, 1, weights.out, weights.out);
   module.bias = packer.Put(weights.bias, 1, weights.out, weights.out);
   return module;

@@ -48,7 +48,8 @@ TEST(EmulatorTest, EndsWhereThreadsWouldWaitForEver) {
   const auto lanes_that_left = [] {
     if (ThreadIndex() % 2 == 0) {
       uint32_t value = 0;
-      ExchangeInWarp(&value, 1, [](Exchange*) {}, &value, 1);
+      ExchangeInWarp(
+          &value, 1, [](Exchange*) {}, &value, 1);
     }
   };
   EXPECT_THROW(RunGrid({{1, 1, 1}, 32, 1, 0}, 1, lanes_that_left), std::runtime_error);

@@ -15,12 +15,12 @@
 namespace djl_lora {
 namespace cuda {
 
-constexpr int kMaxOutputs = 4;    // modules that share x in one call
-constexpr int kMaxEntries = 64;   // adapters that one segment may stack
-constexpr int kMaxRank = 512;     // of one adapter's module
-constexpr int kEmptySlot = -1;    // DeviceModule::rank where a slot holds no adapter
-constexpr int kRankUnit = 4;      // B's rows are padded with zeros to a multiple of this: 8-byte loads
-constexpr int kFeatureUnit = 8;   // A's rows are padded with zeros to a multiple of this: 16-byte loads
+constexpr int kMaxOutputs = 4;       // modules that share x in one call
+constexpr int kMaxEntries = 64;      // adapters that one segment may stack
+constexpr int kMaxRank = 512;        // of one adapter's module
+constexpr int kEmptySlot = -1;       // DeviceModule::rank where a slot holds no adapter
+constexpr int kRankUnit = 4;         // B's rows are padded with zeros to a multiple of this: 8-byte loads
+constexpr int kFeatureUnit = 8;      // A's rows are padded with zeros to a multiple of this: 16-byte loads
 constexpr int kPartAlignment = 128;  // bytes, of A, B, out_scale and bias
 
 // One adapter's share of one module, in device memory: the entry [slot][module] of a table.
@@ -44,13 +44,13 @@ struct DeviceOutput {
 // Why the kernels gave NaN for some rows. The first of a table's errors stays until it is read.
 enum DeviceErrorCode : int {
   kNoError = 0,
-  kBadSegment,   // value: where the segment starts or ends
-  kBadSlot,      // value: the slot, which is outside the table
-  kNoAdapter,    // value: the slot, which is empty
-  kBadStack,     // value: how many entries the segment has
-  kBadWeight,    // value: the slot whose weight is not finite
-  kNotStackable, // value: the slot, whose adapter has an out_scale or a bias in a stack or with a weight
-  kRankTooLarge, // value: the rank, or the sum of a stack's ranks, that is more than was reserved
+  kBadSegment,    // value: where the segment starts or ends
+  kBadSlot,       // value: the slot, which is outside the table
+  kNoAdapter,     // value: the slot, which is empty
+  kBadStack,      // value: how many entries the segment has
+  kBadWeight,     // value: the slot whose weight is not finite
+  kNotStackable,  // value: the slot, whose adapter has an out_scale or a bias in a stack or with a weight
+  kRankTooLarge,  // value: the rank, or the sum of a stack's ranks, that is more than was reserved
 };
 
 struct DeviceError {
@@ -89,17 +89,17 @@ struct SgmvParams {
 constexpr int kWarp = 32;
 constexpr int kDecodeWarps = 8;
 constexpr int kDecodeThreads = kDecodeWarps * kWarp;
-constexpr int kDecodeRows = 16;           // rows of a segment that a block takes at a time
-constexpr int kDecodeSplit = 1024;        // features that a block of decode_shrink takes
-constexpr int kDecodeOutputs = 256;       // outputs that a block of decode_expand takes
-constexpr int kCluster = 8;               // blocks of decode_fused that share a segment
+constexpr int kDecodeRows = 16;      // rows of a segment that a block takes at a time
+constexpr int kDecodeSplit = 1024;   // features that a block of decode_shrink takes
+constexpr int kDecodeOutputs = 256;  // outputs that a block of decode_expand takes
+constexpr int kCluster = 8;          // blocks of decode_fused that share a segment
 constexpr int kTileWarps = 4;
 constexpr int kTileThreads = kTileWarps * kWarp;
-constexpr int kTileRows = 64;             // rows of one segment that a block takes
-constexpr int kTileSplit = 1024;          // features that a block of tile_shrink takes
-constexpr int kTileOutputs = 128;         // outputs that a block of tile_expand takes
+constexpr int kTileRows = 64;      // rows of one segment that a block takes
+constexpr int kTileSplit = 1024;   // features that a block of tile_shrink takes
+constexpr int kTileOutputs = 128;  // outputs that a block of tile_expand takes
 constexpr int kTileExpandThreads = 256;
-constexpr int kRankChunk = 64;            // ranks whose sums the expand kernels hold in shared memory at a time
+constexpr int kRankChunk = 64;  // ranks whose sums the expand kernels hold in shared memory at a time
 
 DJL_LORA_BOTH constexpr int RoundUp(int value, int unit) { return (value + unit - 1) / unit * unit; }
 
@@ -117,7 +117,9 @@ constexpr int kDecodeShrinkShared = kDecodeWarps * kDecodeRows * FragmentPitch(8
 constexpr int kDecodeExpandShared = kDecodeRows * RowPitch(kRankChunk) * 4;
 constexpr int kTileShrinkShared = kItemShared + kTileWarps * kTileRows * FragmentPitch(8 * kTileRankTiles) * 4;
 constexpr int kTileExpandShared = kItemShared + kTileRows * RowPitch(kRankChunk) * 4;
-DJL_LORA_BOTH constexpr int FusedShared(int max_rank) { return kDecodeShrinkShared + 2 * kDecodeRows * RowPitch(max_rank) * 4; }
+DJL_LORA_BOTH constexpr int FusedShared(int max_rank) {
+  return kDecodeShrinkShared + 2 * kDecodeRows * RowPitch(max_rank) * 4;
+}
 
 }  // namespace cuda
 }  // namespace djl_lora

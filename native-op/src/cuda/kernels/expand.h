@@ -2,8 +2,8 @@
 //
 // The second half of SGMV, y = out_scale ⊙ (y + Σ weight · scale · B h) + bias, on tensor cores. A warp computes tiles
 // of 16 rows and 32 outputs. h stays float32: B's elements are exact in tf32, and h goes in as the sum of two tf32
-// numbers, which keep 22 bits of it. Ranks are taken in an order that lets a lane load four of them at once, and outputs
-// in one that leaves a lane eight neighbours of a row, so that y is read and written 16 bytes at a time.
+// numbers, which keep 22 bits of it. Ranks are taken in an order that lets a lane load four of them at once, and
+// outputs in one that leaves a lane eight neighbours of a row, so that y is read and written 16 bytes at a time.
 #ifndef DJL_LORA_CUDA_KERNELS_EXPAND_H_
 #define DJL_LORA_CUDA_KERNELS_EXPAND_H_
 
@@ -12,15 +12,16 @@
 namespace djl_lora {
 namespace cuda {
 
-constexpr int kGroup = 32;      // outputs that a warp computes side by side, in four tiles of 8
-constexpr int kRankStep = 16;   // ranks of one load of a warp
+constexpr int kGroup = 32;     // outputs that a warp computes side by side, in four tiles of 8
+constexpr int kRankStep = 16;  // ranks of one load of a warp
 
 // The four tiles' parts of B for kRankStep ranks.
 struct WeightFragment {
   Vec8 tile[4];
 };
 
-// Of B, [out, pitch], the rows [output, output + kGroup) and the ranks [rank, rank + kRankStep); zeros where there are none.
+// Of B, [out, pitch], the rows [output, output + kGroup) and the ranks [rank, rank + kRankStep); zeros where there are
+// none.
 DJL_LORA_DEVICE WeightFragment LoadWeights(const void* weights, int pitch, int out, int output, int rank) {
   const int lane = ThreadIndex() % kWarp;
   const int column = lane / 4;
@@ -218,7 +219,8 @@ DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, in
       next[group] = LoadWeights(b, pitch, out, first + group * kGroup, 0);
     }
     WaitForPrevious();
-    const float factor = Load(&module->scale) * (params.entry_weights == nullptr ? 1.0f : Load(params.entry_weights + entry));
+    const float factor =
+        Load(&module->scale) * (params.entry_weights == nullptr ? 1.0f : Load(params.entry_weights + entry));
     DJL_LORA_KEEP_LOOP
     for (int chunk = 0; chunk < rank; chunk += kRankChunk) {
       const int ranks = rank - chunk < kRankChunk ? rank - chunk : kRankChunk;
@@ -231,8 +233,8 @@ DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, in
         float sum = 0.0f;
         if (r < count && c < ranks) {
           const long long matrix = static_cast<long long>(params.tokens) * params.max_rank;
-          const float* part = params.partial + output * matrix +
-                              static_cast<long long>(row + r) * params.max_rank + offset + chunk + c;
+          const float* part =
+              params.partial + output * matrix + static_cast<long long>(row + r) * params.max_rank + offset + chunk + c;
           DJL_LORA_KEEP_LOOP
           for (int split = 0; split < params.splits; ++split) {
             sum += LoadWrittenFloat(part + split * params.outputs * matrix);
@@ -261,7 +263,8 @@ DJL_LORA_DEVICE void Expand(const SgmvParams& params, const Segment& segment, in
   }
   DJL_LORA_UNROLL
   for (int group = 0; group < kGroups; ++group) {
-    WriteOutputs<T, kRowTiles>(params, output, row + warp_row, count - warp_row, first + group * kGroup, finish, sums[group]);
+    WriteOutputs<T, kRowTiles>(params, output, row + warp_row, count - warp_row, first + group * kGroup, finish,
+                               sums[group]);
   }
 }
 

@@ -21,7 +21,7 @@
 #define DJL_LORA_CLUSTERS
 #endif
 // blocks: how many of them are to fit on a multiprocessor, which bounds the registers.
-#define DJL_LORA_KERNEL(name, threads, blocks) \
+#define DJL_LORA_KERNEL(name, threads, blocks)                  \
   extern "C" __global__ void __launch_bounds__(threads, blocks) \
       name(const __grid_constant__ djl_lora::cuda::SgmvParams params)
 
@@ -138,8 +138,8 @@ template <typename T>
 DJL_LORA_DEVICE void Multiply(float (&sums)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
                               unsigned b1);
 template <>
-__device__ __forceinline__ void Multiply<BFloat16>(float (&sums)[4], unsigned a0, unsigned a1, unsigned a2,
-                                                   unsigned a3, unsigned b0, unsigned b1) {
+__device__ __forceinline__ void Multiply<BFloat16>(float (&sums)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3,
+                                                   unsigned b0, unsigned b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
       : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])

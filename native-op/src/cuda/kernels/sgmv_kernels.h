@@ -49,8 +49,8 @@ DJL_LORA_DEVICE void DecodeShrink(const SgmvParams& params) {
   for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
     const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
     Shrink<T, 1, kDecodeRankTiles, kDecodeWarps, 4>(params, segment, row, count, k, k + kPart, output, output + 1,
-                                                 reinterpret_cast<float*>(SharedMemory()),
-                                                 StorePartial{params, row, BlockY()});
+                                                    reinterpret_cast<float*>(SharedMemory()),
+                                                    StorePartial{params, row, BlockY()});
   }
 }
 
@@ -85,8 +85,8 @@ struct StoreShared {
 };
 
 // Grid: kCluster blocks for each segment, outputs of the group. A cluster computes the sums of one segment, each block
-// for its part of `in`; then each block adds up the parts of all and computes its part of the outputs. Segments have one
-// entry at most.
+// for its part of `in`; then each block adds up the parts of all and computes its part of the outputs. Segments have
+// one entry at most.
 template <typename T>
 DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   const int output = BlockY();
@@ -131,7 +131,7 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
         next[group] = LoadWeights(b, b_pitch, last, first + (warp * kGroups + group) * kGroup, 0);
       }
       Shrink<T, 1, kDecodeRankTiles, kDecodeWarps, 2>(params, segment, row, count, k, k + warp_steps * kStep, output,
-                                                   output + 1, fragments, StoreShared{own, pitch});
+                                                      output + 1, fragments, StoreShared{own, pitch});
       ArriveAtCluster();
       WaitForCluster();
       const float scale = Load(&entry->scale);
@@ -161,15 +161,16 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
         DJL_LORA_UNROLL
         for (int group = 0; group < kGroups; ++group) {
           weights[group] = next[group];
-          next[group] = LoadWeights(b, b_pitch, last, (more ? o : o + kStride) + group * kGroup, more ? c + kRankStep : 0);
+          next[group] =
+              LoadWeights(b, b_pitch, last, (more ? o : o + kStride) + group * kGroup, more ? c + kRankStep : 0);
         }
         MultiplyRanks<T, 1, kGroups>(sums + c, pitch, weights, outputs);
       }
       DJL_LORA_UNROLL
       for (int group = 0; group < kGroups; ++group) {
         if (o + group * kGroup < last) {
-          WriteOutputs<T, 1>(params, output, row, count, o + group * kGroup,
-                             FinishOf(params, segment, output, entry), outputs[group]);
+          WriteOutputs<T, 1>(params, output, row, count, o + group * kGroup, FinishOf(params, segment, output, entry),
+                             outputs[group]);
         }
       }
     }
@@ -235,10 +236,9 @@ DJL_LORA_DEVICE void TileShrink(const SgmvParams& params) {
   constexpr int kPart = kTileSplit / kTileWarps;
   const int k = BlockY() * kTileSplit + ThreadIndex() / kWarp * kPart;
   const int count = segment.end - item.row < kTileRows ? segment.end - item.row : kTileRows;
-  Shrink<T, kTileRows / 16, kTileRankTiles, kTileWarps, 1>(params, segment, item.row, count, k, k + kPart, 0,
-                                                        params.outputs,
-                                                        reinterpret_cast<float*>(SharedMemory() + kItemShared),
-                                                        StorePartial{params, item.row, BlockY()});
+  Shrink<T, kTileRows / 16, kTileRankTiles, kTileWarps, 1>(
+      params, segment, item.row, count, k, k + kPart, 0, params.outputs,
+      reinterpret_cast<float*>(SharedMemory() + kItemShared), StorePartial{params, item.row, BlockY()});
 }
 
 // Grid: tiles, outputs by kTileOutputs, outputs of the group.
@@ -261,8 +261,7 @@ DJL_LORA_DEVICE void TileExpand(const SgmvParams& params) {
   const int warp = ThreadIndex() / kWarp;
   Expand<T, kTileRows, kTileRows / 32, 1>(params, segment, output, item.row, count,
                                           BlockY() * kTileOutputs + warp % kHalf * kGroup, warp / kHalf * kTileRows / 2,
-                                          kTileExpandThreads,
-                                          reinterpret_cast<float*>(SharedMemory() + kItemShared));
+                                          kTileExpandThreads, reinterpret_cast<float*>(SharedMemory() + kItemShared));
 }
 
 }  // namespace cuda

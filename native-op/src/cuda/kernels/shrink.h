@@ -148,8 +148,8 @@ DJL_LORA_DEVICE void StoreFragments(const float (&sums)[kRowTiles][kRankTiles][4
 }
 
 // The sums over the features [k, k_end) of rows [row, row + count) of a segment, for the outputs
-// [first_output, last_output), to wherever `store(tile, row, rank, sum)` puts them. Warps take the parts of the features
-// one after the other, and their sums are added in that order. `shared`: kWarps matrices of fragments.
+// [first_output, last_output), to wherever `store(tile, row, rank, sum)` puts them. Warps take the parts of the
+// features one after the other, and their sums are added in that order. `shared`: kWarps matrices of fragments.
 template <typename T, int kRowTiles, int kRankTiles, int kWarps, int kUnroll, typename Store>
 DJL_LORA_DEVICE void Shrink(const SgmvParams& params, const Segment& segment, int row, int count, int warp_k,
                             int warp_k_end, int first_output, int last_output, float* shared, const Store& store) {
