@@ -491,6 +491,8 @@ LORA_NATIVE(jstring, kernels)(JNIEnv* env, jclass) {
 
 LORA_NATIVE(jint, threads)(JNIEnv*, jclass) { return omp_get_max_threads(); }
 
+LORA_NATIVE(void, useThreads)(JNIEnv*, jclass, jint threads) { omp_set_num_threads(std::max<jint>(1, threads)); }
+
 LORA_NATIVE(void, releaseThreads)(JNIEnv*, jclass) { omp_pause_resource_all(omp_pause_soft); }
 
 LORA_NATIVE(jint, elementType)(JNIEnv* env, jclass, jlong tensor) {

@@ -4,10 +4,12 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.config.ServerConfig;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.server.replica.ReplicaOptions;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,8 +33,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Serves a model and its adapters over HTTP.",
             "",
-            "Prints 'Listening on URL' when it takes requests. On SIGTERM or SIGINT it takes no more,"
-                    + " waits for those that were taken, and ends.",
+            "Prints 'Listening on URL' when it takes requests. On SIGTERM or SIGINT it takes no"
+                    + " more, waits for those that were taken, and ends.",
             ""
         })
 final class ServeCommand implements Callable<Integer> {
@@ -54,8 +56,8 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "DIR_OR_URL",
             description =
                     "The base model: a folder in Hugging Face layout (config.json, safetensors,"
-                            + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
-                            + " the file.")
+                        + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
+                        + " the file.")
     private String modelSource;
 
     @Option(
@@ -80,9 +82,9 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "SOURCE",
             description =
                     "From where adapters may be registered while the server runs: a folder,"
-                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
-                            + " be given many times. The folders of --adapter are allowed too; nothing"
-                            + " else is by default.")
+                        + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                        + " be given many times. The folders of --adapter are allowed too; nothing"
+                        + " else is by default.")
     private List<String> allowedSources = List.of();
 
     @Option(
@@ -121,6 +123,24 @@ final class ServeCommand implements Callable<Integer> {
                     "The port of management; 0 is a free one. Default: none of its own where --host"
                             + " is this machine alone, otherwise the next one after --port.")
     private Integer managementPort;
+
+    @Option(
+            names = "--replicas",
+            paramLabel = "N",
+            description =
+                    "How many engines answer, side by side over the one model that is loaded;"
+                            + " processor threads and memory of keys and values are divided among"
+                            + " them. Default: 1.")
+    private Integer replicas;
+
+    @Option(
+            names = "--balancing",
+            paramLabel = "STRATEGY",
+            description =
+                    "Which engine gets a request that belongs to no session: least_loaded, or"
+                            + " adapter_affine, which keeps an adapter's requests together. Default:"
+                            + " least_loaded.")
+    private String balancing;
 
     @Option(
             names = "--log-level",
@@ -186,16 +206,29 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private ServedModel serve(String source, ServerConfig config) throws Exception {
+        Optional.ofNullable(replicas).ifPresent(config::setReplicas);
+        Optional.ofNullable(balancing).ifPresent(config::setBalancing);
+        ReplicaOptions engines = config.replicas();
         var model = options.open(source);
         String shown =
                 Optional.ofNullable(name)
                         .or(config::name)
                         .orElseGet(() -> String.valueOf(Path.of(source).getFileName()));
-        ServedModel served = new ServedModel(shown, model, config.sampling(), config.engine());
+        ServedModel served =
+                new ServedModel(shown, model, config.sampling(), config.engine(), engines);
         Map<String, Path> all = new LinkedHashMap<>(config.adapters());
         adapters.forEach(adapter -> all.put(adapter.name(), adapter.directory()));
-        all.forEach((adapter, folder) -> served.adapters().register(adapter, folder));
+        all.forEach((adapter, folder) -> put(served.adapters(), adapter, folder));
         return served;
+    }
+
+    /* What is on record of before a restart gets the revision that is given now. */
+    private static void put(AdapterStore store, String adapter, Path folder) {
+        if (store.names().contains(adapter)) {
+            store.replace(adapter, folder);
+        } else {
+            store.register(adapter, folder);
+        }
     }
 
     private SourceOptions sources(ServerConfig config) {

@@ -37,6 +37,7 @@ public class ServeTest {
           keys: [{name: operator, hash: "%s", roles: [manage]}]
         drain: {time: 20s, pause: 1s}
         log: {access: true}
+        replicas: 3
         """
                 .formatted(DEMO, DEMO, KeyHash.of(KEY));
     }
@@ -56,7 +57,11 @@ public class ServeTest {
                                 DjlLora.class.getName(),
                                 "serve",
                                 "--config",
-                                file.toString())
+                                file.toString(),
+                                "--replicas",
+                                "2",
+                                "--balancing",
+                                "adapter_affine")
                         .redirectError(errors.toFile())
                         .start();
         try (BufferedReader out = process.inputReader()) {
@@ -67,6 +72,9 @@ public class ServeTest {
             Assert.assertEquals(get(main + "/metrics/prometheus").statusCode(), 404);
             String metrics = get(management + "/metrics/prometheus").body();
             Assert.assertTrue(metrics.contains("vllm:num_requests_running{"), metrics);
+            // the option overrides the file
+            Assert.assertTrue(metrics.contains("replica=\"1\"} 1.0"), metrics);
+            Assert.assertFalse(metrics.contains("replica=\"2\""), metrics);
             Assert.assertEquals(completion(main), 200);
             Assert.assertEquals(pin(main), 404);
             Assert.assertEquals(pin(management), 200);
@@ -151,9 +159,20 @@ public class ServeTest {
                 PrintWriter to = new PrintWriter(errors)) {
             Assert.assertEquals(DjlLora.run(out, to, "serve"), 2);
             Assert.assertEquals(DjlLora.run(out, to, "health", "--url", "http://127.0.0.1:1"), 2);
+            String base = DEMO.resolve("base").toString();
+            Assert.assertEquals(
+                    DjlLora.run(out, to, "serve", "--model", base, "--replicas", "0"), 2);
+            Assert.assertEquals(
+                    DjlLora.run(out, to, "serve", "--model", base, "--balancing", "best"), 2);
             Assert.assertEquals(DjlLora.run(out, to, "metrics", "--url", "nowhere"), 2);
         }
-        for (String wanted : List.of("no model is given", "no server answers", "must be a URL")) {
+        for (String wanted :
+                List.of(
+                        "no model is given",
+                        "no server answers",
+                        "must be a URL",
+                        "replicas is 0; it must be from 1 to 64",
+                        "balancing is best; allowed are least_loaded and adapter_affine")) {
             Assert.assertTrue(errors.toString().contains(wanted), errors.toString());
         }
     }

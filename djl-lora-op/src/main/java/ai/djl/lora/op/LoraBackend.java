@@ -60,6 +60,15 @@ public interface LoraBackend {
             NDManager manager, List<LoraModule> modules, ElementType type, long adapterMemory);
 
     /**
+     * Has operations that the calling thread begins from now on use a share of the processor, so
+     * that several threads that compute side by side do not get in each other's way. Without effect
+     * where a backend cannot.
+     *
+     * @param sharers how many threads compute side by side, 1 or more
+     */
+    default void shareProcessor(int sharers) {}
+
+    /**
      * Ends the worker threads that are kept for the calling thread, which will not compute for a
      * while; they come again when it does. Without effect where there are none.
      */

@@ -7,6 +7,7 @@ import ai.djl.lora.jni.LoraLibrary;
 import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.jni.JniUtils;
 import java.util.List;
 
 /** The backend {@code cpu}: the operators of libdjl_lora and ATen's, called through JNI. */
@@ -51,6 +52,14 @@ final class NativeBackend implements LoraBackend {
         BackendChecks.supports(this, type);
         BackendChecks.adapterMemory(adapterMemory);
         return new NativeAdapterTable(manager, modules, type, adapterMemory);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void shareProcessor(int sharers) {
+        // libtorch sets a thread's number when it is first asked for, and not again
+        JniUtils.getNumThreads();
+        LoraNative.useThreads(LoraNative.threads() / sharers);
     }
 
     /** {@inheritDoc} */

@@ -83,6 +83,15 @@ public final class LoraNative {
     public static native int threads();
 
     /**
+     * Sets how many threads operations called from this thread use at most, those of libtorch too.
+     * libtorch sets its own number when a thread first computes in parallel, which has to be
+     * before.
+     *
+     * @param threads the number of threads; 1 where it is less
+     */
+    public static native void useThreads(int threads);
+
+    /**
      * Ends the worker threads that OpenMP keeps for the calling thread; they come again when it
      * next computes. While more threads are kept than there are processors, libgomp's workers sleep
      * between parallel regions instead of waiting on the spot, and every small operation of every

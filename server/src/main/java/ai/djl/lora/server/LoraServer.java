@@ -4,59 +4,25 @@
 package ai.djl.lora.server;
 
 import ai.djl.lora.LoraConfigurationException;
-import ai.djl.lora.server.adapters.AdapterJson;
 import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterTargets;
-import ai.djl.lora.server.adapters.routes.AdapterRoutes;
-import ai.djl.lora.server.adapters.routes.DjlServingRoutes;
-import ai.djl.lora.server.adapters.routes.SglangRoutes;
-import ai.djl.lora.server.adapters.routes.VllmRoutes;
-import ai.djl.lora.server.adapters.source.AdapterSources;
 import ai.djl.lora.server.adapters.source.SourceOptions;
-import ai.djl.lora.server.console.ConsoleRoutes;
 import ai.djl.lora.server.http.Dispatcher;
 import ai.djl.lora.server.http.Filter;
 import ai.djl.lora.server.http.InferenceLimits;
-import ai.djl.lora.server.http.Observers;
-import ai.djl.lora.server.http.Permission;
-import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.http.Route;
-import ai.djl.lora.server.http.Router;
-import ai.djl.lora.server.inference.AdapterSelector;
-import ai.djl.lora.server.inference.GenerateRoutes;
-import ai.djl.lora.server.inference.InferenceService;
 import ai.djl.lora.server.inference.RoutingRules;
-import ai.djl.lora.server.inference.ServingRoutes;
 import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
-import ai.djl.lora.server.openai.ChatRoutes;
-import ai.djl.lora.server.openai.CompletionRoutes;
-import ai.djl.lora.server.openai.EmbeddingRoutes;
-import ai.djl.lora.server.openai.ModelRoutes;
-import ai.djl.lora.server.openapi.OpenApiRoutes;
-import ai.djl.lora.server.operations.AccessLog;
-import ai.djl.lora.server.operations.AuditLog;
-import ai.djl.lora.server.operations.FlightEvents;
-import ai.djl.lora.server.operations.HealthRoutes;
-import ai.djl.lora.server.operations.InfoRoutes;
-import ai.djl.lora.server.operations.MetricsRoutes;
-import ai.djl.lora.server.operations.RecentRequests;
 import ai.djl.lora.server.operations.ResponseCache;
-import ai.djl.lora.server.operations.ServerMetrics;
 import ai.djl.lora.server.operations.ServerState;
-import ai.djl.lora.server.operations.Tracing;
-import ai.djl.lora.server.operations.Watchers;
-import ai.djl.lora.server.security.Gate;
-import ai.djl.lora.server.security.RateLimits;
 import ai.djl.lora.server.security.RenewedTls;
 import ai.djl.lora.server.security.SecurityOptions;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.opentelemetry.api.OpenTelemetry;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
-import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -64,7 +30,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.stream.Stream;
 
 /**
  * Serves a model and its adapters over HTTP, in the process that starts it.
@@ -78,106 +43,27 @@ import java.util.stream.Stream;
 public final class LoraServer implements AutoCloseable {
 
     private final ServedModel model;
-    private final AdapterTargets targets;
-    private final AdapterManager manager;
-    private final InetSocketAddress wanted;
-    private final Optional<InetSocketAddress> wantedForManagement;
+    private final ServerAddresses wanted;
     private final Duration drainTime;
     private final Duration drainPause;
     private final HttpServer http;
     private final RenewedTls tls;
-    private final Dispatcher dispatcher;
-    private final Dispatcher management;
+    private final ServerParts parts;
     private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
-    private final ServerMetrics metrics;
-    private final Watchers watchers;
-    private final AccessLog accessLog;
     private InetSocketAddress address;
     private InetSocketAddress managementAddress;
 
     private LoraServer(Builder builder) {
         model = Objects.requireNonNull(builder.model, "model");
-        wanted = new InetSocketAddress(address(builder.host), builder.port);
-        wantedForManagement = builder.managementAddress(wanted);
+        wanted =
+                ServerAddresses.of(
+                        builder.host, builder.port, builder.managementHost, builder.managementPort);
         drainTime = builder.drainTime;
         drainPause = builder.drainPause;
-        targets = new AdapterTargets(model.adapters());
-        SecurityOptions security = builder.security;
-        security.checkAddresses(
-                Stream.concat(Stream.of(wanted), wantedForManagement.stream())
-                        .map(InetSocketAddress::getAddress)
-                        .toList());
-        tls = security.tls().map(RenewedTls::new).orElse(null);
-        RateLimits rates = security.newRateLimits();
-        InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
-        metrics = new ServerMetrics(model, builder.meters, builder.metricAdapters);
-        RecentRequests recent = new RecentRequests(System::nanoTime);
-        watchers = new Watchers(model);
-        watchers.addEngine(recent);
-        watchers.add(new FlightEvents());
-        List<RequestObserver> observers = new ArrayList<>();
-        observers.add(new AuditLog());
-        accessLog = new AccessLog();
-        if (builder.accessLog) {
-            observers.add(accessLog);
-        }
-        observers.add(metrics.requests());
-        List<Filter> filters = new ArrayList<>();
-        if (builder.telemetry != null) {
-            Tracing tracing = new Tracing((OpenTelemetry) builder.telemetry);
-            watchers.add(tracing);
-            observers.add(tracing);
-            filters.add(tracing);
-        }
-        Observers told = new Observers(observers);
-        Gate gate = new Gate(security.newAuthenticators(), rates, told);
-        filters.add(gate);
-        List<Route> routes = new ArrayList<>();
-        routes.addAll(new HealthRoutes(state::get, model, recent).routes());
-        routes.addAll(new InfoRoutes(model, builder.limits, limits).routes());
-        Permission metering = builder.metricsOpen ? Permission.NONE : Permission.MANAGE;
-        routes.addAll(new MetricsRoutes(metrics, metering).routes());
-        routes.addAll(new OpenApiRoutes().routes());
-        routes.addAll(new ConsoleRoutes().routes());
-        AdapterSelector selector = new AdapterSelector(model, targets, builder.routing);
-        InferenceService inference = new InferenceService(model, selector, limits);
-        routes.addAll(new CompletionRoutes(inference).routes());
-        routes.addAll(new ChatRoutes(inference).routes());
-        routes.addAll(new EmbeddingRoutes(inference).routes());
-        routes.addAll(new ModelRoutes(inference).routes());
-        routes.addAll(new GenerateRoutes(inference).routes());
-        routes.addAll(new ServingRoutes(inference).routes());
-        manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
-        AdapterJson json = new AdapterJson(model.adapters(), targets, manager);
-        routes.addAll(new AdapterRoutes(model, manager, json).routes());
-        routes.addAll(new DjlServingRoutes(model, manager, json).routes());
-        routes.addAll(new VllmRoutes(manager, targets).routes());
-        routes.addAll(new SglangRoutes(model, manager).routes());
-        routes.addAll(builder.routes);
-        filters.addAll(builder.filters);
-        if (builder.routing.rules().isEmpty()) {
-            // rules may send one request to several adapters
-            builder.cache.ifPresent(cache -> filters.add(cache.filter(model, targets)));
-        }
-        management = new Dispatcher(new Router(routes), filters, gate::check, told);
-        dispatcher =
-                wantedForManagement.isEmpty()
-                        ? management
-                        : new Dispatcher(
-                                new Router(withoutManagement(routes)), filters, gate::check, told);
+        builder.security.checkAddresses(wanted.all());
+        tls = builder.security.tls().map(RenewedTls::new).orElse(null);
+        parts = new ServerParts(builder, state::get);
         http = new HttpServer(builder.limits);
-    }
-
-    private static List<Route> withoutManagement(List<Route> routes) {
-        return routes.stream().filter(route -> route.permission() != Permission.MANAGE).toList();
-    }
-
-    private static InetAddress address(String host) {
-        try {
-            return InetAddress.getByName(host);
-        } catch (UnknownHostException e) {
-            throw new LoraConfigurationException("host is " + host + ", which is not known", e);
-        }
     }
 
     /**
@@ -198,10 +84,12 @@ public final class LoraServer implements AutoCloseable {
      */
     public LoraServer start() {
         try {
-            address = http.listen(wanted, dispatcher, tls);
+            Dispatcher dispatcher =
+                    wanted.management().isPresent() ? parts.inference() : parts.everything();
+            address = http.listen(wanted.main(), dispatcher, tls);
             managementAddress =
-                    wantedForManagement
-                            .map(other -> http.listen(other, management, tls))
+                    wanted.management()
+                            .map(other -> http.listen(other, parts.everything(), tls))
                             .orElse(address);
         } catch (LoraConfigurationException e) {
             // whoever starts it in one go with building it has nothing to close
@@ -219,7 +107,7 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI uri() {
-        return uri(wanted, address);
+        return uri(wanted.main(), address);
     }
 
     /**
@@ -230,7 +118,7 @@ public final class LoraServer implements AutoCloseable {
      * @throws IllegalStateException if it has not started
      */
     public URI managementUri() {
-        return uri(wantedForManagement.orElse(wanted), managementAddress);
+        return uri(wanted.management().orElse(wanted.main()), managementAddress);
     }
 
     private URI uri(InetSocketAddress asked, InetSocketAddress bound) {
@@ -258,7 +146,7 @@ public final class LoraServer implements AutoCloseable {
      * @return the routes, those of management too
      */
     public List<Route> routes() {
-        return management.router().routes();
+        return parts.everything().router().routes();
     }
 
     /**
@@ -276,7 +164,7 @@ public final class LoraServer implements AutoCloseable {
      * @return the targets
      */
     public AdapterTargets targets() {
-        return targets;
+        return parts.targets();
     }
 
     /**
@@ -285,7 +173,7 @@ public final class LoraServer implements AutoCloseable {
      * @return the manager, owned by this server
      */
     public AdapterManager adapters() {
-        return manager;
+        return parts.manager();
     }
 
     /**
@@ -305,7 +193,7 @@ public final class LoraServer implements AutoCloseable {
             }
             long end = System.nanoTime() + drainTime.toNanos();
             http.drain(drainTime);
-            model.engine().drain(Duration.ofNanos(Math.max(0, end - System.nanoTime())));
+            model.replicas().drain(Duration.ofNanos(Math.max(0, end - System.nanoTime())));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
@@ -313,10 +201,7 @@ public final class LoraServer implements AutoCloseable {
             if (tls != null) {
                 tls.close();
             }
-            manager.close();
-            accessLog.close();
-            watchers.close();
-            metrics.close();
+            parts.close();
             model.close();
         }
     }
@@ -324,29 +209,29 @@ public final class LoraServer implements AutoCloseable {
     /** A builder of {@link LoraServer}s. */
     public static final class Builder {
 
-        private ServedModel model;
+        ServedModel model;
         private String host = "127.0.0.1";
         private int port;
         private Optional<String> managementHost = Optional.empty();
         private OptionalInt managementPort = OptionalInt.empty();
         private Duration drainTime = Duration.ofSeconds(30);
         private Duration drainPause = Duration.ZERO;
-        private SecurityOptions security = SecurityOptions.NONE;
-        private InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
-        private Optional<MeterRegistry> meters = Optional.empty();
-        private int metricAdapters = 100;
-        private boolean metricsOpen;
-        private boolean accessLog = true;
-        private Optional<ResponseCache> cache = Optional.empty();
+        SecurityOptions security = SecurityOptions.NONE;
+        InferenceLimits inferenceLimits = InferenceLimits.DEFAULTS;
+        Optional<MeterRegistry> meters = Optional.empty();
+        int metricAdapters = 100;
+        boolean metricsOpen;
+        boolean accessLog = true;
+        Optional<ResponseCache> cache = Optional.empty();
 
         /** An OpenTelemetry, of which there need not be the classes; null for none. */
-        private Object telemetry;
+        Object telemetry;
 
-        private ConnectionLimits limits = ConnectionLimits.DEFAULTS;
-        private RoutingRules routing = RoutingRules.NONE;
-        private SourceOptions sources = SourceOptions.builder().build();
-        private final List<Route> routes = new ArrayList<>();
-        private final List<Filter> filters = new ArrayList<>();
+        ConnectionLimits limits = ConnectionLimits.DEFAULTS;
+        RoutingRules routing = RoutingRules.NONE;
+        SourceOptions sources = SourceOptions.builder().build();
+        final List<Route> routes = new ArrayList<>();
+        final List<Filter> filters = new ArrayList<>();
 
         private Builder() {}
 
@@ -379,16 +264,8 @@ public final class LoraServer implements AutoCloseable {
          * @return this builder
          */
         public Builder optPort(int value) {
-            port = checkPort("port", value);
+            port = ServerAddresses.checkPort("port", value);
             return this;
-        }
-
-        private static int checkPort(String name, int value) {
-            if (value < 0 || value > 65_535) {
-                throw new LoraConfigurationException(
-                        name + " is " + value + "; it must be from 0 to 65535");
-            }
-            return value;
         }
 
         /**
@@ -399,7 +276,7 @@ public final class LoraServer implements AutoCloseable {
          * @return this builder
          */
         public Builder optManagementPort(int value) {
-            managementPort = OptionalInt.of(checkPort("managementPort", value));
+            managementPort = OptionalInt.of(ServerAddresses.checkPort("managementPort", value));
             return this;
         }
 
@@ -412,19 +289,6 @@ public final class LoraServer implements AutoCloseable {
         public Builder optManagementHost(String value) {
             managementHost = Optional.of(value);
             return this;
-        }
-
-        private Optional<InetSocketAddress> managementAddress(InetSocketAddress main) {
-            boolean own =
-                    managementPort.isPresent()
-                            || managementHost.isPresent()
-                            || !main.getAddress().isLoopbackAddress();
-            if (!own) {
-                return Optional.empty();
-            }
-            int number = managementPort.orElse(port == 0 ? 0 : checkPort("port", port + 1));
-            return Optional.of(
-                    new InetSocketAddress(address(managementHost.orElse("127.0.0.1")), number));
         }
 
         /**

@@ -4,8 +4,10 @@
 package ai.djl.lora.server;
 
 import ai.djl.ModelException;
+import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.server.replica.ReplicaOptions;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.Criteria;
 import ai.djl.translate.NoopTranslator;
@@ -53,6 +55,12 @@ public final class DemoServer implements AutoCloseable {
 
     /** Loads the demo model with adapters. */
     public static ServedModel model(String... adapters) throws IOException, ModelException {
+        return model(ReplicaOptions.of(1), adapters);
+    }
+
+    /** Loads the demo model with adapters, for several engines. */
+    public static ServedModel model(ReplicaOptions replicas, String... adapters)
+            throws IOException, ModelException {
         var model =
                 Criteria.builder()
                         .setTypes(NDList.class, NDList.class)
@@ -62,7 +70,13 @@ public final class DemoServer implements AutoCloseable {
                         .optArgument("dtype", "float32")
                         .build()
                         .loadModel();
-        ServedModel served = new ServedModel("demo", model, SamplingParameters.greedy(32));
+        ServedModel served =
+                new ServedModel(
+                        "demo",
+                        model,
+                        SamplingParameters.greedy(32),
+                        EngineOptions.builder(),
+                        replicas);
         for (String adapter : adapters) {
             served.adapters().register(adapter, FOLDER.resolve(adapter));
         }

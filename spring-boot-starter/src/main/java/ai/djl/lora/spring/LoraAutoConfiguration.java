@@ -7,6 +7,7 @@ import ai.djl.lora.LoraException;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.server.replica.ReplicaOptions;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
@@ -40,7 +41,8 @@ public class LoraAutoConfiguration {
                         properties.modelName(),
                         properties.model(),
                         properties.arguments(),
-                        SamplingParameters.greedy(properties.maxTokens()));
+                        SamplingParameters.greedy(properties.maxTokens()),
+                        ReplicaOptions.of(properties.replicas()));
         try {
             properties.adapters().forEach(model.adapters()::register);
             LoraServer.Builder builder =

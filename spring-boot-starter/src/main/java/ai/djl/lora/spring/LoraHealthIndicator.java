@@ -8,7 +8,7 @@ import ai.djl.lora.server.LoraServer;
 import org.springframework.boot.health.contributor.Health;
 import org.springframework.boot.health.contributor.HealthIndicator;
 
-/** Tells whether the server takes requests, and how its engine stands. */
+/** Tells whether the server takes requests, and how its engines stand. */
 final class LoraHealthIndicator implements HealthIndicator {
 
     private final LoraServer server;
@@ -25,10 +25,12 @@ final class LoraHealthIndicator implements HealthIndicator {
     /** {@inheritDoc} */
     @Override
     public Health health() {
-        EngineStatistics engine = server.model().engine().statistics();
-        Health.Builder health = server.isReady() ? Health.up() : Health.outOfService();
+        EngineStatistics engine = server.model().replicas().statistics();
+        boolean ready = server.isReady() && server.model().replicas().isReady();
+        Health.Builder health = ready ? Health.up() : Health.outOfService();
         return health.withDetail("url", server.uri().toString())
                 .withDetail("adapters", server.model().adapters().names().size())
+                .withDetail("replicas", server.model().replicas().all().size())
                 .withDetail("running", engine.running())
                 .withDetail("waiting", engine.waiting())
                 .build();

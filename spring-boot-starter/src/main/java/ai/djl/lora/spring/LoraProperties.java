@@ -19,6 +19,7 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  * @param dtype the type to compute in: float32, float16 or bfloat16
  * @param backend what computes; the first that works by default
  * @param residency a file that says where adapters are kept (docs/residency.md)
+ * @param replicas how many engines answer, side by side over the one model
  * @param host the address to listen on
  * @param port the port to listen on; 0, the default, is a free one
  * @param maxTokens the tokens of an answer where a request names no number
@@ -32,6 +33,7 @@ public record LoraProperties(
         @DefaultValue("float32") String dtype,
         String backend,
         Path residency,
+        @DefaultValue("1") int replicas,
         @DefaultValue("127.0.0.1") String host,
         @DefaultValue("0") int port,
         @DefaultValue("256") int maxTokens,
@@ -46,6 +48,7 @@ public record LoraProperties(
      * @param dtype the type to compute in
      * @param backend what computes
      * @param residency a file that says where adapters are kept
+     * @param replicas how many engines answer, side by side over the one model
      * @param host the address to listen on
      * @param port the port to listen on
      * @param maxTokens the tokens of an answer where a request names no number

@@ -6,12 +6,14 @@ package ai.djl.lora.translate;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.generate.GenerationRequest;
+import ai.djl.lora.generate.engine.AnswerGroup;
 import ai.djl.lora.generate.engine.EngineBusyException;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.engine.Submission;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
 import java.nio.file.Path;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /**
@@ -20,7 +22,7 @@ import java.util.function.UnaryOperator;
  */
 public final class TextGenerator {
 
-    private final GenerationEngine engine;
+    private final Function<Submission, AnswerGroup> engine;
     private final TextTokenizer tokenizer;
     private final ChatPrompts chat;
     private final TextGenerationTranslator translator;
@@ -38,10 +40,43 @@ public final class TextGenerator {
             Path folder,
             TextTokenizer tokenizer,
             SamplingParameters defaults) {
-        this.engine = GenerationEngine.of(model);
+        this(GenerationEngine.of(model)::submitGroup, folder, tokenizer, defaults);
+    }
+
+    /**
+     * Constructs a new {@code TextGenerator} instance.
+     *
+     * @param engine takes requests, such as {@link GenerationEngine#submitGroup}
+     * @param folder the model's folder, in which a chat template may lie
+     * @param tokenizer its tokenizer; it stays the caller's to close
+     * @param defaults the sampling of requests that name none
+     */
+    public TextGenerator(
+            Function<Submission, AnswerGroup> engine,
+            Path folder,
+            TextTokenizer tokenizer,
+            SamplingParameters defaults) {
+        this.engine = engine;
         this.tokenizer = tokenizer;
         this.chat = new ChatPrompts(folder);
         this.translator = new TextGenerationTranslator(tokenizer, defaults, chat);
+    }
+
+    private TextGenerator(TextGenerator other, Function<Submission, AnswerGroup> engine) {
+        this.engine = engine;
+        tokenizer = other.tokenizer;
+        chat = other.chat;
+        translator = other.translator;
+    }
+
+    /**
+     * Returns a generator like this one whose requests something else takes.
+     *
+     * @param taking takes requests, of the same model
+     * @return the generator, which shares everything else with this one
+     */
+    public TextGenerator by(Function<Submission, AnswerGroup> taking) {
+        return new TextGenerator(this, taking);
     }
 
     /**
@@ -94,8 +129,6 @@ public final class TextGenerator {
         GenerationRequest request = translator.encode(0, input);
         TextSubmission submission = new TextSubmission(tokenizer, request, said);
         return new TextAnswers(
-                submission,
-                engine.submitGroup(submission.submission()),
-                request.promptTokens().length);
+                submission, engine.apply(submission.submission()), request.promptTokens().length);
     }
 }

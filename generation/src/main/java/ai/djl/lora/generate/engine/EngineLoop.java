@@ -146,7 +146,12 @@ final class EngineLoop implements Runnable {
                 (long) options.maxSequences()
                         * KvPool.blocksFor(model.getConfig().maxPositionEmbeddings());
         long bytes =
-                options.kvBytes().orElseGet(() -> Math.max(block, memoryLimit() / MEMORY_SHARE));
+                options.kvBytes()
+                        .orElseGet(
+                                () ->
+                                        Math.max(
+                                                block,
+                                                memoryLimit() / MEMORY_SHARE / options.engines()));
         if (bytes < block) {
             throw new LoraConfigurationException(
                     "kvBytes is " + bytes + "; a block of this model takes " + block);
@@ -211,6 +216,9 @@ final class EngineLoop implements Runnable {
     @Override
     public void run() {
         try {
+            if (options.engines() > 1) {
+                model.getLoraContext().getBackend().shareProcessor(options.engines());
+            }
             while (takeArrivals()) {
                 long now = options.ticker().getAsLong();
                 endEarly(now);
@@ -540,8 +548,8 @@ final class EngineLoop implements Runnable {
         tellEnds();
     }
 
-    private static CancellationException closed() {
-        return new CancellationException("The engine was closed before the request had ended");
+    private static EngineClosedException closed() {
+        return new EngineClosedException("The engine was closed before the request had ended");
     }
 
     private void record(Consumer<EngineRecorder> event) {

@@ -21,6 +21,7 @@ public final class EngineOptions {
     private static final EngineRecorder NOBODY = new EngineRecorder() {};
     private static final LongSupplier SYSTEM = System::nanoTime;
 
+    private final int engines;
     private final int maxTokensPerStep;
     private final int maxSequences;
     private final int maxAdaptersPerStep;
@@ -44,6 +45,7 @@ public final class EngineOptions {
     private final LongSupplier ticker;
 
     private EngineOptions(Builder builder) {
+        engines = builder.engines;
         maxTokensPerStep = builder.maxTokensPerStep;
         maxSequences = builder.maxSequences;
         maxAdaptersPerStep = builder.maxAdaptersPerStep;
@@ -65,6 +67,7 @@ public final class EngineOptions {
         adapterWeights = Map.copyOf(builder.adapterWeights);
         recorder = builder.recorder;
         ticker = builder.ticker;
+        atLeast("engines", engines, 1);
         atLeast("maxTokensPerStep", maxTokensPerStep, 1);
         atLeast("maxSequences", maxSequences, 1);
         atLeast("maxAdaptersPerStep", maxAdaptersPerStep, 1);
@@ -146,6 +149,7 @@ public final class EngineOptions {
     /** Returns what makes options differ, by name. */
     private Map<String, Object> values() {
         Map<String, Object> values = new LinkedHashMap<>();
+        values.put("engines", engines);
         values.put("maxTokensPerStep", maxTokensPerStep);
         values.put("maxSequences", maxSequences);
         values.put("maxAdaptersPerStep", maxAdaptersPerStep);
@@ -197,6 +201,10 @@ public final class EngineOptions {
      */
     public static Builder builder() {
         return new Builder();
+    }
+
+    int engines() {
+        return engines;
     }
 
     int maxTokensPerStep() {
@@ -286,6 +294,7 @@ public final class EngineOptions {
     /** A builder of {@link EngineOptions}. */
     public static final class Builder {
 
+        private int engines = 1;
         private int maxTokensPerStep = 512;
         private int maxSequences = 256;
         private int maxAdaptersPerStep = 64;
@@ -309,6 +318,19 @@ public final class EngineOptions {
         private LongSupplier ticker = SYSTEM;
 
         private Builder() {}
+
+        /**
+         * Sets how many engines compute side by side in this process, this one counted: it takes
+         * its part of the processor's threads, and of the memory that {@link #optKvBytes} is by
+         * default.
+         *
+         * @param value the number of engines, 1 or more; 1 by default
+         * @return this builder
+         */
+        public Builder optEngines(int value) {
+            engines = value;
+            return this;
+        }
 
         /**
          * Sets the budget of a step: longer prompts are run in pieces beside the others' tokens.
@@ -369,8 +391,8 @@ public final class EngineOptions {
         /**
          * Sets how much memory keys and values may take.
          *
-         * @param value the size in bytes; by default an eighth of the process' memory, and no more
-         *     than all sequences could use
+         * @param value the size in bytes; by default an eighth of the process' memory, divided by
+         *     {@link #optEngines}, and no more than all sequences could use
          * @return this builder
          */
         public Builder optKvBytes(long value) {

@@ -4,7 +4,7 @@
 package ai.djl.lora.generate.engine;
 
 /**
- * How an engine stands, as of the end of its last step.
+ * How an engine stands, as of the end of its last step; or several, all counted together.
  *
  * @param waiting the requests that wait, for their turn or their adapter
  * @param waitingForAdapters those of them whose adapter is on its way
@@ -47,4 +47,35 @@ public record EngineStatistics(
         long compressions,
         long restoredKvBlocks,
         long modelNanos,
-        long stepNanos) {}
+        long stepNanos) {
+
+    /**
+     * Counts another engine of the same model in.
+     *
+     * @param other how that one stands
+     * @return how both stand together
+     */
+    public EngineStatistics plus(EngineStatistics other) {
+        return new EngineStatistics(
+                waiting + other.waiting,
+                waitingForAdapters + other.waitingForAdapters,
+                running + other.running,
+                steps + other.steps,
+                promptTokens + other.promptTokens,
+                newTokens + other.newTokens,
+                cachedTokens + other.cachedTokens,
+                draftedTokens + other.draftedTokens,
+                metTokens + other.metTokens,
+                preemptions + other.preemptions,
+                kvBlocks + other.kvBlocks,
+                usedKvBlocks + other.usedKvBlocks,
+                cachedKvBlocks + other.cachedKvBlocks,
+                kvBlockBytes,
+                compressedKvBlocks + other.compressedKvBlocks,
+                compressedKvBytes + other.compressedKvBytes,
+                compressions + other.compressions,
+                restoredKvBlocks + other.restoredKvBlocks,
+                modelNanos + other.modelNanos,
+                stepNanos + other.stepNanos);
+    }
+}

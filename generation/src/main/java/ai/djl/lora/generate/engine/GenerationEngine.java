@@ -468,6 +468,18 @@ public final class GenerationEngine implements AutoCloseable {
     }
 
     /**
+     * Returns how far the engine has come.
+     *
+     * @return the state; whoever is told {@link EngineState#RUNNING} may still come too late
+     */
+    public EngineState state() {
+        if (!thread.isAlive()) {
+            return EngineState.ENDED;
+        }
+        return intake.isOpen() ? EngineState.RUNNING : EngineState.DRAINING;
+    }
+
+    /**
      * Takes no more requests, and waits until those that were taken have ended.
      *
      * @param time the longest time to wait

@@ -100,6 +100,11 @@ final class Intake {
         notifyAll();
     }
 
+    /** Returns whether requests are taken. */
+    synchronized boolean isOpen() {
+        return !draining;
+    }
+
     /** Returns whether there is something new for the engine's thread. */
     synchronized boolean isAwake() {
         return awake;

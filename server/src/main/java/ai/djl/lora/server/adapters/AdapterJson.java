@@ -23,19 +23,19 @@ public final class AdapterJson {
 
     private final AdapterStore store;
     private final AdapterTargets targets;
-    private final AdapterManager manager;
+    private final AdapterNames names;
 
     /**
      * Constructs a new {@code AdapterJson} instance.
      *
      * @param store the adapters
      * @param targets which of them requests get
-     * @param manager knows their aliases
+     * @param names their aliases
      */
-    public AdapterJson(AdapterStore store, AdapterTargets targets, AdapterManager manager) {
+    public AdapterJson(AdapterStore store, AdapterTargets targets, AdapterNames names) {
         this.store = store;
         this.targets = targets;
-        this.manager = manager;
+        this.names = names;
     }
 
     /**
@@ -51,7 +51,7 @@ public final class AdapterJson {
         JsonObject json = new JsonObject();
         json.addProperty("name", adapter.name());
         if (all) {
-            json.addProperty("src", AdapterManager.sourceOf(current));
+            json.addProperty("src", AdapterRequest.sourceOf(current));
         }
         json.addProperty("preload", !current.metadata().containsKey(AdapterRequest.NO_PRELOAD));
         json.addProperty("pin", adapter.pinned());
@@ -63,7 +63,7 @@ public final class AdapterJson {
         json.addProperty("pinned", adapter.pinned());
         json.addProperty("priority", adapter.priority());
         adapter.tenant().ifPresent(tenant -> json.addProperty("tenant", tenant));
-        json.add("aliases", array(manager.aliasesOf(adapter.name())));
+        json.add("aliases", array(names.aliasesOf(adapter.name())));
         json.addProperty(
                 "default",
                 store.getRegistry()
@@ -129,7 +129,7 @@ public final class AdapterJson {
         for (AdapterRevision revision : adapter.revisions()) {
             JsonObject each = new JsonObject();
             each.addProperty("revision", revision.hash());
-            each.addProperty("src", AdapterManager.sourceOf(revision));
+            each.addProperty("src", AdapterRequest.sourceOf(revision));
             each.addProperty("bytes", revision.bytes());
             each.addProperty("registered", revision.registered().toString());
             each.addProperty("current", revision.hash().equals(adapter.current().hash()));
@@ -160,13 +160,13 @@ public final class AdapterJson {
      */
     public static JsonObject report(LoadReport report, AdapterRevision revision) {
         String path = revision.source().toString();
-        String given = AdapterManager.sourceOf(revision);
+        String given = AdapterRequest.sourceOf(revision);
         return replaced(report.toJson(), path, given).getAsJsonObject();
     }
 
     private static String hide(RegisteredAdapter adapter, String message) {
         AdapterRevision revision = adapter.current();
-        return message.replace(revision.source().toString(), AdapterManager.sourceOf(revision));
+        return message.replace(revision.source().toString(), AdapterRequest.sourceOf(revision));
     }
 
     private static JsonElement replaced(JsonElement element, String path, String given) {

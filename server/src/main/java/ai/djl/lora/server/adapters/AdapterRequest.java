@@ -5,6 +5,7 @@ package ai.djl.lora.server.adapters;
 
 import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.cache.AdapterSettings;
+import ai.djl.lora.registry.AdapterRevision;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -66,5 +67,15 @@ public record AdapterRequest(
         priority.ifPresent(settings::optPriority);
         tenant.ifPresent(settings::optTenant);
         return settings.build();
+    }
+
+    /**
+     * Returns a revision's source as it was given.
+     *
+     * @param revision the revision
+     * @return what whoever registered it called it
+     */
+    public static String sourceOf(AdapterRevision revision) {
+        return revision.metadata().getOrDefault(SOURCE, revision.source().toString());
     }
 }

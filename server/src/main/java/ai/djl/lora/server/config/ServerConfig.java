@@ -12,6 +12,7 @@ import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.InferenceLimits;
+import ai.djl.lora.server.replica.ReplicaOptions;
 import ai.djl.lora.server.security.SecurityOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,6 +39,7 @@ public final class ServerConfig {
     private final Path file;
     private final LoraServer.Builder builder = LoraServer.builder();
     private final EngineOptions.Builder engine = EngineOptions.builder();
+    private final ReplicaSection replicas = new ReplicaSection();
     private final Map<String, Path> adapters = new LinkedHashMap<>();
     private String model;
     private String name;
@@ -151,6 +153,7 @@ public final class ServerConfig {
         root.section("drain", this::drain);
         root.section("sampling", this::sampling);
         root.section("engine", section -> EngineSection.parse(section, engine));
+        replicas.parse(root);
         root.section("cache", this::cache);
         RoutingSection.parse(root.section("routing")).ifPresent(builder::optRouting);
         SourceSection.parse(root.section("sources"), this::resolve).ifPresent(this::setSources);
@@ -260,6 +263,39 @@ public final class ServerConfig {
      */
     public EngineOptions.Builder engine() {
         return engine;
+    }
+
+    /**
+     * Sets how many engines answer, whatever the file says.
+     *
+     * @param value the number of engines
+     * @return this configuration
+     */
+    public ServerConfig setReplicas(int value) {
+        replicas.setCount(value);
+        return this;
+    }
+
+    /**
+     * Sets which engine gets a request, whatever the file says.
+     *
+     * @param value {@code least_loaded} or {@code adapter_affine}
+     * @return this configuration
+     * @throws LoraConfigurationException if it is neither
+     */
+    public ServerConfig setBalancing(String value) {
+        replicas.setStrategy(value);
+        return this;
+    }
+
+    /**
+     * Returns how many engines answer, and which of them gets a request.
+     *
+     * @return the options, for one model
+     * @throws LoraConfigurationException if the number that was set is not allowed
+     */
+    public ReplicaOptions replicas() {
+        return replicas.options();
     }
 
     /**

@@ -11,6 +11,7 @@ import ai.djl.lora.LoraVariantException;
 import ai.djl.lora.generate.GenerationRequestException;
 import ai.djl.lora.generate.PromptTooLongException;
 import ai.djl.lora.generate.engine.EngineBusyException;
+import ai.djl.lora.generate.engine.EngineClosedException;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
@@ -68,6 +69,10 @@ public final class Failures {
         }
         if (cause instanceof LoraMemoryException || cause instanceof LoraOffloadException) {
             return failure(503, "out_of_memory", cause.getMessage(), SOON, cause);
+        }
+        if (cause instanceof EngineClosedException) {
+            String told = "the request's engine has ended; ask again";
+            return failure(503, "cancelled", told, SOON, cause);
         }
         if (cause instanceof CancellationException) {
             return failure(503, "cancelled", "the request was cancelled", SOON, cause);

@@ -17,15 +17,15 @@ import java.util.function.UnaryOperator;
 /** The answers to all inputs of one request. They end together: when one fails all do. */
 final class Generation {
 
-    private final List<TextAnswers> answers;
+    private final List<InputAnswers> answers;
     private final List<AdapterChoice> adapters;
     private final CompletableFuture<List<InputAnswer>> end = new CompletableFuture<>();
 
-    private Generation(List<TextAnswers> answers, List<AdapterChoice> adapters) {
+    private Generation(List<InputAnswers> answers, List<AdapterChoice> adapters) {
         this.answers = answers;
         this.adapters = adapters;
         List<CompletableFuture<TextResult>> results = new ArrayList<>();
-        for (TextAnswers each : answers) {
+        for (InputAnswers each : answers) {
             CompletableFuture<TextResult> result = each.result();
             results.add(result);
             result.whenComplete(
@@ -59,23 +59,25 @@ final class Generation {
      * @param adapters the adapters, which are released when all has ended, or now if it cannot
      *     begin
      * @param said says for whom it is, and may refuse it
+     * @param streamed whether what comes is sent as soon as all have begun
      * @return the answers, which come
      */
     static Generation begin(
             TextGenerator generator,
             List<GenerationInput> inputs,
             List<AdapterChoice> adapters,
-            UnaryOperator<Submission.Builder> said) {
-        List<TextAnswers> answers = new ArrayList<>();
+            UnaryOperator<Submission.Builder> said,
+            boolean streamed) {
+        List<InputAnswers> answers = new ArrayList<>();
         boolean begun = false;
         try {
             for (GenerationInput input : inputs) {
-                answers.add(generator.begin(input, said));
+                answers.add(InputAnswers.begin(() -> generator.begin(input, said), streamed));
             }
             begun = true;
         } finally {
             if (!begun) {
-                answers.forEach(TextAnswers::cancel);
+                answers.forEach(InputAnswers::cancel);
                 adapters.forEach(each -> each.release().run());
             }
         }
@@ -87,13 +89,16 @@ final class Generation {
         for (int i = 0; i < results.size(); ++i) {
             named.add(
                     new InputAnswer(
-                            adapters.get(i).name(), results.get(i), answers.get(i).promptTokens()));
+                            adapters.get(i).name(),
+                            results.get(i),
+                            answers.get(i).current().promptTokens()));
         }
         return named;
     }
 
+    /** Returns the answers as they come, once all have begun. */
     List<TextAnswers> answers() {
-        return answers;
+        return answers.stream().map(InputAnswers::current).toList();
     }
 
     /** Completes with all answers, or with the reason of the first that failed. */
@@ -104,7 +109,7 @@ final class Generation {
     /** Completes when every input has been begun with, or with the reason why one was not. */
     CompletableFuture<List<InputBegin>> begun() {
         List<CompletableFuture<AnsweringRevision>> begins =
-                answers.stream().map(TextAnswers::begun).toList();
+                answers.stream().map(InputAnswers::begun).toList();
         CompletableFuture<List<InputBegin>> begun =
                 CompletableFuture.allOf(begins.toArray(CompletableFuture[]::new))
                         .thenApply(
@@ -115,7 +120,7 @@ final class Generation {
                                                 new InputBegin(
                                                         adapters.get(i).name(),
                                                         begins.get(i).join(),
-                                                        answers.get(i).promptTokens()));
+                                                        answers.get(i).current().promptTokens()));
                                     }
                                     return named;
                                 });
@@ -130,6 +135,6 @@ final class Generation {
 
     /** Ends the answers where they stand. */
     void cancel() {
-        answers.forEach(TextAnswers::cancel);
+        answers.forEach(InputAnswers::cancel);
     }
 }

@@ -90,14 +90,15 @@ public final class InferenceService {
         try {
             generation =
                     Generation.begin(
-                            model.text(),
+                            model.text(Sessions.of(request, order.body())),
                             inputs,
                             adapters,
                             builder -> {
                                 int tokens = builder.request().promptTokens().length;
                                 limits.check(tokens, sampling.maxNewTokens());
                                 return urgency.over(builder);
-                            });
+                            },
+                            order.stream());
         } catch (LoraConfigurationException e) {
             throw explained(request, adapters, e);
         }
@@ -163,7 +164,10 @@ public final class InferenceService {
                 release(adapters);
             }
         }
-        VectorBatch batch = new VectorBatch(model.engine(), requests, urgency::over);
+        String session = Sessions.of(request, body);
+        VectorBatch batch =
+                new VectorBatch(
+                        each -> model.replicas().read(session, each, urgency::over), requests);
         CompletableFuture<List<EmbeddingResult>> results = batch.start();
         request.gone().thenRun(batch::cancel);
         return results.whenComplete((all, failure) -> release(adapters))

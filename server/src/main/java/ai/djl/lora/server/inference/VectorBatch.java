@@ -5,14 +5,12 @@ package ai.djl.lora.server.inference;
 
 import ai.djl.lora.generate.EmbeddingRequest;
 import ai.djl.lora.generate.EmbeddingResult;
-import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.engine.ReadingHandle;
-import ai.djl.lora.generate.engine.Submission;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.UnaryOperator;
+import java.util.function.Function;
 
 /**
  * Has the texts of one request read, some at a time: clients send thousands at once, and an
@@ -22,9 +20,8 @@ final class VectorBatch {
 
     private static final int AT_A_TIME = 32;
 
-    private final GenerationEngine engine;
+    private final Function<EmbeddingRequest, ReadingHandle<EmbeddingResult>> reading;
     private final List<EmbeddingRequest> requests;
-    private final UnaryOperator<Submission.Builder> said;
     private final CompletableFuture<List<EmbeddingResult>> end = new CompletableFuture<>();
     private final List<EmbeddingResult> results = new ArrayList<>();
     private List<ReadingHandle<EmbeddingResult>> running = List.of();
@@ -33,17 +30,14 @@ final class VectorBatch {
     /**
      * Constructs a new {@code VectorBatch} instance.
      *
-     * @param engine reads
+     * @param reading has an engine read a text
      * @param requests the texts
-     * @param said says for whom they are
      */
     VectorBatch(
-            GenerationEngine engine,
-            List<EmbeddingRequest> requests,
-            UnaryOperator<Submission.Builder> said) {
-        this.engine = engine;
+            Function<EmbeddingRequest, ReadingHandle<EmbeddingResult>> reading,
+            List<EmbeddingRequest> requests) {
+        this.reading = reading;
         this.requests = List.copyOf(requests);
-        this.said = said;
     }
 
     /**
@@ -78,7 +72,7 @@ final class VectorBatch {
                 int to = Math.min(requests.size(), from + AT_A_TIME);
                 running = handles;
                 for (EmbeddingRequest request : requests.subList(from, to)) {
-                    handles.add(engine.read(request, said));
+                    handles.add(reading.apply(request));
                 }
             }
         } catch (RuntimeException e) {
@@ -91,7 +85,11 @@ final class VectorBatch {
         CompletableFuture.allOf(reads.toArray(CompletableFuture[]::new))
                 .whenComplete(
                         (all, failure) -> {
-                            if (failure != null) {
+                            if (failure != null && InputAnswers.isOfEngine(failure)) {
+                                // another engine is asked; where there is none it is told here
+                                handles.forEach(ReadingHandle::cancel);
+                                next();
+                            } else if (failure != null) {
                                 end.completeExceptionally(failure);
                             } else {
                                 add(reads.stream().map(CompletableFuture::join).toList());

@@ -12,6 +12,8 @@ import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.server.replica.ReplicaOptions;
+import ai.djl.lora.server.replica.Replicas;
 import ai.djl.lora.translate.TextGenerator;
 import ai.djl.lora.translate.TextTokenizer;
 import ai.djl.ndarray.NDList;
@@ -25,15 +27,14 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** A model that is served, with its tokenizer, its engine and its adapters. */
+/** A model that is served, with its tokenizer, its engines and its adapters. */
 public final class ServedModel implements AutoCloseable {
 
     private final String name;
     private final ZooModel<?, ?> model;
     private final CausalLanguageModel block;
     private final TextTokenizer tokenizer;
-    private final GenerationEngine engine;
-    private final EngineEvents events = new EngineEvents();
+    private final Replicas replicas;
     private final TextGenerator text;
     private final Instant created = Instant.now();
     private final AtomicBoolean closed = new AtomicBoolean();
@@ -56,7 +57,7 @@ public final class ServedModel implements AutoCloseable {
      * @param name the name by which requests ask for the base model
      * @param model the model, which this closes; its engine must not have been used
      * @param defaults the sampling of requests that name none
-     * @param options what the engine is to be like; its recorder is {@link #events}
+     * @param options what the engine is to be like; recorders are told by {@link #replicas}
      * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
      */
     public ServedModel(
@@ -64,6 +65,25 @@ public final class ServedModel implements AutoCloseable {
             ZooModel<?, ?> model,
             SamplingParameters defaults,
             EngineOptions.Builder options) {
+        this(name, model, defaults, options, ReplicaOptions.of(1));
+    }
+
+    /**
+     * Constructs a new {@code ServedModel} instance.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param model the model, which this closes; its engine must not have been used
+     * @param defaults the sampling of requests that name none
+     * @param options what each engine is to be like; recorders are told by {@link #replicas}
+     * @param replicas how many engines there are, and which gets a request
+     * @throws LoraConfigurationException if the model generates no text, or has no tokenizer
+     */
+    public ServedModel(
+            String name,
+            ZooModel<?, ?> model,
+            SamplingParameters defaults,
+            EngineOptions.Builder options,
+            ReplicaOptions replicas) {
         if (!(model.getBlock() instanceof CausalLanguageModel language)) {
             throw new LoraConfigurationException(
                     "model " + name + " generates no text; a causal language model is needed");
@@ -72,8 +92,13 @@ public final class ServedModel implements AutoCloseable {
         this.model = model;
         this.block = language;
         this.tokenizer = TextTokenizer.open(model.getModelPath(), model.getNDManager());
-        this.engine = GenerationEngine.of(block, options.optRecorder(events).build());
-        this.text = new TextGenerator(block, model.getModelPath(), tokenizer, defaults);
+        this.replicas = new Replicas(block, options, replicas);
+        this.text =
+                new TextGenerator(
+                        submission -> this.replicas.submit("", submission),
+                        model.getModelPath(),
+                        tokenizer,
+                        defaults);
     }
 
     /**
@@ -89,6 +114,27 @@ public final class ServedModel implements AutoCloseable {
      */
     public static ServedModel load(
             String name, Path folder, Map<String, String> arguments, SamplingParameters defaults) {
+        return load(name, folder, arguments, defaults, ReplicaOptions.of(1));
+    }
+
+    /**
+     * Loads a model, to compute on the CPU.
+     *
+     * @param name the name by which requests ask for the base model
+     * @param folder the model's folder, in Hugging Face layout
+     * @param arguments how it is loaded, such as {@code dtype}, {@code backend} and {@code
+     *     residency} (docs/residency.md)
+     * @param defaults the sampling of requests that name none
+     * @param replicas how many engines answer, and which gets a request
+     * @return the model
+     * @throws LoraConfigurationException if it is no model, or an argument is wrong
+     */
+    public static ServedModel load(
+            String name,
+            Path folder,
+            Map<String, String> arguments,
+            SamplingParameters defaults,
+            ReplicaOptions replicas) {
         if (!Files.isRegularFile(folder.resolve("config.json"))) {
             throw new LoraConfigurationException(
                     folder + " has no config.json; a model in Hugging Face layout is needed");
@@ -112,7 +158,7 @@ public final class ServedModel implements AutoCloseable {
                     folder + " cannot be loaded: " + e.getMessage(), e);
         }
         try {
-            return new ServedModel(name, model, defaults);
+            return new ServedModel(name, model, defaults, EngineOptions.builder(), replicas);
         } catch (LoraException e) {
             model.close();
             throw e;
@@ -156,30 +202,40 @@ public final class ServedModel implements AutoCloseable {
     }
 
     /**
-     * Returns the engine that all requests share.
+     * Returns the engines that answer requests.
+     *
+     * @return the replicas, owned by the model
+     */
+    public Replicas replicas() {
+        return replicas;
+    }
+
+    /**
+     * Returns the first of the engines, which users of the model beside the server share.
      *
      * @return the engine, owned by the model
      */
     public GenerationEngine engine() {
-        return engine;
+        return replicas.all().get(0).engine();
     }
 
     /**
-     * Returns what tells of the engine.
-     *
-     * @return the events
-     */
-    public EngineEvents events() {
-        return events;
-    }
-
-    /**
-     * Returns what answers requests for text.
+     * Returns what answers requests for text that belong to no session.
      *
      * @return the generator
      */
     public TextGenerator text() {
         return text;
+    }
+
+    /**
+     * Returns what answers a session's requests for text.
+     *
+     * @param session what requests have in common whose prompts begin the same; "" for nothing
+     * @return the generator
+     */
+    public TextGenerator text(String session) {
+        return text.by(submission -> replicas.submit(session, submission));
     }
 
     /**
@@ -200,11 +256,11 @@ public final class ServedModel implements AutoCloseable {
         return created;
     }
 
-    /** Ends the engine and closes the model. Has no effect when it is closed. */
+    /** Ends the engines and closes the model. Has no effect when it is closed. */
     @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
-            engine.close();
+            replicas.close();
             model.close();
         }
     }

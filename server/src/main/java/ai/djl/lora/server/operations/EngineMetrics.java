@@ -4,7 +4,6 @@
 package ai.djl.lora.server.operations;
 
 import ai.djl.lora.generate.engine.EngineRecorder;
-import ai.djl.lora.generate.engine.EngineStatistics;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
@@ -14,15 +13,13 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 
-/** Counts what the engine does, for each adapter. */
+/** Counts what the engines do together, for each adapter. */
 final class EngineMetrics implements EngineRecorder {
 
     private final MeterRegistry registry;
     private final Tags model;
     private final MetricLabels labels;
-    private final Timer steps;
     private final Map<String, AdapterMeters> meters = new ConcurrentHashMap<>();
 
     /**
@@ -34,18 +31,19 @@ final class EngineMetrics implements EngineRecorder {
         this.registry = registry;
         this.model = model;
         this.labels = labels;
-        steps =
-                Timer.builder("engine.step.duration")
-                        .description("How long a step of the engine takes")
-                        .tags(model)
-                        .register(registry);
     }
 
-    /** How many requests for an adapter wait and run. */
-    private static final class Presence {
+    /**
+     * How many requests for an adapter wait and run. Immutable: engines tell on threads of their
+     * own, and the map changes what it has of an adapter in one step.
+     */
+    private record Presence(int waiting, int running) {
 
-        private final AtomicInteger waiting = new AtomicInteger();
-        private final AtomicInteger running = new AtomicInteger();
+        /** Returns what is left after a change; null for nobody. */
+        private Presence changed(int more, int moreRunning) {
+            Presence after = new Presence(waiting + more, running + moreRunning);
+            return after.waiting == 0 && after.running == 0 ? null : after;
+        }
     }
 
     /** The meters of an adapter. */
@@ -118,7 +116,7 @@ final class EngineMetrics implements EngineRecorder {
         Set<String> names = new TreeSet<>();
         present.forEach(
                 (name, presence) -> {
-                    if (presence.running.get() > 0) {
+                    if (presence.running > 0) {
                         names.add(name);
                     }
                 });
@@ -130,7 +128,7 @@ final class EngineMetrics implements EngineRecorder {
         Set<String> names = new TreeSet<>();
         present.forEach(
                 (name, presence) -> {
-                    if (presence.waiting.get() > 0) {
+                    if (presence.waiting > 0) {
                         names.add(name);
                     }
                 });
@@ -141,7 +139,7 @@ final class EngineMetrics implements EngineRecorder {
     @Override
     public void arrived(String adapter) {
         if (!adapter.isEmpty()) {
-            present.computeIfAbsent(adapter, name -> new Presence()).waiting.incrementAndGet();
+            present.merge(adapter, new Presence(1, 0), (before, one) -> before.changed(1, 0));
         }
     }
 
@@ -149,29 +147,15 @@ final class EngineMetrics implements EngineRecorder {
     @Override
     public void scheduled(String adapter, long queuedNanos) {
         meters(adapter).queue.record(queuedNanos, TimeUnit.NANOSECONDS);
-        Presence presence = present.get(adapter);
-        if (presence != null) {
-            presence.waiting.decrementAndGet();
-            presence.running.incrementAndGet();
-        }
+        present.computeIfPresent(adapter, (name, before) -> before.changed(-1, 1));
     }
 
     /** {@inheritDoc} */
     @Override
     public void ended(String adapter, boolean scheduled) {
-        Presence presence = present.get(adapter);
-        if (presence == null) {
-            return;
-        }
-        if (scheduled) {
-            presence.running.decrementAndGet();
-        } else {
-            presence.waiting.decrementAndGet();
-        }
-        // all of this happens on the engine's thread
-        if (presence.running.get() == 0 && presence.waiting.get() == 0) {
-            present.remove(adapter);
-        }
+        present.computeIfPresent(
+                adapter,
+                (name, before) -> scheduled ? before.changed(0, -1) : before.changed(-1, 0));
     }
 
     /** {@inheritDoc} */
@@ -195,11 +179,5 @@ final class EngineMetrics implements EngineRecorder {
     @Override
     public void failed(String adapter, Throwable reason) {
         meters(adapter).failures.increment();
-    }
-
-    /** {@inheritDoc} */
-    @Override
-    public void step(EngineStatistics statistics, long nanos) {
-        steps.record(nanos, TimeUnit.NANOSECONDS);
     }
 }

@@ -16,6 +16,8 @@ import ai.djl.lora.server.http.Request;
 import ai.djl.lora.server.http.Response;
 import ai.djl.lora.server.http.Route;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.server.replica.EngineReplica;
+import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.lang.management.ManagementFactory;
 import java.util.List;
@@ -89,6 +91,9 @@ public final class HealthRoutes {
         if (state.get() == ServerState.STARTING) {
             throw new HttpFailure(503, "not_ready", "the server is starting");
         }
+        if (!model.replicas().isReady()) {
+            throw new HttpFailure(503, "not_ready", "no engine takes requests");
+        }
     }
 
     private static Response status(String status) {
@@ -103,17 +108,29 @@ public final class HealthRoutes {
                 model.adapters().getMemoryMonitor().map(MemoryMonitor::pressure);
         boolean critical = pressure.filter(level -> level == PressureLevel.CRITICAL).isPresent();
         ServerState now = state.get();
+        boolean well = now == ServerState.READY && !critical && model.replicas().isReady();
         JsonObject body = new JsonObject();
-        String status = now == ServerState.READY ? "healthy" : now.name().toLowerCase(Locale.ROOT);
-        body.addProperty("status", critical ? "memory_critical" : status);
+        body.addProperty("status", critical ? "memory_critical" : status(now));
         if (request.caller().may(Permission.INFER)) {
             body.add("process", process());
             body.add("adapters", adapters());
             body.add("memory", memory(pressure));
-            body.add("engine", engine());
+            body.add("engine", engine(model.replicas().statistics()));
+            body.add("replicas", replicas());
             body.add("requests", recent.json());
         }
-        return Response.json(now == ServerState.READY && !critical ? 200 : 503, body);
+        return Response.json(well ? 200 : 503, body);
+    }
+
+    /* Some engines may have ended while others still answer. */
+    private String status(ServerState now) {
+        if (now != ServerState.READY) {
+            return now.name().toLowerCase(Locale.ROOT);
+        }
+        if (model.replicas().all().stream().allMatch(EngineReplica::isReady)) {
+            return "healthy";
+        }
+        return model.replicas().isReady() ? "degraded" : "no_engine";
     }
 
     private static JsonObject process() {
@@ -166,8 +183,19 @@ public final class HealthRoutes {
         return memory;
     }
 
-    private JsonObject engine() {
-        EngineStatistics statistics = model.engine().statistics();
+    private JsonArray replicas() {
+        JsonArray replicas = new JsonArray();
+        for (EngineReplica replica : model.replicas().all()) {
+            JsonObject one = new JsonObject();
+            one.addProperty("replica", replica.index());
+            one.addProperty("state", replica.engine().state().name().toLowerCase(Locale.ROOT));
+            engine(replica.statistics()).asMap().forEach(one::add);
+            replicas.add(one);
+        }
+        return replicas;
+    }
+
+    private static JsonObject engine(EngineStatistics statistics) {
         JsonObject engine = new JsonObject();
         engine.addProperty("running", statistics.running());
         engine.addProperty("waiting", statistics.waiting());

@@ -60,6 +60,7 @@ public final class InfoRoutes {
                         .orElse("development"));
         info.add("model", model());
         info.addProperty("backend", model.block().getLoraContext().getBackend().getName());
+        info.addProperty("replicas", model.replicas().all().size());
         info.add("limits", limits());
         return info;
     }

@@ -7,12 +7,14 @@ import ai.djl.lora.memory.Registration;
 import ai.djl.lora.registry.RegistryListener;
 import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.server.replica.EngineReplica;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -29,8 +31,9 @@ public final class ServerMetrics implements AutoCloseable {
     private final ServedModel model;
     private final RequestMetrics requests;
     private final EngineMetrics engine;
+    private final List<ReplicaMetrics> replicas = new ArrayList<>();
     private final VllmMetrics vllm;
-    private final Registration engineEvents;
+    private final List<Registration> engineEvents = new ArrayList<>();
     private final RegistryListener adapters;
 
     /**
@@ -54,11 +57,18 @@ public final class ServerMetrics implements AutoCloseable {
         engine = new EngineMetrics(all, tags, labels);
         new StateMetrics(all, tags, model).bind();
         vllm = new VllmMetrics(model, engine);
-        engineEvents = model.events().add(engine);
+        engineEvents.add(model.replicas().addRecorder(engine));
+        for (EngineReplica replica : model.replicas().all()) {
+            ReplicaMetrics own = new ReplicaMetrics(all, tags, replica, labels);
+            own.bind();
+            replicas.add(own);
+            engineEvents.add(replica.events().add(own));
+        }
         adapters =
                 event -> {
                     if (event.after().isEmpty()) {
                         engine.forget(event.name());
+                        replicas.forEach(replica -> replica.forget(event.name()));
                     }
                 };
         model.adapters().getRegistry().addListener(adapters);
@@ -91,7 +101,7 @@ public final class ServerMetrics implements AutoCloseable {
     @Override
     public void close() {
         model.adapters().getRegistry().removeListener(adapters);
-        engineEvents.close();
+        engineEvents.forEach(Registration::close);
         List<Meter> meters = List.copyOf(all.getMeters());
         application.ifPresent(registry -> meters.forEach(meter -> registry.remove(meter.getId())));
         all.close();

@@ -6,8 +6,6 @@ package ai.djl.lora.server.operations;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.cache.EvictionCause;
 import ai.djl.lora.cache.TierStatistics;
-import ai.djl.lora.generate.engine.EngineStatistics;
-import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.memory.MemorySample;
 import ai.djl.lora.server.model.ServedModel;
@@ -21,7 +19,7 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
-/** Measures how the engine, the tiers of adapters and the memory stand when somebody looks. */
+/** Measures how the tiers of adapters and the memory stand when somebody looks. */
 final class StateMetrics {
 
     private static final String MEMORY = "memory.usage.bytes";
@@ -40,7 +38,6 @@ final class StateMetrics {
     }
 
     void bind() {
-        bindEngine();
         AdapterStore store = model.adapters();
         gauge(
                 "active.adapters.count",
@@ -92,56 +89,6 @@ final class StateMetrics {
                 .description(description)
                 .tags(with)
                 .register(registry);
-    }
-
-    private void bindEngine() {
-        engineGauge("engine.requests.running", "Requests that run", EngineStatistics::running);
-        engineGauge(
-                "engine.requests.waiting",
-                "Requests that wait, for their turn or their adapter",
-                EngineStatistics::waiting);
-        engineGauge(
-                "engine.requests.waiting.for.adapter",
-                "Of these, those whose adapter is on its way",
-                EngineStatistics::waitingForAdapters);
-        engineGauge("engine.kv.blocks", "Blocks for keys and values", EngineStatistics::kvBlocks);
-        engineGauge(
-                "engine.kv.blocks.used",
-                "Blocks that requests use",
-                EngineStatistics::usedKvBlocks);
-        engineGauge(
-                "engine.kv.blocks.cached",
-                "Blocks that are kept and that nobody uses",
-                EngineStatistics::cachedKvBlocks);
-        engineCount("engine.steps", "Steps", EngineStatistics::steps);
-        engineCount(
-                "engine.preemptions",
-                "How often a request lost its place and was run again",
-                EngineStatistics::preemptions);
-        engineCount(
-                "engine.tokens.drafted",
-                "Tokens that were drafted",
-                EngineStatistics::draftedTokens);
-        engineCount(
-                "engine.tokens.met",
-                "Of these, those that were right",
-                EngineStatistics::metTokens);
-    }
-
-    private void engineGauge(
-            String name, String description, ToDoubleFunction<EngineStatistics> value) {
-        gauge(
-                name,
-                description,
-                tags,
-                model.engine(),
-                engine -> value.applyAsDouble(engine.statistics()));
-    }
-
-    private void engineCount(
-            String name, String description, ToDoubleFunction<EngineStatistics> value) {
-        GenerationEngine engine = model.engine();
-        count(name, description, tags, engine, of -> value.applyAsDouble(of.statistics()));
     }
 
     private void bindTier(String tier, Function<AdapterStore, TierStatistics> of) {

@@ -27,7 +27,7 @@ final class VllmMetrics {
     /** Returns the lines. */
     String text() {
         StringBuilder out = new StringBuilder();
-        EngineStatistics statistics = model.engine().statistics();
+        EngineStatistics statistics = model.replicas().statistics();
         String name = "model_name=\"" + escaped(model.name()) + '"';
         gauge(out, "num_requests_running", "Requests that run.");
         line(out, "num_requests_running", name, statistics.running());

@@ -33,7 +33,7 @@ public final class Watchers implements AutoCloseable {
      * @param recorder who is told
      */
     public void addEngine(EngineRecorder recorder) {
-        registrations.add(model.events().add(recorder));
+        registrations.add(model.replicas().addRecorder(recorder));
     }
 
     /**

@@ -6,6 +6,7 @@ package ai.djl.lora.server.config;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.server.DemoServer;
 import ai.djl.lora.server.LoraServer;
+import ai.djl.lora.server.replica.AdapterAffine;
 import ai.djl.lora.server.security.KeyHash;
 import java.io.IOException;
 import java.net.URI;
@@ -88,6 +89,8 @@ public class ServerConfigTest {
                         sampling: {maxTokens: 9, temperature: 0.5}
                         engine: {maxSequences: 4, kvType: int8, tenantWeights: {acme: 2}}
                         cache: {enabled: true, bytes: 1MiB, time: 5m}
+                        replicas: 3
+                        balancing: {strategy: adapter_affine, loadFactor: 1.5, sessions: false}
                         """
                                 .formatted(KeyHash.of(KEY)));
         Assert.assertEquals(ServerConfig.check(file), List.of());
@@ -106,6 +109,12 @@ public class ServerConfigTest {
                         file + "#residency"));
         Assert.assertEquals(config.sampling().maxNewTokens(), 9);
         Assert.assertEquals(config.logLevel().orElseThrow(), "info");
+        Assert.assertEquals(config.replicas().count(), 3);
+        Assert.assertEquals(config.replicas().balancer().getClass(), AdapterAffine.class);
+        ServerConfig overridden = ServerConfig.read(file).setReplicas(2);
+        Assert.assertEquals(overridden.replicas().count(), 2);
+        Assert.assertThrows(
+                LoraConfigurationException.class, () -> overridden.setBalancing("best"));
         try (var model = DemoServer.model("upper");
                 LoraServer server = config.builder().setModel(model).build().start()) {
             Assert.assertNotEquals(server.uri(), server.managementUri());
@@ -150,6 +159,8 @@ public class ServerConfigTest {
                         residency:
                           device: {adapterz: 1}
                         engine: {maxSequences: 0}
+                        replicas: 0
+                        balancing: {strategy: least_loaded, loadFactor: 2}
                         """
                                 .formatted(KeyHash.of(KEY)));
         String told = String.join("\n", ServerConfig.check(file));
@@ -167,7 +178,9 @@ public class ServerConfigTest {
                         ":13: rateLimits.global.requests is missing",
                         ":14: log.level is \"loud\"",
                         ":16: unknown key \"residency.device.adapterz\"",
-                        ":17: engine.maxSequences is \"0\"")) {
+                        ":17: engine.maxSequences is \"0\"",
+                        ":18: replicas is \"0\"; allowed is a whole number from 1 to 64",
+                        ":19: balancing.loadFactor is given without strategy adapter_affine")) {
             Assert.assertTrue(told.contains(wanted), wanted + " is not in\n" + told);
         }
         LoraConfigurationException refusal =

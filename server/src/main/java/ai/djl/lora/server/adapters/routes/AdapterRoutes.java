@@ -10,8 +10,10 @@ import ai.djl.lora.server.adapters.AdapterJson;
 import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterRequest;
 import ai.djl.lora.server.adapters.Canary;
+import ai.djl.lora.server.adapters.source.Fetching;
 import ai.djl.lora.server.adapters.swap.SwapErrors;
 import ai.djl.lora.server.adapters.swap.SwapStep;
+import ai.djl.lora.server.adapters.swap.Swapped;
 import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.Body;
 import ai.djl.lora.server.http.Handler;
@@ -81,7 +83,7 @@ public final class AdapterRoutes {
                 action("pin", request -> pin(request, true)),
                 action("unpin", request -> pin(request, false)),
                 action("switch", this::switchDefault),
-                action("rollback", this::rollback),
+                action("rollback", this::rollback).withErrors(new SwapErrors()),
                 change("hot-swap", this::hotSwap),
                 change("alias", this::alias),
                 Route.of(
@@ -166,12 +168,12 @@ public final class AdapterRoutes {
         if (!sees(request, name)) {
             throw new HttpFailure(404, "adapter_not_found", "there is no adapter of that name");
         }
-        RegisteredAdapter adapter = manager.find(name);
+        RegisteredAdapter adapter = manager.names().find(name);
         if (!sees(request, adapter.name())) {
             throw new HttpFailure(404, "adapter_not_found", "there is no adapter of that name");
         }
         return request.caller().may(Permission.MANAGE)
-                ? manager.later(() -> Response.json(200, json.whole(adapter)))
+                ? manager.changes().later(() -> Response.json(200, json.whole(adapter)))
                 : done(json.item(adapter, false));
     }
 
@@ -186,12 +188,17 @@ public final class AdapterRoutes {
         Optional<String> sha256 = AdapterFields.sha256(fields);
         AdapterRequest asked = AdapterFields.request(fields);
         fields.end();
-        return manager.later(
-                () ->
-                        registered(
-                                201,
-                                name,
-                                manager.register(name, from -> from.fetch(source, sha256), asked)));
+        return manager.changes()
+                .later(
+                        () ->
+                                registered(
+                                        201,
+                                        name,
+                                        manager.registration()
+                                                .register(
+                                                        name,
+                                                        from -> from.fetch(source, sha256),
+                                                        asked)));
     }
 
     /* The route takes parameters of DJL Serving's clients too, which send no content. */
@@ -208,7 +215,7 @@ public final class AdapterRoutes {
     }
 
     private Response registered(int status, String name, LoadReport report) {
-        RegisteredAdapter adapter = manager.find(name);
+        RegisteredAdapter adapter = manager.names().find(name);
         JsonObject body = json.item(adapter, true);
         body.addProperty("status", "Adapter " + name + " registered");
         body.add("report", AdapterJson.report(report, adapter.current()));
@@ -217,9 +224,15 @@ public final class AdapterRoutes {
 
     private CompletionStage<Response> upload(Request request) {
         String name = request.variable("id");
-        AdapterManager.Fetching archive = archive(request);
+        Fetching archive = archive(request);
         AdapterRequest asked = AdapterFields.request(request);
-        return manager.later(() -> registered(201, name, manager.register(name, archive, asked)));
+        return manager.changes()
+                .later(
+                        () ->
+                                registered(
+                                        201,
+                                        name,
+                                        manager.registration().register(name, archive, asked)));
     }
 
     private CompletionStage<Response> put(Request request) {
@@ -227,7 +240,8 @@ public final class AdapterRoutes {
         if (!model.adapters().names().contains(name)) {
             return upload(request);
         }
-        return manager.hotSwap(
+        return manager.swaps()
+                .hotSwap(
                         name,
                         archive(request),
                         AdapterFields.request(request),
@@ -236,7 +250,7 @@ public final class AdapterRoutes {
                 .thenApply(this::swapped);
     }
 
-    private static AdapterManager.Fetching archive(Request request) {
+    private static Fetching archive(Request request) {
         Body body = request.body();
         if (body.length() == 0) {
             throw HttpFailure.badRequest(
@@ -248,11 +262,12 @@ public final class AdapterRoutes {
 
     private CompletionStage<Response> unregister(Request request) {
         String name = request.variable("id");
-        return manager.later(
-                () -> {
-                    manager.unregister(name);
-                    return status("Adapter " + name + " unregistered");
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            manager.registration().unregister(name);
+                            return status("Adapter " + name + " unregistered");
+                        });
     }
 
     /** Returns what DJL Serving answers to a change. */
@@ -264,22 +279,22 @@ public final class AdapterRoutes {
 
     private CompletionStage<Response> prefetch(Request request) {
         String name = request.variable("id");
-        return manager.prefetch(name).thenApply(done -> item(name));
+        return manager.placement().prefetch(name).thenApply(done -> item(name));
     }
 
     private Response item(String name) {
-        return Response.json(200, json.item(manager.find(name), true));
+        return Response.json(200, json.item(manager.names().find(name), true));
     }
 
     private CompletionStage<Response> pin(Request request, boolean pinned) {
         String name = request.variable("id");
-        manager.pin(name, pinned);
+        manager.placement().pin(name, pinned);
         return CompletableFuture.completedFuture(item(name));
     }
 
     private CompletionStage<Response> switchDefault(Request request) {
         String name = request.variable("id");
-        manager.switchDefault(name);
+        manager.names().switchDefault(name);
         JsonObject body = new JsonObject();
         body.addProperty("default", name);
         return done(body);
@@ -287,14 +302,20 @@ public final class AdapterRoutes {
 
     private CompletionStage<Response> rollback(Request request) {
         String name = request.variable("id");
-        return manager.later(
-                () -> {
-                    LoadReport report = manager.rollback(name);
-                    RegisteredAdapter adapter = manager.find(name);
-                    JsonObject body = json.item(adapter, true);
-                    body.add("report", AdapterJson.report(report, adapter.current()));
-                    return Response.json(200, body);
-                });
+        if (request.body().length() > 0) {
+            checkJson(request);
+        }
+        RequestFields fields = RequestFields.of(request);
+        TrialPlan plan = AdapterFields.plan(fields);
+        Duration drain = AdapterFields.seconds(fields, "drain_seconds", DRAIN_TIME);
+        fields.end();
+        return manager.swaps()
+                .rollback(name, plan, drain)
+                .thenApply(
+                        swapped ->
+                                swapped(
+                                        swapped,
+                                        json.item(manager.names().find(swapped.name()), true)));
     }
 
     private CompletionStage<Response> hotSwap(Request request) {
@@ -305,7 +326,8 @@ public final class AdapterRoutes {
         TrialPlan plan = AdapterFields.plan(fields);
         Duration drain = AdapterFields.seconds(fields, "drain_seconds", DRAIN_TIME);
         fields.end();
-        return manager.hotSwap(
+        return manager.swaps()
+                .hotSwap(
                         request.variable("id"),
                         from -> from.fetch(source, sha256),
                         asked,
@@ -314,8 +336,11 @@ public final class AdapterRoutes {
                 .thenApply(this::swapped);
     }
 
-    private Response swapped(AdapterManager.Swapped swapped) {
-        JsonObject body = new JsonObject();
+    private Response swapped(Swapped swapped) {
+        return swapped(swapped, new JsonObject());
+    }
+
+    private Response swapped(Swapped swapped, JsonObject body) {
         body.addProperty("name", swapped.name());
         body.addProperty("previous_revision", swapped.before());
         body.addProperty("revision", swapped.after());
@@ -325,7 +350,8 @@ public final class AdapterRoutes {
             seconds.addProperty(step.getKey().toString(), step.getValue());
         }
         body.add("seconds", seconds);
-        manager.find(swapped.name())
+        manager.names()
+                .find(swapped.name())
                 .revision(swapped.after())
                 .ifPresent(
                         revision ->
@@ -338,13 +364,13 @@ public final class AdapterRoutes {
         RequestFields fields = RequestFields.of(request);
         String alias = fields.needed("alias");
         fields.end();
-        manager.alias(alias, name);
+        manager.names().alias(alias, name);
         return CompletableFuture.completedFuture(item(name));
     }
 
     private CompletionStage<Response> unalias(Request request) {
         String name = request.variable("id");
-        manager.unalias(request.variable("alias"), name);
+        manager.names().unalias(request.variable("alias"), name);
         return CompletableFuture.completedFuture(item(name));
     }
 
@@ -358,7 +384,7 @@ public final class AdapterRoutes {
         double share = given.getAsDouble();
         if (!fields.has("source")) {
             fields.end();
-            return canaried(() -> manager.setShare(name, share));
+            return canaried(() -> manager.canaries().setShare(name, share));
         }
         String source = fields.needed("source");
         Optional<String> sha256 = AdapterFields.sha256(fields);
@@ -367,25 +393,34 @@ public final class AdapterRoutes {
         fields.end();
         return canaried(
                 () ->
-                        manager.beginCanary(
-                                name, from -> from.fetch(source, sha256), asked, plan, share));
+                        manager.canaries()
+                                .begin(
+                                        name,
+                                        from -> from.fetch(source, sha256),
+                                        asked,
+                                        plan,
+                                        share));
     }
 
     private CompletionStage<Response> promote(Request request) {
-        return canaried(() -> manager.promoteCanary(request.variable("id")));
+        return canaried(() -> manager.canaries().promote(request.variable("id")));
     }
 
     private CompletionStage<Response> endCanary(Request request) {
-        return canaried(() -> manager.endCanary(request.variable("id")));
+        return canaried(() -> manager.canaries().end(request.variable("id")));
     }
 
     private CompletionStage<Response> canaried(Supplier<Canary> change) {
-        return manager.later(
-                () -> {
-                    Canary canary = change.get();
-                    return Response.json(
-                            200, json.item(manager.find(canary.candidate().getName()), true));
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            Canary canary = change.get();
+                            return Response.json(
+                                    200,
+                                    json.item(
+                                            manager.names().find(canary.candidate().getName()),
+                                            true));
+                        });
     }
 
     private static CompletionStage<Response> done(JsonObject body) {

@@ -59,11 +59,13 @@ public final class DjlServingRoutes {
                         all,
                         Permission.INFER,
                         request -> {
-                            return manager.later(
-                                    () ->
-                                            Response.json(
-                                                    200,
-                                                    AdapterRoutes.listed(request, json, model)));
+                            return manager.changes()
+                                    .later(
+                                            () ->
+                                                    Response.json(
+                                                            200,
+                                                            AdapterRoutes.listed(
+                                                                    request, json, model)));
                         }),
                 route(
                         Method.GET,
@@ -98,11 +100,16 @@ public final class DjlServingRoutes {
         String name = needed(request, "name");
         String source = needed(request, "src");
         AdapterRequest asked = AdapterFields.request(request);
-        return manager.later(
-                () -> {
-                    manager.register(name, from -> from.fetch(source, Optional.empty()), asked);
-                    return AdapterRoutes.status("Adapter " + name + " registered");
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            manager.registration()
+                                    .register(
+                                            name,
+                                            from -> from.fetch(source, Optional.empty()),
+                                            asked);
+                            return AdapterRoutes.status("Adapter " + name + " registered");
+                        });
     }
 
     private static String needed(Request request, String name) {
@@ -116,11 +123,12 @@ public final class DjlServingRoutes {
 
     private CompletionStage<Response> unregister(Request request) {
         String name = request.variable("id");
-        return manager.later(
-                () -> {
-                    manager.unregister(name);
-                    return AdapterRoutes.status("Adapter " + name + " unregistered");
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            manager.registration().unregister(name);
+                            return AdapterRoutes.status("Adapter " + name + " unregistered");
+                        });
     }
 
     private CompletionStage<Response> update(Request request) {
@@ -129,7 +137,8 @@ public final class DjlServingRoutes {
         Optional<String> source = request.parameter("src");
         Response answer = AdapterRoutes.status("Adapter " + name + " updated");
         if (source.isPresent()) {
-            return manager.hotSwap(
+            return manager.swaps()
+                    .hotSwap(
                             name,
                             from -> from.fetch(source.get(), Optional.empty()),
                             AdapterFields.request(request),
@@ -137,11 +146,12 @@ public final class DjlServingRoutes {
                             Duration.ZERO)
                     .thenApply(swapped -> answer);
         }
-        manager.find(name);
-        return manager.later(
-                () -> {
-                    pin.ifPresent(pinned -> manager.pin(name, pinned));
-                    return answer;
-                });
+        manager.names().find(name);
+        return manager.changes()
+                .later(
+                        () -> {
+                            pin.ifPresent(pinned -> manager.placement().pin(name, pinned));
+                            return answer;
+                        });
     }
 }

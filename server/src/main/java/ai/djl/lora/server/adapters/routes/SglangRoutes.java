@@ -79,29 +79,35 @@ public final class SglangRoutes {
                         Optional.empty(),
                         Map.of(),
                         true);
-        return manager.later(
-                () -> {
-                    manager.register(name, from -> from.fetch(source, Optional.empty()), asked);
-                    return loaded();
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            manager.registration()
+                                    .register(
+                                            name,
+                                            from -> from.fetch(source, Optional.empty()),
+                                            asked);
+                            return loaded();
+                        });
     }
 
     private CompletionStage<Response> unload(Request request) {
         RequestFields fields = RequestFields.of(request);
         String name = fields.needed("lora_name");
         fields.end();
-        return manager.later(
-                () -> {
-                    manager.unregister(name);
-                    return loaded();
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            manager.registration().unregister(name);
+                            return loaded();
+                        });
     }
 
     private Response loaded() {
         JsonObject adapters = new JsonObject();
         for (RegisteredAdapter adapter : model.adapters().getRegistry().list()) {
             if (!adapter.retired()) {
-                adapters.addProperty(adapter.name(), AdapterManager.sourceOf(adapter.current()));
+                adapters.addProperty(adapter.name(), AdapterRequest.sourceOf(adapter.current()));
             }
         }
         JsonObject body = body(true, "");

@@ -6,6 +6,7 @@ package ai.djl.lora.server.adapters.routes;
 import ai.djl.lora.server.adapters.AdapterManager;
 import ai.djl.lora.server.adapters.AdapterRequest;
 import ai.djl.lora.server.adapters.AdapterTargets;
+import ai.djl.lora.server.adapters.source.Fetching;
 import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
@@ -57,17 +58,24 @@ public final class VllmRoutes {
         String source = LoraPath.source(fields.needed("lora_path"));
         boolean inPlace = fields.flag("load_inplace").orElse(false);
         fields.end();
-        AdapterManager.Fetching fetching = from -> from.fetch(source, Optional.empty());
+        Fetching fetching = from -> from.fetch(source, Optional.empty());
         CompletionStage<?> done =
                 inPlace && targets.has(name)
-                        ? manager.hotSwap(
-                                name,
-                                fetching,
-                                AdapterRequest.PLAIN,
-                                TrialPlan.SMOKE,
-                                Duration.ZERO)
-                        : manager.later(
-                                () -> manager.register(name, fetching, AdapterRequest.PLAIN));
+                        ? manager.swaps()
+                                .hotSwap(
+                                        name,
+                                        fetching,
+                                        AdapterRequest.PLAIN,
+                                        TrialPlan.SMOKE,
+                                        Duration.ZERO)
+                        : manager.changes()
+                                .later(
+                                        () ->
+                                                manager.registration()
+                                                        .register(
+                                                                name,
+                                                                fetching,
+                                                                AdapterRequest.PLAIN));
         return done.handle(
                 (result, failure) -> {
                     if (failure != null) {
@@ -99,11 +107,13 @@ public final class VllmRoutes {
         // the number by which vLLM's engine knows an adapter, which has no meaning here or there
         fields.number("lora_int_id");
         fields.end();
-        return manager.later(
-                () -> {
-                    manager.unregister(name);
-                    return success("Success: LoRA adapter '" + name + "' removed successfully.");
-                });
+        return manager.changes()
+                .later(
+                        () -> {
+                            manager.registration().unregister(name);
+                            return success(
+                                    "Success: LoRA adapter '" + name + "' removed successfully.");
+                        });
     }
 
     private static Response success(String text) {

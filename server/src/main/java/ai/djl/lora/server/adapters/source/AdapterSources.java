@@ -7,7 +7,6 @@ import ai.djl.lora.LoraException;
 import ai.djl.lora.format.AdapterArchive;
 import ai.djl.lora.format.FormatLimits;
 import ai.djl.lora.json.Message;
-import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import java.io.IOException;
 import java.io.InputStream;
@@ -280,7 +279,7 @@ public final class AdapterSources implements AutoCloseable {
         try {
             return work.read();
         } catch (LoraException e) {
-            throw hidden(adapter, e);
+            throw adapter.hidden(e);
         } catch (IOException e) {
             throw new HttpFailure(
                     400,
@@ -290,24 +289,6 @@ public final class AdapterSources implements AutoCloseable {
                     Map.of(),
                     e);
         }
-    }
-
-    /**
-     * Returns a failure as callers may see it.
-     *
-     * @param adapter what was read
-     * @param failure what was thrown
-     * @return the failure without a path of the server
-     */
-    public static HttpFailure hidden(FetchedAdapter adapter, RuntimeException failure) {
-        HttpFailure known = Failures.of("", failure);
-        return new HttpFailure(
-                known.status(),
-                known.code(),
-                adapter.hidePaths(known.getMessage()),
-                known.parameter(),
-                known.headers(),
-                failure);
     }
 
     /**

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.server.model;
+package ai.djl.lora.server.replica;
 
 import ai.djl.lora.generate.engine.EngineRecorder;
 import ai.djl.lora.generate.engine.EngineStatistics;
