@@ -133,8 +133,7 @@ public class EveryRouteTest {
                                 builder.optSecurity(security)
                                         .optAdapterSources(
                                                 SourceOptions.builder()
-                                                        .optPolicy(
-                                                                SourcePolicy.of(List.of(SOURCE)))
+                                                        .optPolicy(SourcePolicy.of(List.of(SOURCE)))
                                                         .build())
                                         .optLimits(
                                                 new ConnectionLimits(
@@ -601,8 +600,7 @@ public class EveryRouteTest {
         JsonElement put(JsonElement value);
     }
 
-    private int tryKinds(
-            Route route, String field, String named, JsonObject schema, Around around)
+    private int tryKinds(Route route, String field, String named, JsonObject schema, Around around)
             throws Exception {
         int tried = 0;
         JsonObject whole = schema.deepCopy();
@@ -645,7 +643,10 @@ public class EveryRouteTest {
                 String name = parameter.get("name").getAsString();
                 String in = parameter.get("in").getAsString();
                 String type =
-                        parameter.getAsJsonObject("schema").getAsJsonPrimitive("type").getAsString();
+                        parameter
+                                .getAsJsonObject("schema")
+                                .getAsJsonPrimitive("type")
+                                .getAsString();
                 if ("string".equals(type)) {
                     continue;
                 }

@@ -323,10 +323,7 @@ public class ReplicasTest {
         // without adapters, whose arrays come and go with the memory that there is
         try (ServedModel model = DemoServer.model(ReplicaOptions.of(3))) {
             var manager = model.block().getLoraContext().getManager();
-            model.text()
-                    .begin(new TextRequest("hello=", ""))
-                    .result()
-                    .get(60, TimeUnit.SECONDS);
+            model.text().begin(new TextRequest("hello=", "")).result().get(60, TimeUnit.SECONDS);
             int all = manager.getManagedArrays().size();
             List<EngineReplica> replicas = model.replicas().all();
             replicas.get(2).engine().close();
