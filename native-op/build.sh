@@ -31,11 +31,18 @@ build() {
   [[ -f "$java_home/include/jni.h" ]] || skip "$java_home/include/jni.h not found"
   [[ -f "$libtorch/libtorch_cpu.so" ]] || skip "$libtorch/libtorch_cpu.so not found"
 
+  local nvcc
+  if ! nvcc=$(./nvcc.sh 2>&1); then
+    echo "native-op: built without CUDA kernels: $nvcc"
+    nvcc=
+  fi
+  nvcc=${nvcc##*$'\n'}
+
   local log=$cmake_dir.log
   if ! {
     cmake -S . -B "$cmake_dir" -G "Unix Makefiles" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ \
       -DLIBTORCH_DIR="$libtorch" -DDJL_LORA_VERSION="$version" -DJAVA_HOME="$java_home" \
-      -DJNI_HEADERS="$PWD/target/native-headers" && cmake --build "$cmake_dir" --parallel "$(nproc)"
+      -DNVCC="$nvcc" -DJNI_HEADERS="$PWD/target/native-headers" && cmake --build "$cmake_dir" --parallel "$(nproc)"
   } >"$log" 2>&1; then
     cat "$log" >&2
     echo "native-op: the native library does not compile" >&2

@@ -99,6 +99,30 @@ class SgmvCase {
   std::vector<T>* x() { return &x_; }
   int64_t tokens() const { return tokens_; }
 
+  // What another implementation needs to compute the same.
+  int64_t in() const { return in_; }
+  int64_t gap() const { return gap_; }
+  const std::vector<int64_t>& outs() const { return outs_; }
+  const std::vector<std::vector<T>>& ys() const { return ys_; }
+  const std::vector<std::vector<T>>& biases() const { return biases_; }
+  const std::vector<SgmvSegment>& segments() const { return segments_; }
+  const std::vector<SgmvEntry>& entries() const { return entries_; }
+  const std::vector<size_t>& entry_adapters() const { return entry_adapters_; }
+  size_t adapters() const { return adapters_.size(); }
+  // The weights of an adapter that is not in 8 bits, B as [out, rank].
+  struct Weights {
+    AdapterModule module;  // all but b
+    std::vector<T> b;
+  };
+  Weights WeightsOf(size_t adapter, size_t output) const {
+    const Module& module = *adapters_[adapter][output];
+    Weights weights{module.view, {}};
+    for (const double value : module.b) {
+      weights.b.push_back(FromFloat<T>(static_cast<float>(value)));
+    }
+    return weights;
+  }
+
   std::vector<std::vector<T>> Run(int threads) const {
     std::vector<std::vector<T>> ys = ys_;
     SgmvCpu(Problem(&ys), threads);

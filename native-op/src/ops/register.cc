@@ -7,7 +7,9 @@
 #include <exception>
 
 #include "common/errors.h"
+#include "cuda/cuda_device.h"
 #include "ops/attention.h"
+#include "ops/device_table.h"
 #include "ops/linear.h"
 #include "ops/sgmv.h"
 #include "ops/table.h"
@@ -106,6 +108,14 @@ void TableMoveKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::table_move", [stack] { TableMove(TakeInt(stack[0]), TakeInt(stack[1]), TakeInt(stack[2])); });
 }
 
+// Reads an SGMV operator's arguments, owning its tensors, and hands them on.
+using SgmvBody = void (*)(const SgmvArguments& arguments);
+
+void OnCpu(const SgmvArguments& arguments) { CheckedSgmv(arguments).Run(omp_get_max_threads()); }
+
+void OnCuda(const SgmvArguments& arguments) { FindDeviceTable(arguments.name, arguments.table)->Sgmv(arguments); }
+
+template <SgmvBody kBody>
 void SgmvKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::sgmv", [stack] {
     const Tensor y = TakeTensor(stack[0]);
@@ -113,15 +123,15 @@ void SgmvKernel(StableValue* stack, uint64_t, uint64_t) {
     const Tensor bias = TakeOptionalTensor(stack[2]);
     const Tensor segment_starts = TakeTensor(stack[3]);
     const Tensor slots = TakeTensor(stack[4]);
-    const CheckedSgmv checked({"sgmv",
-                               {{y.get(), bias.get(), TakeInt(stack[6])}},
-                               x.get(),
-                               {segment_starts.get(), slots.get()},
-                               TakeInt(stack[5])});
-    checked.Run(omp_get_max_threads());
+    kBody({"sgmv",
+           {{y.get(), bias.get(), TakeInt(stack[6])}},
+           x.get(),
+           {segment_starts.get(), slots.get()},
+           TakeInt(stack[5])});
   });
 }
 
+template <SgmvBody kBody>
 void SgmvStackedKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::sgmv_stacked", [stack] {
     const Tensor y = TakeTensor(stack[0]);
@@ -131,15 +141,15 @@ void SgmvStackedKernel(StableValue* stack, uint64_t, uint64_t) {
     const Tensor entry_starts = TakeTensor(stack[4]);
     const Tensor entry_slots = TakeTensor(stack[5]);
     const Tensor entry_weights = TakeTensor(stack[6]);
-    const CheckedSgmv checked({"sgmv_stacked",
-                               {{y.get(), bias.get(), TakeInt(stack[8])}},
-                               x.get(),
-                               {segment_starts.get(), entry_slots.get(), entry_starts.get(), entry_weights.get()},
-                               TakeInt(stack[7])});
-    checked.Run(omp_get_max_threads());
+    kBody({"sgmv_stacked",
+           {{y.get(), bias.get(), TakeInt(stack[8])}},
+           x.get(),
+           {segment_starts.get(), entry_slots.get(), entry_starts.get(), entry_weights.get()},
+           TakeInt(stack[7])});
   });
 }
 
+template <SgmvBody kBody>
 void SgmvGroupKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::sgmv_group", [stack] {
     const Tensor x = TakeTensor(stack[0]);
@@ -167,8 +177,55 @@ void SgmvGroupKernel(StableValue* stack, uint64_t, uint64_t) {
         Refuse("sgmv_group: y%zu or bias%zu is given, but y%zu is missing", i, i, arguments.targets.size());
       }
     }
-    CheckedSgmv(arguments).Run(omp_get_max_threads());
+    kBody(arguments);
   });
+}
+
+void DeviceTableCreateKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_create", [stack] {
+    const Tensor in_features = TakeTensor(stack[0]);
+    const Tensor out_features = TakeTensor(stack[1]);
+    const int64_t device = TakeInt(stack[3]);
+    if (device < 0 || device > INT32_MAX) {
+      Refuse("device_table_create: device is %lld, but they are counted from 0", static_cast<long long>(device));
+    }
+    stack[0] = static_cast<StableValue>(
+        DeviceTableCreate(in_features.get(), out_features.get(), TakeInt(stack[2]),
+                          {TakeInt(stack[4]), TakeInt(stack[5]), TakeInt(stack[6]), TakeInt(stack[7])},
+                          OpenCudaDevice(static_cast<int32_t>(device))));
+  });
+}
+
+void DeviceTablePutKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_put", [stack] {
+    const Tensor weights = TakeTensor(stack[2]);
+    const Tensor layout = TakeTensor(stack[3]);
+    const Tensor scales = TakeTensor(stack[4]);
+    const Tensor arena = TakeTensor(stack[5]);
+    FindDeviceTable("device_table_put", TakeInt(stack[0]))
+        ->Put(TakeInt(stack[1]), weights.get(), layout.get(), scales.get(), arena.get(), TakeInt(stack[6]));
+  });
+}
+
+void DeviceTablePackedBytesKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_packed_bytes", [stack] {
+    const Tensor layout = TakeTensor(stack[1]);
+    stack[0] = static_cast<StableValue>(
+        FindDeviceTable("device_table_packed_bytes", TakeInt(stack[0]))->PackedBytes(layout.get()));
+  });
+}
+
+void DeviceTableRemoveKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_remove",
+      [stack] { FindDeviceTable("device_table_remove", TakeInt(stack[0]))->Remove(TakeInt(stack[1])); });
+}
+
+void DeviceTableCheckKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_check", [stack] { FindDeviceTable("device_table_check", TakeInt(stack[0]))->Check(); });
+}
+
+void DeviceTableCloseKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_close", [stack] { DeviceTableClose(TakeInt(stack[0])); });
 }
 
 void LinearRowsKernel(StableValue* stack, uint64_t, uint64_t) {
@@ -241,6 +298,7 @@ struct Operator {
   const char* schema;
   const char* key;  // what has no tensor on a device to choose by is registered for all
   StableKernel kernel;
+  StableKernel cuda = nullptr;
 };
 
 constexpr const char* kAny = "CompositeExplicitAutograd";
@@ -264,18 +322,32 @@ const Operator kOperators[] = {
     {"table_close", "table_close(int table) -> ()", kAny, TableCloseKernel},
     {"sgmv",
      "sgmv(Tensor(a!) y, Tensor x, Tensor? bias, Tensor segment_starts, Tensor slots, int table, int module) -> ()",
-     "CPU", SgmvKernel},
+     "CPU", SgmvKernel<OnCpu>, SgmvKernel<OnCuda>},
     {"sgmv_stacked",
      "sgmv_stacked(Tensor(a!) y, Tensor x, Tensor? bias, Tensor segment_starts, Tensor entry_starts, "
      "Tensor entry_slots, Tensor entry_weights, int table, int module) -> ()",
-     "CPU", SgmvStackedKernel},
+     "CPU", SgmvStackedKernel<OnCpu>, SgmvStackedKernel<OnCuda>},
     // Lists do not cross the stable C interface, hence four of each. slots are one for each segment, or with
     // entry_starts and entry_weights the entries of its stacks.
     {"sgmv_group",
      "sgmv_group(Tensor x, Tensor(a!) y0, Tensor? bias0, int module0, Tensor(b!)? y1, Tensor? bias1, int module1, "
      "Tensor(c!)? y2, Tensor? bias2, int module2, Tensor(d!)? y3, Tensor? bias3, int module3, Tensor segment_starts, "
      "Tensor slots, Tensor? entry_starts, Tensor? entry_weights, int table) -> ()",
-     "CPU", SgmvGroupKernel},
+     "CPU", SgmvGroupKernel<OnCpu>, SgmvGroupKernel<OnCuda>},
+    // limits: slots, rows of a call, rank of an adapter's module, ranks of a stack
+    {"device_table_create",
+     "device_table_create(Tensor in_features, Tensor out_features, int dtype, int device, int slots, int tokens, "
+     "int rank, int stack_ranks) -> int",
+     kAny, DeviceTableCreateKernel},
+    {"device_table_put",
+     "device_table_put(int table, int slot, Tensor weights, Tensor layout, Tensor scales, Tensor(a!) arena, "
+     "int offset) -> ()",
+     kAny, DeviceTablePutKernel},
+    {"device_table_packed_bytes", "device_table_packed_bytes(int table, Tensor layout) -> int", kAny,
+     DeviceTablePackedBytesKernel},
+    {"device_table_remove", "device_table_remove(int table, int slot) -> ()", kAny, DeviceTableRemoveKernel},
+    {"device_table_check", "device_table_check(int table) -> ()", kAny, DeviceTableCheckKernel},
+    {"device_table_close", "device_table_close(int table) -> ()", kAny, DeviceTableCloseKernel},
     {"paged_attention",
      "paged_attention(Tensor q, Tensor keys, Tensor values, Tensor row_starts, Tensor lengths, Tensor page_starts, "
      "Tensor page_table, int window, float scale) -> Tensor",
@@ -297,13 +369,16 @@ std::string Register() {
   }
   TorchLibraryHandle any = nullptr;
   TorchLibraryHandle cpu = nullptr;
+  TorchLibraryHandle cuda = nullptr;
   if (aoti_torch_library_init_impl("djl_lora", kAny, __FILE__, __LINE__, &any) != 0 ||
-      aoti_torch_library_init_impl("djl_lora", "CPU", __FILE__, __LINE__, &cpu) != 0) {
+      aoti_torch_library_init_impl("djl_lora", "CPU", __FILE__, __LINE__, &cpu) != 0 ||
+      aoti_torch_library_init_impl("djl_lora", "CUDA", __FILE__, __LINE__, &cuda) != 0) {
     return "libtorch refused kernels for the operator namespace djl_lora";
   }
   for (const Operator& op : kOperators) {
     if (aoti_torch_library_def(definitions, op.schema) != 0 ||
-        aoti_torch_library_impl(op.key == kAny ? any : cpu, op.name, op.kernel) != 0) {
+        aoti_torch_library_impl(op.key == kAny ? any : cpu, op.name, op.kernel) != 0 ||
+        (op.cuda != nullptr && aoti_torch_library_impl(cuda, op.name, op.cuda) != 0)) {
       return Format("libtorch refused the operator djl_lora::%s", op.name);
     }
   }

@@ -6,6 +6,7 @@
 
 #include "common/errors.h"
 #include "ops/linear.h"
+#include "ops/sgmv_targets.h"
 #include "torch/tensor.h"
 
 namespace djl_lora {
@@ -13,31 +14,6 @@ namespace djl_lora {
 namespace {
 
 long long Long(int64_t value) { return static_cast<long long>(value); }
-
-// The names of the arguments of one module: y and bias, or y0 and bias0 and so on in a group.
-struct TargetNames {
-  const char* y;
-  const char* bias;
-};
-
-TargetNames NamesOf(size_t target, size_t targets) {
-  static const TargetNames kGroup[] = {{"y0", "bias0"}, {"y1", "bias1"}, {"y2", "bias2"}, {"y3", "bias3"}};
-  return targets == 1 ? TargetNames{"y", "bias"} : kGroup[target];
-}
-
-// x or y: [tokens, features] of the table's type, rows without gaps and not running backwards.
-TensorInfo Rows(const char* operation, const char* name, AtenTensorHandle handle, const Table& table, int64_t module,
-                int64_t features) {
-  const TensorInfo info = Describe(operation, name, handle);
-  RequireType(operation, info, table.type());
-  RequireDim(operation, info, 2);
-  if (info.sizes[1] != features) {
-    Refuse("%s: %s is %s, but module %lld of table %lld takes [tokens, %lld]", operation, name, info.Text().c_str(),
-           Long(module), Long(table.id()), Long(features));
-  }
-  RequireDenseLast(operation, info);
-  return info;
-}
 
 TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type) {
   const TensorInfo info = Describe(operation, name, handle);
@@ -47,96 +23,16 @@ TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle
   return info;
 }
 
-// Whether two tensors are different columns of rows that are the same distance apart: then their rows interleave, but
-// no element is in both.
-bool ColumnsApart(const TensorInfo& a, const TensorInfo& b) {
-  const int64_t stride = a.strides[0] * ElementSize(a.type);
-  if (a.numel == 0 || b.numel == 0 || b.strides[0] != a.strides[0] || stride <= 0) {
-    return false;
-  }
-  const intptr_t distance = reinterpret_cast<intptr_t>(b.data) - reinterpret_cast<intptr_t>(a.data);
-  const intptr_t column = (distance % stride + stride) % stride;
-  return column >= a.sizes[1] * ElementSize(a.type) && column + b.sizes[1] * ElementSize(b.type) <= stride;
-}
-
 }  // namespace
 
 CheckedSgmv::CheckedSgmv(const SgmvArguments& arguments) {
   const std::shared_ptr<Table> table = FindTable(arguments.name, arguments.table);
-  CheckTargets(arguments, *table);
+  tokens_ = CheckTargets(arguments, *table, kOnCpu, &problem_);
   snapshot_ = table->Read();
   CheckPlan(arguments, *table);
   problem_.segments = segments_.data();
   problem_.segment_count = static_cast<int64_t>(segments_.size());
   problem_.entries = entries_.data();
-}
-
-void CheckedSgmv::CheckTargets(const SgmvArguments& arguments, const Table& table) {
-  const char* name = arguments.name;
-  const int64_t modules = static_cast<int64_t>(table.modules().size());
-  const size_t count = arguments.targets.size();
-  if (count < 1 || count > static_cast<size_t>(kMaxGroup)) {
-    Refuse("%s: the group has %zu modules, but it must have 1 to %lld", name, count, Long(kMaxGroup));
-  }
-  for (const SgmvTarget& target : arguments.targets) {
-    if (target.module < 0 || target.module >= modules) {
-      Refuse("%s: module is %lld, but table %lld has modules 0 to %lld", name, Long(target.module), Long(table.id()),
-             Long(modules - 1));
-    }
-  }
-  problem_.type = table.type();
-  problem_.in = table.modules()[arguments.targets[0].module].in;
-  problem_.output_count = static_cast<int64_t>(count);
-  std::vector<TensorInfo> written;
-  for (size_t i = 0; i < count; ++i) {
-    const SgmvTarget& target = arguments.targets[i];
-    const ModuleShape& shape = table.modules()[target.module];
-    if (shape.in != problem_.in) {
-      Refuse("%s: module %lld takes %lld inputs and module %lld takes %lld, but a group shares x", name,
-             Long(arguments.targets[0].module), Long(problem_.in), Long(target.module), Long(shape.in));
-    }
-    const TensorInfo y = Rows(name, NamesOf(i, count).y, target.y, table, target.module, shape.out);
-    if (i == 0) {
-      tokens_ = y.sizes[0];
-    } else if (y.sizes[0] != tokens_) {
-      Refuse("%s: %s is %s and %s is %s, but they must have the same number of rows", name, y.name, y.Text().c_str(),
-             written[0].name, written[0].Text().c_str());
-    }
-    if (tokens_ > 1 && y.strides[0] < shape.out) {
-      Refuse("%s: %s is %s with strides %s, but its rows must not overlap", name, y.name, y.Text().c_str(),
-             ShapeText(y.strides, y.dim).c_str());
-    }
-    problem_.outputs[i] = {shape.out, y.data, y.strides[0], nullptr};
-    written.push_back(y);
-  }
-  const TensorInfo x = Rows(name, "x", arguments.x, table, arguments.targets[0].module, problem_.in);
-  if (x.sizes[0] != tokens_) {
-    Refuse("%s: x is %s and %s is %s, but they must have the same number of rows", name, x.Text().c_str(),
-           written[0].name, written[0].Text().c_str());
-  }
-  problem_.x = x.data;
-  problem_.x_stride = x.strides[0];
-  for (size_t i = 0; i < count; ++i) {
-    RequireSeparate(name, written[i], x);
-    for (size_t other = 0; other < i; ++other) {
-      if (!ColumnsApart(written[i], written[other])) {
-        RequireSeparate(name, written[i], written[other]);
-      }
-    }
-    const SgmvTarget& target = arguments.targets[i];
-    if (target.bias == nullptr) {
-      continue;
-    }
-    const TensorInfo bias = Flat(name, NamesOf(i, count).bias, target.bias, table.type());
-    if (bias.numel != problem_.outputs[i].out) {
-      Refuse("%s: %s is %s, but module %lld of table %lld takes [%lld]", name, bias.name, bias.Text().c_str(),
-             Long(target.module), Long(table.id()), Long(problem_.outputs[i].out));
-    }
-    for (const TensorInfo& y : written) {
-      RequireSeparate(name, y, bias);
-    }
-    problem_.outputs[i].bias = bias.data;
-  }
 }
 
 void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) {

@@ -9,35 +9,12 @@
 #include <vector>
 
 #include "cpu/sgmv_cpu.h"
+#include "ops/sgmv_targets.h"
 #include "ops/table.h"
 #include "torch/stable_c.h"
 #include "torch/tensor.h"
 
 namespace djl_lora {
-
-// One module of a call.
-struct SgmvTarget {
-  AtenTensorHandle y;     // [tokens, out], written
-  AtenTensorHandle bias;  // [out], or null
-  int64_t module;
-};
-
-// Which rows use which adapters. Without entry_starts each segment has the one slot of `slots` [segments], or none for
-// -1. With it, segment s stacks the slots [entry_starts[s], entry_starts[s + 1]) with their weights.
-struct SgmvPlan {
-  AtenTensorHandle segment_starts;           // int64 [segments + 1]
-  AtenTensorHandle slots;                    // int64 [entries]
-  AtenTensorHandle entry_starts = nullptr;   // int64 [segments + 1], or null
-  AtenTensorHandle entry_weights = nullptr;  // float32 [entries], with entry_starts
-};
-
-struct SgmvArguments {
-  const char* name;                 // of the operator, for messages
-  std::vector<SgmvTarget> targets;  // 1 to kMaxGroup
-  AtenTensorHandle x;               // [tokens, in]
-  SgmvPlan plan;
-  int64_t table;
-};
 
 // Arguments that passed every check, with the snapshot that keeps the weights alive while they are used.
 class CheckedSgmv {
@@ -53,7 +30,6 @@ class CheckedSgmv {
   }
 
  private:
-  void CheckTargets(const SgmvArguments& arguments, const Table& table);
   void CheckPlan(const SgmvArguments& arguments, const Table& table);
   // Asks for the adapters' entries all at once: read one after another each would be waited for.
   void PrefetchModules(const SgmvArguments& arguments, const int64_t* slots, int64_t count) const;

@@ -2,7 +2,6 @@
 #include "ops/table.h"
 
 #include <atomic>
-#include <cmath>
 #include <cstring>
 #include <new>
 #include <unordered_map>
@@ -14,8 +13,6 @@
 namespace djl_lora {
 
 namespace {
-
-constexpr int64_t kMaxFeatures = int64_t{1} << 31;
 
 long long Long(int64_t value) { return static_cast<long long>(value); }
 
@@ -32,168 +29,6 @@ Registry& TheRegistry() {
 }
 
 std::atomic<int64_t> live_adapters{0};
-
-std::vector<ModuleShape> ReadShapes(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type) {
-  constexpr const char* kName = "table_create";
-  const TensorInfo in = Describe(kName, "in_features", in_features);
-  const TensorInfo out = Describe(kName, "out_features", out_features);
-  for (const TensorInfo* info : {&in, &out}) {
-    RequireType(kName, *info, ElementType::kInt64);
-    RequireDim(kName, *info, 1);
-    RequireContiguous(kName, *info);
-  }
-  if (in.numel != out.numel) {
-    Refuse("%s: in_features is %s and out_features is %s, but they must have the same length", kName, in.Text().c_str(),
-           out.Text().c_str());
-  }
-  if (in.numel < 1 || in.numel > Table::kMaxModules) {
-    Refuse("%s: in_features is %s, but a table has 1 to %lld modules", kName, in.Text().c_str(),
-           Long(Table::kMaxModules));
-  }
-  if (type < -1 || type > 8 || !IsKernelType(static_cast<ElementType>(type))) {
-    Refuse("%s: dtype is %lld, but it must be 0 (float32), 1 (float16) or 2 (bfloat16)", kName, Long(type));
-  }
-  std::vector<ModuleShape> shapes(static_cast<size_t>(in.numel));
-  for (int64_t i = 0; i < in.numel; ++i) {
-    const ModuleShape shape{in.As<int64_t>()[i], out.As<int64_t>()[i]};
-    if (shape.in < 1 || shape.in > kMaxFeatures || shape.out < 1 || shape.out > kMaxFeatures) {
-      Refuse("%s: module %lld has %lld inputs and %lld outputs, but both must be from 1 to %lld", kName, Long(i),
-             Long(shape.in), Long(shape.out), Long(kMaxFeatures));
-    }
-    shapes[i] = shape;
-  }
-  return shapes;
-}
-
-void CheckSlot(const char* operation, int64_t slot) {
-  if (slot < 0 || slot >= Table::kMaxSlots) {
-    Refuse("%s: slot is %lld, but it must be from 0 to %lld", operation, Long(slot), Long(Table::kMaxSlots - 1));
-  }
-}
-
-// The tensors that an adapter is made from.
-struct Source {
-  TensorInfo weights;                  // A and B
-  TensorInfo vectors;                  // out_scale and bias
-  TensorInfo component_scales;         // with int8
-  std::vector<AdapterModule> modules;  // pointing into these tensors, B [out, rank]
-};
-
-// One part of an adapter (say B of module 3), which must lie within the tensor.
-const void* PartOf(const char* operation, const TensorInfo& tensor, int64_t module, const char* part, int64_t offset,
-                   int64_t rows, int64_t columns) {
-  if (rows > tensor.numel / columns || offset < 0 || offset > tensor.numel - rows * columns) {
-    Refuse("%s: %s of module %lld is [%lld, %lld] at offset %lld, which is not within %s", operation, part,
-           Long(module), Long(rows), Long(columns), Long(offset),
-           tensor.handle == nullptr ? "vectors (there are none)" : (tensor.name + (" " + tensor.Text())).c_str());
-  }
-  return tensor.As<char>() + offset * ElementSize(tensor.type);
-}
-
-TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type) {
-  const TensorInfo info = Describe(operation, name, handle);
-  RequireType(operation, info, type);
-  RequireDim(operation, info, 1);
-  RequireContiguous(operation, info);
-  return info;
-}
-
-// int64 [modules, 5]: see LoraNative.tablePut.
-TensorInfo LayoutOf(const char* operation, const Table& table, AtenTensorHandle handle) {
-  const int64_t count = static_cast<int64_t>(table.modules().size());
-  const TensorInfo layout = Describe(operation, "layout", handle);
-  RequireType(operation, layout, ElementType::kInt64);
-  RequireDim(operation, layout, 2);
-  RequireContiguous(operation, layout);
-  if (layout.sizes[0] != count || layout.sizes[1] != Table::kLayoutColumns) {
-    Refuse("%s: layout is %s, but table %lld takes [%lld, %lld]", operation, layout.Text().c_str(), Long(table.id()),
-           Long(count), Long(Table::kLayoutColumns));
-  }
-  return layout;
-}
-
-// Fills in the modules of a source, whose tensors are checked already.
-void ReadLayout(const char* operation, const Table& table, int64_t slot, AtenTensorHandle layout_handle,
-                AtenTensorHandle scales_handle, Source* source) {
-  CheckSlot(operation, slot);
-  const int64_t count = static_cast<int64_t>(table.modules().size());
-  const TensorInfo layout = LayoutOf(operation, table, layout_handle);
-  const TensorInfo scales = Flat(operation, "scales", scales_handle, ElementType::kFloat32);
-  if (scales.numel != count) {
-    Refuse("%s: scales is %s, but table %lld takes [%lld]", operation, scales.Text().c_str(), Long(table.id()),
-           Long(count));
-  }
-  source->modules.resize(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) {
-    const ModuleShape& shape = table.modules()[i];
-    const int64_t* row = layout.As<int64_t>() + i * Table::kLayoutColumns;
-    AdapterModule& module = source->modules[i];
-    module.rank = row[0];
-    module.int8 = source->weights.type == ElementType::kInt8;
-    module.scale = scales.As<float>()[i];
-    if (module.rank < 0) {
-      Refuse("%s: the rank of module %lld is %lld, but it must not be negative", operation, Long(i), Long(module.rank));
-    }
-    if (!std::isfinite(module.scale)) {
-      Refuse("%s: the scale of module %lld is %f, but it must be finite", operation, Long(i),
-             static_cast<double>(module.scale));
-    }
-    if (module.rank == 0) {
-      if (row[1] != -1 || row[2] != -1) {
-        Refuse("%s: module %lld has rank 0 and offsets %lld and %lld for A and B, but both must be -1", operation,
-               Long(i), Long(row[1]), Long(row[2]));
-      }
-    } else {
-      module.a = PartOf(operation, source->weights, i, "A", row[1], module.rank, shape.in);
-      module.b = PartOf(operation, source->weights, i, "B", row[2], shape.out, module.rank);
-    }
-    if (row[3] != -1) {
-      module.out_scale = PartOf(operation, source->vectors, i, "out_scale", row[3], 1, shape.out);
-    }
-    if (row[4] != -1) {
-      module.bias = PartOf(operation, source->vectors, i, "bias", row[4], 1, shape.out);
-    }
-  }
-}
-
-Source ReadSource(const Table& table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
-                  AtenTensorHandle scales) {
-  constexpr const char* kName = "table_put";
-  Source source;
-  source.weights = Flat(kName, "weights", weights, table.type());
-  source.vectors = source.weights;
-  ReadLayout(kName, table, slot, layout, scales, &source);
-  return source;
-}
-
-Source ReadInt8Source(const Table& table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
-                      AtenTensorHandle scales) {
-  constexpr const char* kName = "table_put_int8";
-  Source source;
-  source.weights = Flat(kName, "weights", weights.weights, ElementType::kInt8);
-  if (weights.vectors != nullptr) {
-    source.vectors = Flat(kName, "vectors", weights.vectors, table.type());
-  }
-  const TensorInfo components = Flat(kName, "component_scales", weights.component_scales, ElementType::kFloat32);
-  ReadLayout(kName, table, slot, layout, scales, &source);
-  int64_t ranks = 0;
-  for (const AdapterModule& module : source.modules) {
-    ranks += module.rank;
-  }
-  if (components.numel != 2 * ranks) {
-    Refuse("%s: component_scales is %s, but the layout's ranks take [%lld]", kName, components.Text().c_str(),
-           Long(2 * ranks));
-  }
-  for (int64_t i = 0; i < components.numel; ++i) {
-    const float scale = components.As<float>()[i];
-    if (!std::isfinite(scale)) {
-      Refuse("%s: component_scales has %f at index %lld, but each must be finite", kName, static_cast<double>(scale),
-             Long(i));
-    }
-  }
-  source.component_scales = components;
-  return source;
-}
 
 // Where a part of `bytes` begins when the memory so far ends at *end; moves *end behind it.
 int64_t Place(int64_t bytes, int64_t* end) {
@@ -438,7 +273,7 @@ void Table::Remove(int64_t slot) {
   std::shared_ptr<const Snapshot> old;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (slot < 0 || static_cast<size_t>(slot) >= snapshot_->size() || (*snapshot_)[slot] == nullptr) {
-    Refuse("table_remove: slot %lld of table %lld holds no adapter", Long(slot), Long(id_));
+    Refuse("table_remove: slot %lld of table %lld holds no adapter", Long(slot), Long(id()));
   }
   auto next = std::make_shared<Snapshot>(*snapshot_);
   (*next)[static_cast<size_t>(slot)] = nullptr;
@@ -469,11 +304,11 @@ std::shared_ptr<Table> FindTable(const char* operation, int64_t table) {
 }
 
 void CheckTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type) {
-  ReadShapes(in_features, out_features, type);
+  ReadShapes("table_create", in_features, out_features, type);
 }
 
 int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type) {
-  std::vector<ModuleShape> shapes = ReadShapes(in_features, out_features, type);
+  std::vector<ModuleShape> shapes = ReadShapes("table_create", in_features, out_features, type);
   Registry& registry = TheRegistry();
   const std::lock_guard<std::mutex> lock(registry.mutex);
   const int64_t id = registry.next;
@@ -485,27 +320,28 @@ int64_t TableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features,
 void CheckTablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
                    AtenTensorHandle scales, const ArenaPlace& place) {
   const std::shared_ptr<Table> found = FindTable("table_put", table);
-  const Source source = ReadSource(*found, slot, weights, layout, scales);
+  const Source source = ReadSource("table_put", *found, slot, weights, layout, scales);
   CheckPlace("table_put", *found, place, source, LayOut(*found, source).bytes);
 }
 
 void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
               const ArenaPlace& place) {
   const std::shared_ptr<Table> found = FindTable("table_put", table);
-  found->Put(slot, Pack("table_put", *found, ReadSource(*found, slot, weights, layout, scales), place));
+  found->Put(slot, Pack("table_put", *found, ReadSource("table_put", *found, slot, weights, layout, scales), place));
 }
 
 void CheckTablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
                        AtenTensorHandle scales, const ArenaPlace& place) {
   const std::shared_ptr<Table> found = FindTable("table_put_int8", table);
-  const Source source = ReadInt8Source(*found, slot, weights, layout, scales);
+  const Source source = ReadInt8Source("table_put_int8", *found, slot, weights, layout, scales);
   CheckPlace("table_put_int8", *found, place, source, LayOut(*found, source).bytes);
 }
 
 void TablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
                   AtenTensorHandle scales, const ArenaPlace& place) {
   const std::shared_ptr<Table> found = FindTable("table_put_int8", table);
-  found->Put(slot, Pack("table_put_int8", *found, ReadInt8Source(*found, slot, weights, layout, scales), place));
+  found->Put(slot, Pack("table_put_int8", *found,
+                        ReadInt8Source("table_put_int8", *found, slot, weights, layout, scales), place));
 }
 
 int64_t TableBytes(int64_t table, int64_t slot) {
@@ -521,7 +357,7 @@ int64_t TablePackedBytes(int64_t table, AtenTensorHandle layout_handle, bool int
   const TensorInfo layout = LayoutOf(kName, *found, layout_handle);
   PackedLayout packed;
   for (int64_t i = 0; i < layout.sizes[0]; ++i) {
-    const int64_t* row = layout.As<int64_t>() + i * Table::kLayoutColumns;
+    const int64_t* row = layout.As<int64_t>() + i * TableShape::kLayoutColumns;
     if (row[0] < 0 || row[0] > kMaxRank) {
       Refuse("%s: the rank of module %lld is %lld, but it must be from 0 to %lld", kName, Long(i), Long(row[0]),
              Long(kMaxRank));

@@ -13,6 +13,7 @@
 
 #include "cpu/aligned_buffer.h"
 #include "cpu/sgmv_cpu.h"
+#include "ops/adapter_source.h"
 #include "torch/tensor.h"
 
 namespace djl_lora {
@@ -29,23 +30,9 @@ struct Adapter {
 
 using Snapshot = std::vector<std::shared_ptr<const Adapter>>;  // by slot; null where there is no adapter
 
-struct ModuleShape {
-  int64_t in;
-  int64_t out;
-};
-
-class Table {
+class Table : public TableShape {
  public:
-  static constexpr int64_t kMaxModules = 1 << 20;
-  static constexpr int64_t kMaxSlots = 1 << 16;
-  static constexpr int64_t kLayoutColumns = 5;  // rank, and the offsets of A, B, out_scale and bias
-
-  Table(int64_t id, ElementType type, std::vector<ModuleShape> modules)
-      : id_(id), type_(type), modules_(std::move(modules)) {}
-
-  int64_t id() const { return id_; }
-  ElementType type() const { return type_; }
-  const std::vector<ModuleShape>& modules() const { return modules_; }
+  using TableShape::TableShape;
 
   std::shared_ptr<const Snapshot> Read() const;
   void Put(int64_t slot, std::shared_ptr<const Adapter> adapter);
@@ -54,9 +41,6 @@ class Table {
   bool Replace(int64_t slot, const Adapter* old, std::shared_ptr<const Adapter> adapter);
 
  private:
-  const int64_t id_;
-  const ElementType type_;
-  const std::vector<ModuleShape> modules_;
   mutable std::mutex mutex_;  // held to copy or replace the pointer, never while weights are read
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
 };
@@ -75,19 +59,11 @@ struct ArenaPlace {
   int64_t offset = 0;
 };
 
-// weights: 1-D, contiguous, of the table's type. layout: int64 [modules, 5]. scales: float32 [modules].
+// weights, layout and scales: as ReadSource has them.
 void TablePut(int64_t table, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
               const ArenaPlace& place = {});
 
-// An adapter in 8 bits. weights: int8 [elements], A and B. component_scales: float32 [2 · sum of ranks], for each
-// module in turn those of A's rows and then those of B's columns. vectors: 1-D, contiguous, of the table's type, where
-// out_scale and bias lie; or null when there are none. layout: as above, rank and the offsets of A and B in weights, of
-// out_scale and bias in vectors.
-struct Int8Weights {
-  AtenTensorHandle weights;
-  AtenTensorHandle component_scales;
-  AtenTensorHandle vectors;
-};
+// The same for ReadInt8Source.
 void TablePutInt8(int64_t table, int64_t slot, const Int8Weights& weights, AtenTensorHandle layout,
                   AtenTensorHandle scales, const ArenaPlace& place = {});
 

@@ -23,6 +23,7 @@ extern "C" {
 
 // Codes, which are not part of the interface themselves and are therefore asked for.
 int32_t aoti_torch_device_type_cpu();
+int32_t aoti_torch_device_type_cuda();
 int32_t aoti_torch_dtype_float32();
 int32_t aoti_torch_dtype_float16();
 int32_t aoti_torch_dtype_bfloat16();
@@ -42,6 +43,7 @@ int32_t aoti_torch_get_sizes(AtenTensorHandle tensor, int64_t** sizes);
 int32_t aoti_torch_get_strides(AtenTensorHandle tensor, int64_t** strides);
 int32_t aoti_torch_get_dtype(AtenTensorHandle tensor, int32_t* dtype);
 int32_t aoti_torch_get_device_type(AtenTensorHandle tensor, int32_t* device_type);
+int32_t aoti_torch_get_device_index(AtenTensorHandle tensor, int32_t* device_index);
 
 // Making a tensor. The caller owns the handle that comes back.
 int32_t aoti_torch_new_tensor_handle(AtenTensorHandle tensor, AtenTensorHandle* copy);

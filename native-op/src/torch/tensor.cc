@@ -16,6 +16,7 @@ std::atomic<int64_t> live_handles{0};
 // libtorch's codes, asked for once.
 struct TorchCodes {
   int32_t cpu = aoti_torch_device_type_cpu();
+  int32_t cuda = aoti_torch_device_type_cuda();
   int32_t types[9] = {aoti_torch_dtype_float32(), aoti_torch_dtype_float16(), aoti_torch_dtype_bfloat16(),
                       aoti_torch_dtype_int64(),   aoti_torch_dtype_int32(),   aoti_torch_dtype_bool(),
                       aoti_torch_dtype_uint8(),   aoti_torch_dtype_int8(),    aoti_torch_dtype_float64()};
@@ -112,7 +113,7 @@ std::pair<uintptr_t, uintptr_t> TensorInfo::Span() const {
   return {begin, begin + static_cast<uintptr_t>((last + 1) * ElementSize(type))};
 }
 
-TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle) {
+TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place) {
   if (handle == nullptr) {
     Refuse("%s: %s is missing (its handle is 0)", operation, name);
   }
@@ -121,9 +122,20 @@ TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle ha
   info.name = name;
   int32_t device = 0;
   CheckTorch(aoti_torch_get_device_type(handle, &device), "aoti_torch_get_device_type");
-  info.on_cpu = device == Codes().cpu;
-  if (!info.on_cpu) {
+  if (!place.cuda && device != Codes().cpu) {
     Refuse("%s: %s is on device type %d, but only tensors on the CPU are allowed here", operation, name, device);
+  }
+  if (place.cuda) {
+    int32_t index = -1;
+    if (device == Codes().cuda) {
+      CheckTorch(aoti_torch_get_device_index(handle, &index), "aoti_torch_get_device_index");
+    }
+    if (index != place.device) {
+      const std::string found = device == Codes().cuda  ? Format("CUDA device %d", index)
+                                : device == Codes().cpu ? std::string("the CPU")
+                                                        : Format("device type %d", device);
+      Refuse("%s: %s is on %s, but it must be on CUDA device %d", operation, name, found.c_str(), place.device);
+    }
   }
   int32_t type = 0;
   CheckTorch(aoti_torch_get_dtype(handle, &type), "aoti_torch_get_dtype");
@@ -203,13 +215,14 @@ Tensor Share(AtenTensorHandle handle) {
   return Tensor(copy);
 }
 
-Tensor Empty(const std::vector<int64_t>& sizes, ElementType type) {
+Tensor Empty(const std::vector<int64_t>& sizes, ElementType type, const TensorPlace& place) {
   const std::vector<int64_t> strides = ContiguousStrides(sizes);
   AtenTensorHandle result = nullptr;
   if (aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.data(), strides.data(), ToTorchType(type),
-                               Codes().cpu, 0, &result) != 0) {
-    throw EngineError(Format("libtorch could not allocate a tensor of %s %s", ElementName(type),
-                             ShapeText(sizes.data(), static_cast<int64_t>(sizes.size())).c_str()));
+                               place.cuda ? Codes().cuda : Codes().cpu, place.device, &result) != 0) {
+    throw EngineError(Format("libtorch could not allocate a tensor of %s %s%s", ElementName(type),
+                             ShapeText(sizes.data(), static_cast<int64_t>(sizes.size())).c_str(),
+                             place.cuda ? Format(" on CUDA device %d", place.device).c_str() : ""));
   }
   return Tensor(result);
 }

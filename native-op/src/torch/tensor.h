@@ -49,7 +49,6 @@ struct TensorInfo {
   AtenTensorHandle handle = nullptr;
   const char* name = nullptr;  // of the argument, for messages
   ElementType type = ElementType::kOther;
-  bool on_cpu = false;
   int64_t dim = 0;
   int64_t numel = 0;
   const int64_t* sizes = nullptr;
@@ -67,9 +66,17 @@ struct TensorInfo {
   }
 };
 
-// Describes an argument of an operator. Refuses a null handle and a tensor that is not on the CPU; `operation` and
+// Where a tensor lies.
+struct TensorPlace {
+  bool cuda = false;
+  int32_t device = 0;  // of CUDA's
+};
+inline constexpr TensorPlace kOnCpu{};
+
+// Describes an argument of an operator. Refuses a null handle and a tensor that lies somewhere else; `operation` and
 // `name` appear in the messages.
-TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle);
+TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle,
+                    const TensorPlace& place = kOnCpu);
 
 // Refuse a tensor that is not as the name of the function says.
 void RequireType(const char* operation, const TensorInfo& tensor, ElementType type);
@@ -89,7 +96,7 @@ int32_t ToTorchType(ElementType type);
 std::vector<int64_t> ContiguousStrides(const std::vector<int64_t>& sizes);
 
 Tensor Share(AtenTensorHandle handle);
-Tensor Empty(const std::vector<int64_t>& sizes, ElementType type);
+Tensor Empty(const std::vector<int64_t>& sizes, ElementType type, const TensorPlace& place = kOnCpu);
 // A tensor over memory that somebody else keeps.
 Tensor Wrap(void* data, const std::vector<int64_t>& sizes, ElementType type);
 // A view; `offset` counts elements from the tensor's own first element.

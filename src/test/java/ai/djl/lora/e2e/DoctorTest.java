@@ -35,6 +35,8 @@ public class DoctorTest {
                     "threads",
                     "gpu",
                     "native library",
+                    "cuda kernels",
+                    "cuda libtorch",
                     "backends",
                     "backend chosen");
 

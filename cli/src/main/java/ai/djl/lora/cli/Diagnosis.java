@@ -4,7 +4,7 @@
 package ai.djl.lora.cli;
 
 import ai.djl.engine.Engine;
-import ai.djl.engine.StandardCapabilities;
+import ai.djl.lora.jni.CudaStatus;
 import ai.djl.lora.jni.LoraLibrary;
 import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.op.BackendStatus;
@@ -68,8 +68,10 @@ final class Diagnosis {
                             + Runtime.getRuntime().availableProcessors()
                             + " processors";
                 });
-        tell("gpu", Diagnosis::gpu);
+        tell("gpu", () -> cuda().devices());
         tell("native library", Diagnosis::nativeLibrary);
+        tell("cuda kernels", () -> cuda().kernels());
+        tell("cuda libtorch", () -> cuda().libtorch());
         tell("backends", Diagnosis::backends);
         tell("backend chosen", Diagnosis::chosen);
     }
@@ -124,18 +126,8 @@ final class Diagnosis {
         return known.isEmpty() ? "none of those that matter here" : known;
     }
 
-    private static String gpu() {
-        boolean driver = Files.exists(Path.of("/proc/driver/nvidia/version"));
-        Engine engine = Engine.getEngine("PyTorch");
-        int usable = engine.hasCapability(StandardCapabilities.CUDA) ? engine.getGpuCount() : 0;
-        if (usable > 0) {
-            return usable + " usable by libtorch; this version of djl-lora computes on the CPU";
-        }
-        if (driver) {
-            return "an NVIDIA driver is there, but this libtorch is a CPU build; PYTORCH_LIBRARY_PATH"
-                    + " can name the lib folder of a CUDA build";
-        }
-        return "none";
+    private static CudaDiagnosis cuda() {
+        return new CudaDiagnosis(CudaStatus.read(), CudaStatus::selfTest);
     }
 
     private static String nativeLibrary() {

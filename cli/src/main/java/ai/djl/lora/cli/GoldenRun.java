@@ -5,6 +5,7 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.ForwardStep;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.model.KvCache;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -28,7 +29,7 @@ public final class GoldenRun {
      * @return how far the logits lie from the file's
      */
     public static Comparison compare(
-            CausalLanguageModel block, Golden golden, int slot, Progress progress) {
+            CausalLanguageModel block, GoldenLogits golden, int slot, Progress progress) {
         Comparison comparison = new Comparison();
         for (int row = 0; row < golden.batch(); ++row) {
             progress.update("row %d of %d", row + 1, golden.batch());

@@ -4,6 +4,7 @@
 package ai.djl.lora.cli;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.config.ServerConfig;
@@ -32,8 +33,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Serves a model and its adapters over HTTP.",
             "",
-            "Prints 'Listening on URL' when it takes requests. On SIGTERM or SIGINT it takes no more,"
-                    + " waits for those that were taken, and ends.",
+            "Prints 'Listening on URL' when it takes requests. On SIGTERM or SIGINT it takes no"
+                    + " more, waits for those that were taken, and ends.",
             ""
         })
 final class ServeCommand implements Callable<Integer> {
@@ -55,8 +56,8 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "DIR_OR_URL",
             description =
                     "The base model: a folder in Hugging Face layout (config.json, safetensors,"
-                            + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
-                            + " the file.")
+                        + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
+                        + " the file.")
     private String modelSource;
 
     @Option(
@@ -81,9 +82,9 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "SOURCE",
             description =
                     "From where adapters may be registered while the server runs: a folder,"
-                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
-                            + " be given many times. The folders of --adapter are allowed too; nothing"
-                            + " else is by default.")
+                        + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                        + " be given many times. The folders of --adapter are allowed too; nothing"
+                        + " else is by default.")
     private List<String> allowedSources = List.of();
 
     @Option(
@@ -217,8 +218,17 @@ final class ServeCommand implements Callable<Integer> {
                 new ServedModel(shown, model, config.sampling(), config.engine(), engines);
         Map<String, Path> all = new LinkedHashMap<>(config.adapters());
         adapters.forEach(adapter -> all.put(adapter.name(), adapter.directory()));
-        all.forEach((adapter, folder) -> served.adapters().register(adapter, folder));
+        all.forEach((adapter, folder) -> put(served.adapters(), adapter, folder));
         return served;
+    }
+
+    /* What is on record of before a restart gets the revision that is given now. */
+    private static void put(AdapterStore store, String adapter, Path folder) {
+        if (store.names().contains(adapter)) {
+            store.replace(adapter, folder);
+        } else {
+            store.register(adapter, folder);
+        }
     }
 
     private SourceOptions sources(ServerConfig config) {

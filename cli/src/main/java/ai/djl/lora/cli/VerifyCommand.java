@@ -5,6 +5,7 @@ package ai.djl.lora.cli;
 
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.ZooModel;
@@ -90,7 +91,7 @@ final class VerifyCommand implements Callable<Integer> {
                             + " is not a finite number of 0 or more");
         }
         PrintWriter out = spec.commandLine().getOut();
-        Golden golden = Golden.read(goldenFile);
+        GoldenLogits golden = GoldenLogits.read(goldenFile);
         try (Progress progress = new Progress(spec.commandLine().getErr())) {
             progress.step("loading %s", modelSource);
             try (ZooModel<NDList, NDList> model = options.open(modelSource)) {
@@ -110,7 +111,7 @@ final class VerifyCommand implements Callable<Integer> {
         }
     }
 
-    private Comparison compare(CausalLanguageModel block, Golden golden, Progress progress) {
+    private Comparison compare(CausalLanguageModel block, GoldenLogits golden, Progress progress) {
         if (adapter == null) {
             return GoldenRun.compare(block, golden, BatchPlan.BASE, progress);
         }

@@ -4,8 +4,10 @@
 package ai.djl.lora.cache;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.LoraException;
 import ai.djl.lora.adapter.LoadReport;
-import java.util.function.Consumer;
+import ai.djl.lora.registry.RegisteredAdapter;
+import ai.djl.lora.registry.Registration;
 import java.util.function.Supplier;
 
 /**
@@ -15,28 +17,35 @@ import java.util.function.Supplier;
  */
 public final class AdapterCandidate implements AutoCloseable {
 
+    private final AdapterStore store;
     private final String requestName;
     private final ManagedAdapter adapter;
-    private final LoadReport report;
-    private final Supplier<ManagedAdapter> swap;
-    private final Consumer<String> end;
-    private final Consumer<ManagedAdapter> retire;
+    private final Registration registration;
+    private final Supplier<RegisteredAdapter> promotion;
+    private boolean kept;
     private ManagedAdapter replaced;
     private boolean ended;
 
+    /**
+     * Constructs a new {@code AdapterCandidate} instance.
+     *
+     * @param store the adapters
+     * @param requestName the name by which requests get it
+     * @param adapter the revision
+     * @param registration what is noted of it
+     * @param promotion writes into the registry that it is the current revision
+     */
     AdapterCandidate(
+            AdapterStore store,
             String requestName,
             ManagedAdapter adapter,
-            LoadReport report,
-            Supplier<ManagedAdapter> swap,
-            Consumer<String> end,
-            Consumer<ManagedAdapter> retire) {
+            Registration registration,
+            Supplier<RegisteredAdapter> promotion) {
+        this.store = store;
         this.requestName = requestName;
         this.adapter = adapter;
-        this.report = report;
-        this.swap = swap;
-        this.end = end;
-        this.retire = retire;
+        this.registration = registration;
+        this.promotion = promotion;
     }
 
     /**
@@ -67,12 +76,34 @@ public final class AdapterCandidate implements AutoCloseable {
     }
 
     /**
-     * Returns what was applied of it.
+     * Returns what was applied of it. Where that is not known any more it is read again.
      *
      * @return the report
+     * @throws ai.djl.lora.LoraException if it has to be read and cannot be
      */
     public LoadReport getReport() {
-        return report;
+        return store.report(adapter);
+    }
+
+    /**
+     * Puts this on record as the adapter's canary, or gives it another share there, so that {@link
+     * AdapterStore#restoreCanary} has it after a restart. To promote or close this takes it off.
+     *
+     * @param share which part of the requests gets it, above 0 and at most 1
+     * @throws LoraConfigurationException if there is no adapter of that name any more, or the share
+     *     is not allowed
+     * @throws ai.djl.lora.LoraException if the change cannot be written
+     * @throws IllegalStateException if this has been promoted or closed
+     */
+    public synchronized void keepAsCanary(double share) {
+        checkOpen();
+        store.getRegistry().setCanary(registration, share);
+        kept = true;
+    }
+
+    /** Notes that this is on record as the adapter's canary. */
+    synchronized void setKept() {
+        kept = true;
     }
 
     /**
@@ -86,14 +117,33 @@ public final class AdapterCandidate implements AutoCloseable {
      * @throws IllegalStateException if this has been promoted or closed
      */
     public synchronized void promote() {
-        if (ended) {
-            throw new IllegalStateException("The candidate has been promoted or closed");
-        }
+        checkOpen();
         ended = true;
         try {
-            replaced = swap.get();
+            replaced = store.swap(adapter, promotion);
+        } catch (RuntimeException e) {
+            forget(e);
+            throw e;
         } finally {
-            end.accept(requestName);
+            store.endTrial(requestName);
+        }
+    }
+
+    /* What is gone must not be back after a restart. */
+    private void forget(RuntimeException why) {
+        if (!kept) {
+            return;
+        }
+        try {
+            store.getRegistry().endCanary(adapter.name());
+        } catch (LoraException e) {
+            why.addSuppressed(e);
+        }
+    }
+
+    private void checkOpen() {
+        if (ended) {
+            throw new IllegalStateException("The candidate has been promoted or closed");
         }
     }
 
@@ -107,13 +157,22 @@ public final class AdapterCandidate implements AutoCloseable {
         return replaced != null && !replaced.isOnDevice();
     }
 
-    /** Ends the trial. What is leased is freed when its last lease is closed. */
+    /**
+     * Ends the trial. What is leased is freed when its last lease is closed.
+     *
+     * @throws ai.djl.lora.LoraException if this is on record and cannot be taken off; it goes on
+     *     then
+     */
     @Override
     public synchronized void close() {
-        if (!ended) {
-            ended = true;
-            end.accept(requestName);
-            retire.accept(adapter);
+        if (ended) {
+            return;
         }
+        if (kept) {
+            store.getRegistry().endCanary(adapter.name());
+        }
+        ended = true;
+        store.endTrial(requestName);
+        store.retire(adapter);
     }
 }

@@ -259,7 +259,12 @@ public final class AdapterStore implements AutoCloseable {
         catalog.reserve(name);
         try {
             Opened opened = open(name, source, settings);
-            publish(opened, () -> record(opened, settings));
+            try {
+                publish(opened.adapter, () -> record(opened, settings));
+            } catch (RuntimeException e) {
+                discard(opened.adapter);
+                throw e;
+            }
             return opened.report;
         } finally {
             catalog.unreserve(name);
@@ -297,9 +302,11 @@ public final class AdapterStore implements AutoCloseable {
      *     or is of a kind that a stack with this adapter in it does not allow
      */
     public LoadReport replace(String name, Path source, AdapterSettings settings) {
-        Opened opened = open(catalog.find(name).name(), source, settings);
-        swap(opened, () -> registry.reregister(registration(opened, settings)));
-        return opened.report;
+        try (AdapterCandidate candidate = tryOut(name, source, settings)) {
+            LoadReport report = candidate.getReport();
+            candidate.promote();
+            return report;
+        }
     }
 
     /**
@@ -316,27 +323,100 @@ public final class AdapterStore implements AutoCloseable {
      *     or is of a kind that a stack with this adapter in it does not allow
      */
     public AdapterCandidate tryOut(String name, Path source, AdapterSettings settings) {
-        ManagedAdapter current = catalog.find(name);
-        Opened opened = open(current.name(), source, settings);
+        Opened opened = open(catalog.find(name).name(), source, settings);
+        Registration registration = registration(opened, settings);
+        return candidate(opened, registration, () -> registry.reregister(registration));
+    }
+
+    private AdapterCandidate candidate(
+            Opened opened, Registration registration, Supplier<RegisteredAdapter> promotion) {
         ManagedAdapter adapter = opened.adapter;
         try {
             catalog.checkStackable(adapter.name(), opened.notes);
             adapter.setUnrecorded(opened.notes);
-            adapter.setAccess(current.access());
+            adapter.setAccess(catalog.find(adapter.name()).access());
             return new AdapterCandidate(
-                    catalog.putCandidate(adapter),
-                    adapter,
-                    opened.report,
-                    () -> swap(opened, () -> registry.reregister(registration(opened, settings))),
-                    this::endTrial,
-                    this::retire);
+                    this, catalog.putCandidate(adapter), adapter, registration, promotion);
         } catch (RuntimeException e) {
             discard(adapter);
             throw e;
         }
     }
 
-    private void endTrial(String candidate) {
+    /**
+     * Reads the revision before an adapter's current one, which must hold what it held, checks it,
+     * and gives it a name of its own, by which it can be tried while the adapter's name leads to
+     * what it led to. To promote it is a {@link #rollback}.
+     *
+     * @param name the adapter's name
+     * @return the revision, to be closed by the caller
+     * @throws LoraConfigurationException if there is no adapter of that name or no earlier
+     *     revision, or its files hold something else now
+     * @throws ai.djl.lora.LoraException if the earlier revision cannot be had any more
+     */
+    public AdapterCandidate tryPrevious(String name) {
+        RegisteredAdapter known = registry.get(catalog.find(name).name());
+        AdapterRevision older =
+                known.previous()
+                        .orElseThrow(
+                                () ->
+                                        new LoraConfigurationException(
+                                                "Adapter \""
+                                                        + known.name()
+                                                        + "\" has no revision before "
+                                                        + known.current().hash()));
+        AdapterSettings settings = AdapterSettings.builder().optMetadata(older.metadata()).build();
+        Opened opened = open(known.name(), older.source(), settings);
+        if (!opened.adapter.revision().equals(older.hash())) {
+            discard(opened.adapter);
+            throw new LoraConfigurationException(
+                    "Adapter \""
+                            + known.name()
+                            + "\" cannot go back to revision "
+                            + older.hash()
+                            + ": "
+                            + older.source()
+                            + " holds revision "
+                            + opened.adapter.revision()
+                            + " now");
+        }
+        return candidate(
+                opened,
+                registration(opened, settings),
+                () -> registry.rollback(known.name(), older.hash()));
+    }
+
+    /**
+     * Gives the canary that an adapter has on record a name of its own again, as it had before a
+     * restart. It is read when it is asked for, and must then hold what it held.
+     *
+     * @param name the adapter's own name
+     * @return the revision, to be closed by the caller; empty where there is none on record
+     * @throws LoraConfigurationException if there is no adapter of that name
+     */
+    public Optional<AdapterCandidate> restoreCanary(String name) {
+        ManagedAdapter current = catalog.find(name);
+        return registry.get(current.name())
+                .canary()
+                .map(
+                        canary -> {
+                            ManagedAdapter adapter = managed(current.name(), canary.revision());
+                            adapter.setUnavailable(current.unavailable());
+                            Registration registration = canary.registration(current.name());
+                            AdapterCandidate candidate =
+                                    new AdapterCandidate(
+                                            this,
+                                            catalog.putCandidate(adapter),
+                                            adapter,
+                                            registration,
+                                            () -> registry.reregister(registration));
+                            candidate.setKept();
+                            return candidate;
+                        });
+    }
+
+    /** Takes a candidate's name away. */
+    void endTrial(String candidate) {
         catalog.removeCandidate(candidate);
     }
 
@@ -364,51 +444,37 @@ public final class AdapterStore implements AutoCloseable {
      *     one stays
      */
     public LoadReport rollback(String name) {
-        RegisteredAdapter known = registry.get(catalog.find(name).name());
-        AdapterRevision older =
-                known.previous()
-                        .orElseThrow(
-                                () ->
-                                        new LoraConfigurationException(
-                                                "Adapter \""
-                                                        + known.name()
-                                                        + "\" has no revision before "
-                                                        + known.current().hash()));
-        Opened opened = open(known.name(), older.source(), AdapterSettings.DEFAULTS);
-        if (!opened.adapter.revision().equals(older.hash())) {
-            discard(opened.adapter);
-            throw new LoraConfigurationException(
-                    "Adapter \""
-                            + known.name()
-                            + "\" cannot go back to revision "
-                            + older.hash()
-                            + ": "
-                            + older.source()
-                            + " holds revision "
-                            + opened.adapter.revision()
-                            + " now");
+        try (AdapterCandidate candidate = tryPrevious(name)) {
+            LoadReport report = candidate.getReport();
+            candidate.promote();
+            return report;
         }
-        swap(opened, () -> registry.rollback(known.name(), older.hash()));
-        return opened.report;
     }
 
-    /* Nobody may take the name away, or make a stack of it, between the check and the change. */
-    private ManagedAdapter swap(Opened opened, Supplier<RegisteredAdapter> record) {
-        String name = opened.adapter.name();
-        synchronized (catalog) {
-            ManagedAdapter before;
-            try {
-                before = catalog.find(name);
-                catalog.checkStackable(name, opened.notes);
-                if (opened.adapter.unavailable() == null) {
-                    opened.adapter.setUnavailable(before.unavailable());
+    /**
+     * Lets an adapter's name lead to another revision. Nobody may take the name away, or make a
+     * stack of it, between the check and the change.
+     *
+     * @param adapter the revision, which is gone if this fails
+     * @param record writes it into the registry
+     * @return what the name led to before
+     */
+    ManagedAdapter swap(ManagedAdapter adapter, Supplier<RegisteredAdapter> record) {
+        String name = adapter.name();
+        try {
+            AdapterNotes notes = notes(adapter);
+            synchronized (catalog) {
+                ManagedAdapter before = catalog.find(name);
+                catalog.checkStackable(name, notes);
+                if (adapter.unavailable() == null) {
+                    adapter.setUnavailable(before.unavailable());
                 }
-            } catch (RuntimeException e) {
-                discard(opened.adapter);
-                throw e;
+                publish(adapter, record);
+                return before;
             }
-            publish(opened, record);
-            return before;
+        } catch (RuntimeException e) {
+            discard(adapter);
+            throw e;
         }
     }
 
@@ -478,20 +544,13 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /* First the record, then the name: what a crash leaves is there when the store is opened again. */
-    private void publish(Opened opened, Supplier<RegisteredAdapter> record) {
-        ManagedAdapter adapter = opened.adapter;
-        ManagedAdapter before;
-        try {
-            RegisteredAdapter known = record.get();
-            adapter.setPriority(known.priority());
-            adapter.setPinned(known.pinned());
-            adapter.setAccess(registry.statistics().of(known.name()).orElseThrow());
-            adapter.setUnrecorded(null);
-            before = catalog.put(adapter);
-        } catch (RuntimeException e) {
-            discard(adapter);
-            throw e;
-        }
+    private void publish(ManagedAdapter adapter, Supplier<RegisteredAdapter> record) {
+        RegisteredAdapter known = record.get();
+        adapter.setPriority(known.priority());
+        adapter.setPinned(known.pinned());
+        adapter.setAccess(registry.statistics().of(known.name()).orElseThrow());
+        adapter.setUnrecorded(null);
+        ManagedAdapter before = catalog.put(adapter);
         if (before != null) {
             retire(before);
         }
@@ -505,7 +564,8 @@ public final class AdapterStore implements AutoCloseable {
         device.remove(adapter, EvictionCause.RETIRED);
     }
 
-    private void retire(ManagedAdapter adapter) {
+    /** Ends a revision that a name has led to; it is freed when its last lease is closed. */
+    void retire(ManagedAdapter adapter) {
         adapter.retire();
         previous.forget(adapter);
         host.remove(adapter, EvictionCause.RETIRED);
@@ -895,7 +955,11 @@ public final class AdapterStore implements AutoCloseable {
      * @throws ai.djl.lora.LoraException if it has to be read and cannot be
      */
     public LoadReport report(String name) {
-        ManagedAdapter adapter = catalog.find(name);
+        return report(catalog.find(name));
+    }
+
+    /** Returns what was applied of an adapter, which is read again where that is not known. */
+    LoadReport report(ManagedAdapter adapter) {
         return adapter.report().orElseGet(() -> disk.readWhole(adapter).report());
     }
 

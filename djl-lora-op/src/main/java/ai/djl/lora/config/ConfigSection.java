@@ -27,6 +27,7 @@ import org.yaml.snakeyaml.nodes.Node;
 import org.yaml.snakeyaml.nodes.NodeTuple;
 import org.yaml.snakeyaml.nodes.ScalarNode;
 import org.yaml.snakeyaml.nodes.SequenceNode;
+import org.yaml.snakeyaml.nodes.Tag;
 
 /**
  * A mapping of a YAML file. Each key that it may have is asked for once; what is there and wrong
@@ -280,6 +281,24 @@ public final class ConfigSection {
                 "a text",
                 text -> {
                     require(!text.isBlank());
+                    set.accept(text);
+                });
+    }
+
+    /**
+     * Takes a text that may be empty, in quotes.
+     *
+     * @param key its key
+     * @param set takes the value, where there is one; what it throws becomes a problem
+     */
+    public void anyText(String key, Consumer<String> set) {
+        NodeTuple entry = entries.get(key);
+        boolean nothing = entry != null && Tag.NULL.equals(entry.getValueNode().getTag());
+        scalar(
+                key,
+                "a text, \"\" for an empty one",
+                text -> {
+                    require(!nothing);
                     set.accept(text);
                 });
     }

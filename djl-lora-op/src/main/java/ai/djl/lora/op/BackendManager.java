@@ -20,8 +20,8 @@ import org.slf4j.LoggerFactory;
  * Picks the backend of a model: the preferred one, else the first in the order of fallback that can
  * be used. When a backend fails in the middle of work it gives the next one.
  *
- * <p>The order is the application's own providers, then those of other jars, then {@code cpu} and
- * {@code pytorch}. Each model has a manager of its own, so that one model's failure does not move
+ * <p>The order is the application's own providers, then those of other jars, then {@code cpu},
+ * {@code pytorch} and {@code cuda}, which is listed but no model can use it yet. Each model has a manager of its own, so that one model's failure does not move
  * another.
  */
 public final class BackendManager {
@@ -291,6 +291,7 @@ public final class BackendManager {
             ServiceLoader.load(BackendProvider.class).forEach(all::add);
             all.add(new NativeBackendProvider());
             all.add(new NdArrayBackendProvider());
+            all.add(new CudaBackendProvider());
             return all;
         }
     }

@@ -173,7 +173,7 @@ public final class AdapterRegistry implements AutoCloseable {
     /**
      * Gives a registered adapter another revision, which requests get from now on. The one before
      * stays on record; an adapter that was retired is back. Content that is on record already takes
-     * the place of what is noted of it there.
+     * the place of what is noted of it there. A canary of that content is none any more.
      *
      * @param registration what is known of the revision, under the adapter's own name
      * @return the adapter
@@ -237,13 +237,19 @@ public final class AdapterRegistry implements AutoCloseable {
                     registration.priority().orElse(0),
                     registration.tenant(),
                     registration.pinned().orElse(false),
-                    false);
+                    false,
+                    Optional.empty());
         }
         checkTenant(before, registration.tenant());
         return (isCurrent(before, revision) ? before : revised(before, revision))
                 .withPriority(registration.priority().orElse(before.priority()))
                 .withPinned(registration.pinned().orElse(before.pinned()))
-                .withRetired(false);
+                .withRetired(false)
+                .withCanary(
+                        before.canary()
+                                .filter(
+                                        canary ->
+                                                !canary.revision().hash().equals(revision.hash())));
     }
 
     private static void checkTenant(RegisteredAdapter adapter, Optional<String> tenant) {
@@ -388,7 +394,14 @@ public final class AdapterRegistry implements AutoCloseable {
     private static RegisteredAdapter replaced(RegisteredAdapter adapter, AdapterRevision revision) {
         List<AdapterRevision> revisions = new ArrayList<>(adapter.revisions());
         revisions.replaceAll(other -> other.hash().equals(revision.hash()) ? revision : other);
-        return adapter.withRevisions(revisions, adapter.currentIndex());
+        return adapter.withRevisions(revisions, adapter.currentIndex())
+                .withCanary(
+                        adapter.canary()
+                                .map(
+                                        canary ->
+                                                canary.revision().hash().equals(revision.hash())
+                                                        ? canary.withRevision(revision)
+                                                        : canary));
     }
 
     /**
@@ -426,10 +439,58 @@ public final class AdapterRegistry implements AutoCloseable {
     public RegisteredAdapter rollback(String name, String hash) {
         return update(
                 name,
-                adapter ->
-                        adapter.withRevisions(
-                                adapter.revisions(),
-                                adapter.revisions().indexOf(revision(adapter, hash))));
+                adapter -> {
+                    int index = adapter.revisions().indexOf(revision(adapter, hash));
+                    if (index < 0) {
+                        throw new LoraConfigurationException(
+                                "Revision "
+                                        + Message.quote(hash)
+                                        + " of adapter "
+                                        + Message.quote(adapter.name())
+                                        + " is a canary, which never was the current one");
+                    }
+                    return adapter.withRevisions(adapter.revisions(), index);
+                });
+    }
+
+    /**
+     * Notes that a share of an adapter's requests gets another revision, or another share than
+     * before. The current revision stays what it is.
+     *
+     * @param registration what is known of the revision, under the adapter's own name
+     * @param share which part of the requests gets it, above 0 and at most 1
+     * @return the adapter
+     * @throws LoraConfigurationException if there is no adapter of that name, it belongs to another
+     *     tenant, or something is not as it must be
+     * @throws LoraException if the change cannot be written
+     */
+    public RegisteredAdapter setCanary(Registration registration, double share) {
+        return change(
+                () -> {
+                    RegisteredAdapter adapter = own(registration.name());
+                    checkTenant(adapter, registration.tenant());
+                    return put(
+                            adapter.withCanary(
+                                    Optional.of(
+                                            registration.canary(
+                                                    share, options.clock().instant()))));
+                });
+    }
+
+    /**
+     * Takes the canary of an adapter off the record. Has no effect where there is none.
+     *
+     * @param name the adapter's own name
+     * @throws LoraException if the change cannot be written
+     */
+    public void endCanary(String name) {
+        change(
+                () -> {
+                    RegisteredAdapter adapter = state.get(name);
+                    return adapter == null
+                            ? new Change<>(List.of(), null)
+                            : put(adapter.withCanary(Optional.empty()));
+                });
     }
 
     private static AdapterRevision revision(RegisteredAdapter adapter, String hash) {

@@ -20,6 +20,8 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.TreeMap;
 
 /**
@@ -102,6 +104,7 @@ final class ChangeCodec {
         JsonArray revisions = new JsonArray(adapter.revisions().size());
         adapter.revisions().forEach(revision -> revisions.add(toJson(revision)));
         object.add("revisions", revisions);
+        adapter.canary().ifPresent(canary -> object.add("canary", toJson(canary)));
         return object;
     }
 
@@ -114,7 +117,10 @@ final class ChangeCodec {
                         fields.real("priority"),
                         fields.optionalText("tenant"),
                         fields.flag("pinned"),
-                        fields.flag("retired"));
+                        fields.flag("retired"),
+                        fields.has("canary")
+                                ? Optional.of(canary(fields.child("canary")))
+                                : Optional.empty());
         fields.checkNoneLeft();
         return adapter;
     }
@@ -124,6 +130,30 @@ final class ChangeCodec {
             throw new IllegalArgumentException("there is no revision " + value);
         }
         return (int) value;
+    }
+
+    private static JsonObject toJson(RegisteredCanary canary) {
+        JsonObject object = new JsonObject();
+        object.addProperty("share", canary.share());
+        canary.priority().ifPresent(priority -> object.addProperty("priority", priority));
+        canary.pinned().ifPresent(pinned -> object.addProperty("pinned", pinned));
+        object.add("revision", toJson(canary.revision()));
+        return object;
+    }
+
+    private static RegisteredCanary canary(StoredFields fields) {
+        RegisteredCanary canary =
+                new RegisteredCanary(
+                        revision(fields.child("revision")),
+                        fields.real("share"),
+                        fields.has("priority")
+                                ? OptionalDouble.of(fields.real("priority"))
+                                : OptionalDouble.empty(),
+                        fields.has("pinned")
+                                ? Optional.of(fields.flag("pinned"))
+                                : Optional.empty());
+        fields.checkNoneLeft();
+        return canary;
     }
 
     private static JsonObject toJson(AdapterRevision revision) {

@@ -5,6 +5,7 @@ package ai.djl.lora.registry;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * What the registry holds of an adapter at one moment. Instances never change: a change of the
@@ -19,6 +20,7 @@ import java.util.Optional;
  * @param tenant to whom the adapter belongs, if to anybody
  * @param pinned whether the adapter must stay resident
  * @param retired whether the adapter is kept on record alone, and answers no new requests
+ * @param canary what a share of the requests gets instead of the current revision, if any
  */
 public record RegisteredAdapter(
         String name,
@@ -27,7 +29,8 @@ public record RegisteredAdapter(
         double priority,
         Optional<String> tenant,
         boolean pinned,
-        boolean retired) {
+        boolean retired,
+        Optional<RegisteredCanary> canary) {
 
     /**
      * Constructs a new {@code RegisteredAdapter} instance.
@@ -41,6 +44,7 @@ public record RegisteredAdapter(
      * @param tenant to whom the adapter belongs, if to anybody
      * @param pinned whether the adapter must stay resident
      * @param retired whether the adapter is kept on record alone, and answers no new requests
+     * @param canary what a share of the requests gets instead of the current revision, if any
      * @throws ai.djl.lora.LoraConfigurationException if a name cannot be one or the priority is not
      *     finite
      * @throws IllegalArgumentException if the index is not one of a revision, or two revisions have
@@ -79,30 +83,39 @@ public record RegisteredAdapter(
     }
 
     /**
-     * Returns a revision by its content.
+     * Returns a revision by its content, be it one of the adapter's or its canary's.
      *
      * @param hash the content's SHA-256 in hexadecimal digits
      * @return the revision, empty if it is not on record
      */
     public Optional<AdapterRevision> revision(String hash) {
-        return revisions.stream().filter(revision -> revision.hash().equals(hash)).findFirst();
+        return Stream.concat(revisions.stream(), canary.map(RegisteredCanary::revision).stream())
+                .filter(revision -> revision.hash().equals(hash))
+                .findFirst();
     }
 
     RegisteredAdapter withRevisions(List<AdapterRevision> others, int index) {
-        return new RegisteredAdapter(name, others, index, priority, tenant, pinned, retired);
+        return new RegisteredAdapter(
+                name, others, index, priority, tenant, pinned, retired, canary);
     }
 
     RegisteredAdapter withPriority(double other) {
-        return new RegisteredAdapter(name, revisions, currentIndex, other, tenant, pinned, retired);
+        return new RegisteredAdapter(
+                name, revisions, currentIndex, other, tenant, pinned, retired, canary);
     }
 
     RegisteredAdapter withPinned(boolean other) {
         return new RegisteredAdapter(
-                name, revisions, currentIndex, priority, tenant, other, retired);
+                name, revisions, currentIndex, priority, tenant, other, retired, canary);
     }
 
     RegisteredAdapter withRetired(boolean other) {
         return new RegisteredAdapter(
-                name, revisions, currentIndex, priority, tenant, pinned, other);
+                name, revisions, currentIndex, priority, tenant, pinned, other, canary);
+    }
+
+    RegisteredAdapter withCanary(Optional<RegisteredCanary> other) {
+        return new RegisteredAdapter(
+                name, revisions, currentIndex, priority, tenant, pinned, retired, other);
     }
 }

@@ -67,6 +67,11 @@ public final class Registration {
                 hash, source, bytes, now, metadata, validated, validated ? checksums : new byte[0]);
     }
 
+    /** Returns a canary of this, which is not the current revision yet. */
+    RegisteredCanary canary(double share, Instant now) {
+        return new RegisteredCanary(revision(now), share, priority, pinned);
+    }
+
     static double checkPriority(double priority) {
         if (!Double.isFinite(priority)) {
             throw new LoraConfigurationException(

@@ -20,7 +20,7 @@ public class BackendManagerTest {
     public void ownBackendsComeFirst() {
         BackendManager manager = BackendManager.builder().addProvider(new Failing("mine")).build();
         Assert.assertEquals(manager.current().getName(), "mine");
-        Assert.assertEquals(names(manager), List.of("mine", "cpu", "pytorch"));
+        Assert.assertEquals(names(manager), List.of("mine", "cpu", "pytorch", "cuda"));
         Assert.assertTrue(manager.status().get(0).chosen());
         manager.use("pytorch");
         Assert.assertEquals(manager.current().getName(), "pytorch");
@@ -34,7 +34,7 @@ public class BackendManagerTest {
                         .optFallbackOrder(List.of("pytorch", "mine"))
                         .optPreferred("mine")
                         .build();
-        Assert.assertEquals(names(manager), List.of("pytorch", "mine", "cpu"));
+        Assert.assertEquals(names(manager), List.of("pytorch", "mine", "cpu", "cuda"));
         Assert.assertEquals(manager.current().getName(), "mine");
         Assert.assertThrows(
                 LoraConfigurationException.class,

@@ -35,7 +35,27 @@ public class LoraBackendsTest {
         LoraConfigurationException e =
                 Assert.expectThrows(
                         LoraConfigurationException.class, () -> LoraBackends.choose("tpu"));
-        Assert.assertEquals(e.getMessage(), "Unknown backend \"tpu\"; there are cpu, pytorch");
+        Assert.assertEquals(e.getMessage(), "Unknown backend \"tpu\"; there are cpu, pytorch, cuda");
+    }
+
+    @Test
+    public void cudaIsListedWithItsReasonAndNeverChosen() {
+        BackendStatus cuda =
+                LoraBackends.list().stream()
+                        .filter(status -> "cuda".equals(status.name()))
+                        .findFirst()
+                        .orElseThrow();
+        Assert.assertFalse(cuda.available());
+        Assert.assertFalse(cuda.chosen());
+        Assert.assertFalse(cuda.reason().isBlank());
+        LoraBackendException e =
+                Assert.expectThrows(
+                        LoraBackendException.class, () -> LoraBackends.choose("cuda"));
+        Assert.assertEquals(e.getMessage(), "Backend cuda cannot be used: " + cuda.reason());
+        e =
+                Assert.expectThrows(
+                        LoraBackendException.class, () -> new CudaBackendProvider().create());
+        Assert.assertEquals(e.getMessage(), "Backend cuda cannot be used: " + cuda.reason());
     }
 
     @Test

@@ -103,6 +103,72 @@ public class AdapterRegistryTest {
     }
 
     @Test
+    public void canaryIsKeptBesideTheRevisionsUntilItIsOneOfThem() throws IOException {
+        try (TempDirectory directory = new TempDirectory()) {
+            try (AdapterRegistry registry = Registries.open(directory.path())) {
+                registry.register(registration("a", 1).optTenant("t").build());
+                registry.setCanary(registration("a", 2).optPinned(true).build(), 0.5);
+                registry.setCanary(registration("a", 2).optPinned(true).build(), 0.25);
+                registry.setValidated("a", hash(2), new byte[] {7});
+            }
+            try (AdapterRegistry registry = Registries.open(directory.path())) {
+                RegisteredAdapter adapter = registry.get("a");
+                Assert.assertEquals(adapter.revisions().size(), 1);
+                Assert.assertEquals(adapter.current().hash(), hash(1));
+                RegisteredCanary canary = adapter.canary().orElseThrow();
+                Assert.assertEquals(canary.share(), 0.25);
+                Assert.assertEquals(canary.revision().hash(), hash(2));
+                Assert.assertEquals(canary.revision().checksums(), new byte[] {7});
+                Assert.assertEquals(adapter.revision(hash(2)), Optional.of(canary.revision()));
+                LoraConfigurationException refused =
+                        Assert.expectThrows(
+                                LoraConfigurationException.class,
+                                () -> registry.rollback("a", hash(2)));
+                Assert.assertTrue(
+                        refused.getMessage().contains("is a canary"), refused.getMessage());
+                // another revision leaves it, its own makes it one of the adapter's
+                registry.reregister(registration("a", 3).build());
+                Assert.assertEquals(registry.get("a").canary(), Optional.of(canary));
+                registry.reregister(canary.registration("a"));
+            }
+            try (AdapterRegistry registry = Registries.open(directory.path())) {
+                RegisteredAdapter adapter = registry.get("a");
+                Assert.assertEquals(adapter.canary(), Optional.empty());
+                Assert.assertEquals(adapter.current().hash(), hash(2));
+                Assert.assertEquals(adapter.current().checksums(), new byte[] {7});
+                Assert.assertTrue(adapter.pinned());
+                registry.setCanary(registration("a", 4).build(), 1);
+                registry.endCanary("a");
+                registry.endCanary("nobody");
+                Assert.assertEquals(registry.get("a").canary(), Optional.empty());
+            }
+        }
+    }
+
+    @Test
+    public void canaryThatCannotBeOneIsRefused() {
+        AdapterRegistry registry = Registries.inMemory();
+        registry.register(registration("a", 1).optTenant("t").build());
+        registry.alias("b", "a");
+        for (double share : new double[] {0, -0.5, 1.01, Double.NaN}) {
+            refusesCanary(registry, registration("a", 2).build(), share, "share");
+        }
+        refusesCanary(registry, registration("a", 2).optTenant("u").build(), 0.5, "tenant");
+        refusesCanary(registry, registration("b", 2).build(), 0.5, "alias");
+        refusesCanary(registry, registration("c", 2).build(), 0.5, "Unknown adapter");
+        Assert.assertEquals(registry.get("a").canary(), Optional.empty());
+    }
+
+    private static void refusesCanary(
+            AdapterRegistry registry, Registration registration, double share, String reason) {
+        LoraConfigurationException refused =
+                Assert.expectThrows(
+                        LoraConfigurationException.class,
+                        () -> registry.setCanary(registration, share));
+        Assert.assertTrue(refused.getMessage().contains(reason), refused.getMessage());
+    }
+
+    @Test
     public void retiredAdapterIsOnRecordAndComesBack() {
         AdapterRegistry registry = Registries.inMemory();
         registry.register(registration("a", 1).build());

@@ -17,10 +17,9 @@ import ai.djl.lora.server.netty.ConnectionLimits;
 import ai.djl.lora.server.netty.HttpServer;
 import ai.djl.lora.server.operations.ResponseCache;
 import ai.djl.lora.server.operations.ServerState;
+import ai.djl.lora.server.security.RenewedTls;
 import ai.djl.lora.server.security.SecurityOptions;
-import ai.djl.lora.server.security.TlsOptions;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.netty.handler.ssl.SslContext;
 import io.opentelemetry.api.OpenTelemetry;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -48,7 +47,7 @@ public final class LoraServer implements AutoCloseable {
     private final Duration drainTime;
     private final Duration drainPause;
     private final HttpServer http;
-    private final SslContext tls;
+    private final RenewedTls tls;
     private final ServerParts parts;
     private final AtomicReference<ServerState> state = new AtomicReference<>(ServerState.STARTING);
     private InetSocketAddress address;
@@ -62,7 +61,7 @@ public final class LoraServer implements AutoCloseable {
         drainTime = builder.drainTime;
         drainPause = builder.drainPause;
         builder.security.checkAddresses(wanted.all());
-        tls = builder.security.tls().map(TlsOptions::open).orElse(null);
+        tls = builder.security.tls().map(RenewedTls::new).orElse(null);
         parts = new ServerParts(builder, state::get);
         http = new HttpServer(builder.limits);
     }
@@ -199,6 +198,9 @@ public final class LoraServer implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             http.close();
+            if (tls != null) {
+                tls.close();
+            }
             parts.close();
             model.close();
         }

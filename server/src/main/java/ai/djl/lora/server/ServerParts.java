@@ -80,8 +80,8 @@ final class ServerParts implements AutoCloseable {
         watchers.add(new FlightEvents());
         List<Filter> filters = new ArrayList<>();
         RateLimits rates = builder.security.newRateLimits();
-        Gate gate =
-                new Gate(builder.security.newAuthenticators(), rates, observers(builder, filters));
+        Observers told = observers(builder, filters);
+        Gate gate = new Gate(builder.security.newAuthenticators(), rates, told);
         filters.add(gate);
         manager = new AdapterManager(model, targets, new AdapterSources(builder.sources));
         InferenceLimits limits = builder.inferenceLimits.withRate(rates::admitAdapter);
@@ -95,10 +95,10 @@ final class ServerParts implements AutoCloseable {
             // rules may send one request to several adapters
             builder.cache.ifPresent(cache -> filters.add(cache.filter(model, targets)));
         }
-        everything = new Dispatcher(new Router(routes), filters, gate::check);
+        everything = new Dispatcher(new Router(routes), filters, gate::check, told);
         List<Route> unmanaged =
                 routes.stream().filter(route -> route.permission() != Permission.MANAGE).toList();
-        inference = new Dispatcher(new Router(unmanaged), filters, gate::check);
+        inference = new Dispatcher(new Router(unmanaged), filters, gate::check, told);
     }
 
     /* Tracing is told of requests and of what happens in them, so it is a filter too. */

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.benchmarks.profile;
 
+import ai.djl.lora.cli.bench.Svg;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,15 +25,17 @@ public final class FlameGraph {
     /** Frames narrower than this are left out. */
     private static final double NARROWEST = 0.6;
 
+    private static final int LETTERS = 10;
     private static final double LETTER = 6.2;
 
     private final StackTree root;
-    private final StringBuilder svg = new StringBuilder();
+    private final Svg svg;
     private final int height;
 
     private FlameGraph(StackTree root) {
         this.root = root;
         this.height = TOP + (root.depth() + 1) * ROW;
+        this.svg = new Svg(WIDTH, height, "monospace", LETTERS);
     }
 
     /**
@@ -72,23 +75,22 @@ public final class FlameGraph {
 
     /** Returns the drawing as an SVG document. */
     static String draw(StackTree root) {
-        FlameGraph graph = new FlameGraph(root);
-        graph.document();
-        return graph.svg.toString();
+        return new FlameGraph(root).document();
     }
 
-    private void document() {
-        append(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %d\""
-                        + " font-family=\"monospace\" font-size=\"10\">%n"
-                        + "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>%n",
-                WIDTH, height);
-        append(
-                "<text x=\"6\" y=\"20\" font-size=\"14\">The engine's thread: %d samples, %.1f %%"
-                        + " in Java (green)</text>%n",
-                root.samples(), 100.0 * root.javaSamples() / root.samples());
+    private String document() {
+        svg.text(
+                6,
+                20,
+                "start",
+                "black",
+                String.format(
+                        Locale.ROOT,
+                        "The engine's thread: %d samples, %.1f %% in Java (green)",
+                        root.samples(),
+                        100.0 * root.javaSamples() / root.samples()));
         frame(root, 0, 0);
-        append("</svg>%n");
+        return svg.end();
     }
 
     private void frame(StackTree node, double from, int depth) {
@@ -97,36 +99,20 @@ public final class FlameGraph {
             return;
         }
         int y = height - (depth + 1) * ROW;
-        String name = escaped(node.name());
-        append(
-                "<g><title>%s, %.2f %%</title><rect x=\"%.1f\" y=\"%d\" width=\"%.1f\""
-                        + " height=\"%d\" fill=\"%s\"/>",
-                name,
-                100.0 * node.samples() / root.samples(),
-                from,
-                y,
-                width,
-                ROW - 1,
-                node.isJava() ? "#9bd39b" : "#f2b48a");
+        double share = 100.0 * node.samples() / root.samples();
+        svg.beginGroup(String.format(Locale.ROOT, "%s, %.2f %%", node.name(), share));
+        svg.rectangle(from, y, width, ROW - 1, node.isJava() ? "#9bd39b" : "#f2b48a");
         int letters = (int) ((width - 4) / LETTER);
         if (letters > 2) {
             String text = node.name();
             text = text.length() <= letters ? text : text.substring(0, letters - 1) + '…';
-            append("<text x=\"%.1f\" y=\"%d\">%s</text>", from + 2, y + ROW - 5, escaped(text));
+            svg.text(from + 2, y + ROW - 5, "start", "black", text);
         }
-        append("</g>%n");
+        svg.endGroup();
         double at = from;
         for (StackTree callee : node.callees()) {
             frame(callee, at, depth + 1);
             at += WIDTH * callee.samples() / root.samples();
         }
-    }
-
-    private static String escaped(String text) {
-        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
-    }
-
-    private void append(String pattern, Object... values) {
-        svg.append(String.format(Locale.ROOT, pattern, values));
     }
 }

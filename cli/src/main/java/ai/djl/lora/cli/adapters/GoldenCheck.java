@@ -10,12 +10,12 @@ import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.Severity;
 import ai.djl.lora.cache.AdapterLease;
 import ai.djl.lora.cli.Comparison;
-import ai.djl.lora.cli.Golden;
 import ai.djl.lora.cli.GoldenRun;
 import ai.djl.lora.cli.ModelOptions;
 import ai.djl.lora.cli.Progress;
 import ai.djl.lora.json.Message;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.ndarray.NDList;
 import ai.djl.repository.zoo.ZooModel;
 import java.io.IOException;
@@ -34,7 +34,7 @@ final class GoldenCheck {
 
     private final ModelOptions options;
     private final String model;
-    private final Golden golden;
+    private final GoldenLogits golden;
     private final Path goldenFile;
 
     /**
@@ -45,7 +45,7 @@ final class GoldenCheck {
      * @param golden what the answers must be
      * @param goldenFile where that was read
      */
-    GoldenCheck(ModelOptions options, String model, Golden golden, Path goldenFile) {
+    GoldenCheck(ModelOptions options, String model, GoldenLogits golden, Path goldenFile) {
         this.options = options;
         this.model = model;
         this.golden = golden;

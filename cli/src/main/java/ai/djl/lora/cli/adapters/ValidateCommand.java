@@ -8,8 +8,8 @@ import ai.djl.lora.adapter.AdapterLoader;
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.adapter.LoadingPolicy;
 import ai.djl.lora.adapter.TokenizerComparison;
-import ai.djl.lora.cli.Golden;
 import ai.djl.lora.cli.ModelOptions;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.model.LlamaLayout;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -113,7 +113,7 @@ final class ValidateCommand implements Callable<Integer> {
     public Integer call() throws IOException, ModelException {
         Path folder = ModelOptions.folder(model);
         LoadingPolicy policy = policy(folder);
-        Golden golden = goldenFile == null ? null : Golden.read(goldenFile);
+        GoldenLogits golden = goldenFile == null ? null : GoldenLogits.read(goldenFile);
         LoadReport report = AdapterLoader.validate(adapter, LlamaLayout.read(folder), policy);
         PrintWriter out = spec.commandLine().getOut();
         if (golden != null) {

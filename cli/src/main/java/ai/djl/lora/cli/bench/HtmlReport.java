@@ -6,7 +6,10 @@ package ai.djl.lora.cli.bench;
 import java.util.Locale;
 import java.util.Map;
 
-/** A report as a page that needs nothing else: a table of its numbers, and its charts. */
+/**
+ * A report as a page that needs nothing else: a table of its numbers, and its charts. It is XML as
+ * well as HTML, so that programs can read it.
+ */
 final class HtmlReport {
 
     private HtmlReport() {}
@@ -21,16 +24,19 @@ final class HtmlReport {
      */
     static String page(String title, Map<String, Object> report, String svg) {
         StringBuilder html = new StringBuilder();
-        html.append("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>")
-                .append(escape(title))
+        html.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><title>")
+                .append(Svg.escaped(title))
                 .append(
-                        "</title>\n<style>body{font:14px/1.4 sans-serif;max-width:60rem;margin:2rem auto;")
+                        "</title>\n"
+                                + "<style>body{font:14px/1.4 sans-serif;max-width:60rem;margin:2rem"
+                                + " auto;")
                 .append(
-                        "padding:0 1rem}table{border-collapse:collapse}td,th{border:1px solid #ccc;")
+                        "padding:0 1rem}table{border-collapse:collapse}td,th{border:1px solid"
+                                + " #ccc;")
                 .append("padding:.2rem .6rem;text-align:left;vertical-align:top}svg{width:100%}")
                 .append("td.n{text-align:right;font-variant-numeric:tabular-nums}</style>")
                 .append("</head><body>\n<h1>")
-                .append(escape(title))
+                .append(Svg.escaped(title))
                 .append("</h1>\n");
         rows(html, report);
         if (report.get("by_adapter") instanceof Map<?, ?> adapters) {
@@ -55,7 +61,7 @@ final class HtmlReport {
     }
 
     private static void row(StringBuilder html, String name, Object value) {
-        html.append("<tr><th>").append(escape(name)).append("</th>");
+        html.append("<tr><th>").append(Svg.escaped(name)).append("</th>");
         cell(html, value);
         html.append("</tr>\n");
     }
@@ -71,7 +77,7 @@ final class HtmlReport {
         }
         return value instanceof Double number
                 ? String.format(Locale.ROOT, "%.3f", number)
-                : escape(value.toString());
+                : Svg.escaped(value.toString());
     }
 
     private static void comparison(StringBuilder html, Map<?, ?> adapters) {
@@ -81,7 +87,7 @@ final class HtmlReport {
         adapters.forEach(
                 (name, value) -> {
                     Map<?, ?> one = (Map<?, ?>) value;
-                    html.append("<tr><th>").append(escape(name.toString())).append("</th>");
+                    html.append("<tr><th>").append(Svg.escaped(name.toString())).append("</th>");
                     cell(html, one.get("requests"));
                     cell(html, one.get("failures"));
                     cell(html, one.get("tokens_per_second"));
@@ -97,9 +103,5 @@ final class HtmlReport {
 
     private static Object within(Map<?, ?> map, String name, String key) {
         return map.get(name) instanceof Map<?, ?> inner ? inner.get(key) : null;
-    }
-
-    private static String escape(String text) {
-        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
     }
 }

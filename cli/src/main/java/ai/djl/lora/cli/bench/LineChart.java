@@ -7,12 +7,9 @@ import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
-import java.util.stream.Collectors;
 
 /**
- * Curves over an axis, as SVG. Libraries that draw charts need java.desktop's fonts, which servers'
- * Java often lacks.
+ * Curves over an axis.
  *
  * @param title what is above it
  * @param across the axis below
@@ -51,60 +48,48 @@ record LineChart(
 
     /** Returns a document with charts, one below the other. */
     static String svg(List<LineChart> charts) {
-        StringBuilder svg = new StringBuilder();
-        svg.append(
-                format(
-                        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\""
-                                + " font-family=\"sans-serif\" font-size=\"13\">%n"
-                                + "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>%n",
-                        WIDTH, HEIGHT * charts.size()));
+        Svg svg = new Svg(WIDTH, HEIGHT * charts.size(), "sans-serif", 13);
         for (int i = 0; i < charts.size(); ++i) {
-            svg.append(format("<g transform=\"translate(0 %d)\">%n", i * HEIGHT));
+            svg.beginGroup(0, i * HEIGHT);
             charts.get(i).draw(svg);
-            svg.append(format("</g>%n"));
+            svg.endGroup();
         }
-        return svg.append(format("</svg>%n")).toString();
+        return svg.end();
     }
 
-    private void draw(StringBuilder svg) {
-        text(svg, WIDTH / 2.0, 22, "middle", "black", title);
+    private void draw(Svg svg) {
+        svg.text(WIDTH / 2.0, 22, "middle", "black", title);
         for (double tick : up.ticks()) {
-            line(svg, LEFT, y(tick), WIDTH - RIGHT, y(tick), tick == mark ? "#555" : "#ddd");
-            text(svg, LEFT - 8, y(tick) + 4, "end", "black", number(tick));
+            svg.line(LEFT, y(tick), WIDTH - RIGHT, y(tick), tick == mark ? "#555" : "#ddd");
+            svg.text(LEFT - 8, y(tick) + 4, "end", "black", number(tick));
         }
         for (double tick : across.ticks()) {
-            line(svg, x(tick), HEIGHT - BOTTOM, x(tick), HEIGHT - BOTTOM + 4, "#555");
-            text(svg, x(tick), HEIGHT - BOTTOM + 20, "middle", "black", number(tick));
+            svg.line(x(tick), HEIGHT - BOTTOM, x(tick), HEIGHT - BOTTOM + 4, "#555");
+            svg.text(x(tick), HEIGHT - BOTTOM + 20, "middle", "black", number(tick));
         }
-        text(svg, (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 10, "middle", "black", across.label());
-        text(svg, LEFT - 40, TOP - 8, "start", "black", up.label());
+        svg.text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 10, "middle", "black", across.label());
+        svg.text(LEFT - 40, TOP - 8, "start", "black", up.label());
         List<Curve> fromTop =
                 curves.stream().sorted(Comparator.comparingDouble(this::end)).toList();
         for (Curve curve : fromTop) {
-            drawLine(svg, curve);
+            svg.polyline(
+                    curve.points().stream()
+                            .map(point -> new Svg.Place(x(point.x()), y(point.y())))
+                            .toList(),
+                    curve.colour(),
+                    curve.dashed());
         }
         // names of curves that end close together are moved apart
         double lowest = TOP - LETTERS;
         for (Curve curve : fromTop) {
             lowest = Math.max(end(curve) + 4, lowest + LETTERS);
             double beside = x(curve.points().get(curve.points().size() - 1).x()) + 8;
-            text(svg, beside, lowest, "start", curve.colour(), curve.name());
+            svg.text(beside, lowest, "start", curve.colour(), curve.name());
         }
     }
 
     private double end(Curve curve) {
         return y(curve.points().get(curve.points().size() - 1).y());
-    }
-
-    private void drawLine(StringBuilder svg, Curve curve) {
-        String path =
-                curve.points().stream()
-                        .map(point -> format("%.1f,%.1f", x(point.x()), y(point.y())))
-                        .collect(Collectors.joining(" "));
-        svg.append(
-                format(
-                        "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s/>%n",
-                        path, curve.colour(), curve.dashed() ? " stroke-dasharray=\"6 4\"" : ""));
     }
 
     private double x(double value) {
@@ -121,25 +106,5 @@ record LineChart(
                 .setScale(3, RoundingMode.HALF_UP)
                 .stripTrailingZeros()
                 .toPlainString();
-    }
-
-    private static void line(
-            StringBuilder svg, double x1, double y1, double x2, double y2, String colour) {
-        svg.append(
-                format(
-                        "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\"/>%n",
-                        x1, y1, x2, y2, colour));
-    }
-
-    private static void text(
-            StringBuilder svg, double x, double y, String anchor, String colour, String text) {
-        svg.append(
-                format(
-                        "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"%s\">%s</text>%n",
-                        x, y, anchor, colour, text));
-    }
-
-    private static String format(String pattern, Object... values) {
-        return String.format(Locale.ROOT, pattern, values);
     }
 }

@@ -4,6 +4,7 @@
 package ai.djl.lora.cli.bench;
 
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.json.Message;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -12,8 +13,10 @@ import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
+import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
@@ -67,19 +70,26 @@ final class ServerClient {
      * Returns what requests can ask for.
      *
      * @return the base model's name, and then the adapters'
+     * @throws LoraConfigurationException if no server answers, or one that has no such route
      */
     List<String> models() throws IOException, InterruptedException {
-        HttpResponse<String> answer =
-                http.send(request("/v1/models").build(), HttpResponse.BodyHandlers.ofString());
+        HttpResponse<String> answer;
+        try {
+            answer = http.send(request("/v1/models").build(), HttpResponse.BodyHandlers.ofString());
+        } catch (ConnectException | HttpConnectTimeoutException e) {
+            throw new LoraConfigurationException(url + ": no server answers there", e);
+        }
         if (answer.statusCode() != 200) {
             throw new LoraConfigurationException(
-                    url + "/v1/models answers " + answer.statusCode() + ": " + answer.body());
+                    url
+                            + "/v1/models answers "
+                            + answer.statusCode()
+                            + ": "
+                            + Message.quote(answer.body()));
         }
         List<String> base = new ArrayList<>();
         List<String> adapters = new ArrayList<>();
-        JsonObject body = JsonParser.parseString(answer.body()).getAsJsonObject();
-        for (JsonElement each : body.getAsJsonArray("data")) {
-            JsonObject model = each.getAsJsonObject();
+        for (JsonObject model : listed(answer.body())) {
             JsonElement parent = model.get("parent");
             boolean isBase = parent == null || parent.isJsonNull();
             (isBase ? base : adapters).add(model.get("id").getAsString());
@@ -90,6 +100,23 @@ final class ServerClient {
         }
         base.addAll(adapters);
         return base;
+    }
+
+    private List<JsonObject> listed(String body) {
+        try {
+            if (JsonParser.parseString(body) instanceof JsonObject object
+                    && object.get("data") instanceof JsonArray data) {
+                return data.asList().stream().map(JsonElement::getAsJsonObject).toList();
+            }
+        } catch (JsonParseException | IllegalStateException e) {
+            throw noList(body, e);
+        }
+        throw noList(body, null);
+    }
+
+    private LoraConfigurationException noList(String body, RuntimeException cause) {
+        return new LoraConfigurationException(
+                url + "/v1/models answers " + Message.quote(body) + "; a list is needed", cause);
     }
 
     /**

@@ -89,6 +89,7 @@ final class ServerReport {
         if (checked > 0) {
             long wrong = good.stream().filter(ServerAnswer::isWrong).count();
             report.put("checked_answers", checked);
+            report.put("right_answers", checked - wrong);
             report.put("right_share", (checked - wrong) / (double) checked);
         }
     }

@@ -41,6 +41,19 @@ final class AdapterLine {
         table.print(out);
     }
 
+    /** Prints what a change of revision has done. */
+    static void printSwapped(JsonObject answer, PrintWriter out) {
+        out.println(
+                text(answer, "name")
+                        + ": revision "
+                        + shortened(text(answer, "previous_revision"))
+                        + " -> "
+                        + shortened(text(answer, "revision"))
+                        + (answer.get("drained").getAsBoolean()
+                                ? ""
+                                : ", some requests still use the old one"));
+    }
+
     private static String notes(JsonObject adapter) {
         List<String> notes = new ArrayList<>();
         if (adapter.has("default") && adapter.get("default").getAsBoolean()) {

@@ -8,6 +8,7 @@ import com.google.gson.JsonObject;
 import java.io.IOException;
 import java.io.PrintWriter;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** Puts the revision before the current one in its place, on a running server. */
@@ -15,9 +16,18 @@ import picocli.CommandLine.Parameters;
         name = "rollback",
         mixinStandardHelpOptions = true,
         versionProvider = ManifestVersion.class,
-        description =
-                "Puts the revision before the current one in its place, on a running server.%n")
+        description = {
+            "Puts the revision before the current one in its place, on a running server.",
+            "",
+            "It is read again, which must find what was there, loaded beside the current one and"
+                    + " tried first; whatever fails leaves the current one serving.",
+            ""
+        })
 public final class RollbackCommand extends ServerCommand {
+
+    @Mixin private TrialOptions trial;
+
+    @Mixin private DrainOption drain;
 
     @Parameters(paramLabel = "NAME", description = "The adapter's name, or an alias.")
     private String name;
@@ -25,12 +35,15 @@ public final class RollbackCommand extends ServerCommand {
     /** {@inheritDoc} */
     @Override
     JsonObject ask(AdapterClient client) throws IOException {
-        return client.post(AdapterClient.path(name, "rollback"), new JsonObject());
+        JsonObject body = new JsonObject();
+        drain.addTo(body);
+        trial.addTo(body, name);
+        return client.post(AdapterClient.path(name, "rollback"), body);
     }
 
     /** {@inheritDoc} */
     @Override
     void print(JsonObject answer, PrintWriter out) {
-        AdapterLine.print(answer, out);
+        AdapterLine.printSwapped(answer, out);
     }
 }

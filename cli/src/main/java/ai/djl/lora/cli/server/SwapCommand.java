@@ -20,13 +20,15 @@ import picocli.CommandLine.Parameters;
         description = {
             "Puts another revision in the place of an adapter's, on a running server.",
             "",
-            "The new one is loaded beside the old one and tried first; whatever fails leaves the old"
-                    + " one serving. Requests that have begun end with the old one.",
+            "The new one is loaded beside the old one and tried first; whatever fails leaves the"
+                    + " old one serving. Requests that have begun end with the old one.",
             ""
         })
 public final class SwapCommand extends ServerCommand {
 
     @Mixin private TrialOptions trial;
+
+    @Mixin private DrainOption drain;
 
     @Parameters(index = "0", paramLabel = "NAME", description = "The adapter's name.")
     private String name;
@@ -43,14 +45,6 @@ public final class SwapCommand extends ServerCommand {
             description = "The content hash that the new revision must have.")
     private String revision;
 
-    @Option(
-            names = "--drain-seconds",
-            paramLabel = "NUMBER",
-            description =
-                    "How long to wait for requests that have begun with the old revision. Default:"
-                            + " 30.")
-    private Double drainSeconds;
-
     /** {@inheritDoc} */
     @Override
     JsonObject ask(AdapterClient client) throws IOException {
@@ -59,9 +53,7 @@ public final class SwapCommand extends ServerCommand {
         if (revision != null) {
             body.addProperty("revision", revision);
         }
-        if (drainSeconds != null) {
-            body.addProperty("drain_seconds", drainSeconds);
-        }
+        drain.addTo(body);
         trial.addTo(body, name);
         return client.post(AdapterClient.path(name, "hot-swap"), body);
     }
@@ -69,14 +61,6 @@ public final class SwapCommand extends ServerCommand {
     /** {@inheritDoc} */
     @Override
     void print(JsonObject answer, PrintWriter out) {
-        out.println(
-                AdapterLine.text(answer, "name")
-                        + ": revision "
-                        + AdapterLine.shortened(AdapterLine.text(answer, "previous_revision"))
-                        + " -> "
-                        + AdapterLine.shortened(AdapterLine.text(answer, "revision"))
-                        + (answer.get("drained").getAsBoolean()
-                                ? ""
-                                : ", some requests still use the old one"));
+        AdapterLine.printSwapped(answer, out);
     }
 }

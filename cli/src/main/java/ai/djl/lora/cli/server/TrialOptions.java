@@ -27,6 +27,24 @@ final class TrialOptions {
     private Path golden;
 
     @Option(
+            names = "--golden-logits",
+            paramLabel = "SOURCE",
+            description =
+                    "A safetensors file of input_ids and logits, as 'verify' takes it, where the"
+                            + " server can read it: a path on its machine or an address, from an"
+                            + " allowed source.")
+    private String goldenLogits;
+
+    @Option(
+            names = "--golden-tolerance",
+            paramLabel = "NUMBER",
+            description =
+                    "How far the logarithm of a token's probability may lie from that of"
+                        + " --golden-logits. Default: 0.001, or 0.25 where the model has numbers of"
+                        + " 16 bits.")
+    private Double goldenTolerance;
+
+    @Option(
             names = "--smoke-prompt",
             paramLabel = "TEXT",
             description = "A prompt that must be answered; empty for none. Default: Hello.")
@@ -48,6 +66,12 @@ final class TrialOptions {
         }
         if (golden != null) {
             body.add("golden", read(adapter));
+        }
+        if (goldenLogits != null) {
+            body.addProperty("golden_logits", SourceParameter.absolute(goldenLogits));
+        }
+        if (goldenTolerance != null) {
+            body.addProperty("golden_tolerance", goldenTolerance);
         }
     }
 

@@ -3,8 +3,11 @@
  */
 package ai.djl.lora.server.adapters;
 
+import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterCandidate;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.json.Message;
+import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.server.adapters.source.Fetching;
 import ai.djl.lora.server.adapters.swap.SwapFailure;
 import ai.djl.lora.server.adapters.swap.SwapStep;
@@ -15,20 +18,37 @@ import java.util.EnumMap;
 /** Gives shares of adapters' requests other revisions, until those get all of them or none. */
 public final class AdapterCanaries {
 
+    private final AdapterStore store;
     private final AdapterTargets targets;
     private final RevisionTrials trials;
     private final AdapterChanges changes;
     private final AdapterNames names;
 
     AdapterCanaries(
+            AdapterStore store,
             AdapterTargets targets,
             RevisionTrials trials,
             AdapterChanges changes,
             AdapterNames names) {
+        this.store = store;
         this.targets = targets;
         this.trials = trials;
         this.changes = changes;
         this.names = names;
+    }
+
+    /** Gives the canaries that are on record their shares again, as they had before a restart. */
+    void restore() {
+        for (RegisteredAdapter adapter : store.getRegistry().list()) {
+            if (!adapter.retired()) {
+                adapter.canary().ifPresent(canary -> restore(adapter.name(), canary.share()));
+            }
+        }
+    }
+
+    private void restore(String own, double share) {
+        store.restoreCanary(own)
+                .ifPresent(candidate -> targets.setCanary(new Canary(candidate, share)));
     }
 
     /**
@@ -42,6 +62,7 @@ public final class AdapterCanaries {
      * @return the canary
      * @throws SwapFailure if the revision cannot be had or does not pass
      * @throws HttpFailure of status 404 or 409 if nothing was begun
+     * @throws LoraException if it cannot be put on record; nothing is left of it then
      */
     public Canary begin(
             String name, Fetching fetching, AdapterRequest request, TrialPlan plan, double share) {
@@ -54,10 +75,25 @@ public final class AdapterCanaries {
                     AdapterCandidate candidate =
                             trials.passed(
                                     own, fetching, request, plan, new EnumMap<>(SwapStep.class));
-                    Canary canary = new Canary(candidate, share);
-                    targets.setCanary(canary);
-                    return canary;
+                    boolean kept = false;
+                    try {
+                        Canary canary = begin(candidate, share);
+                        kept = true;
+                        return canary;
+                    } finally {
+                        if (!kept) {
+                            candidate.close();
+                        }
+                    }
                 });
+    }
+
+    /* First the record, then the requests: what a crash leaves is what goes on after it. */
+    private Canary begin(AdapterCandidate candidate, double share) {
+        candidate.keepAsCanary(share);
+        Canary canary = new Canary(candidate, share);
+        targets.setCanary(canary);
+        return canary;
     }
 
     /**
@@ -67,17 +103,12 @@ public final class AdapterCanaries {
      * @param share which part of the sessions gets it, above 0 and at most 1
      * @return the canary
      * @throws HttpFailure of status 404 if there is none
+     * @throws LoraException if it cannot be put on record; the share is as it was then
      */
     public Canary setShare(String name, double share) {
         Canary.checkShare(share);
         String own = names.find(name).name();
-        return changes.alone(
-                own,
-                () -> {
-                    Canary canary = new Canary(find(own).candidate(), share);
-                    targets.setCanary(canary);
-                    return canary;
-                });
+        return changes.alone(own, () -> begin(find(own).candidate(), share));
     }
 
     /**
@@ -109,6 +140,7 @@ public final class AdapterCanaries {
      * @param name the adapter's name or an alias
      * @return the canary that was
      * @throws HttpFailure of status 404 if there is none
+     * @throws LoraException if it cannot be taken off the record; it goes on then
      */
     public Canary end(String name) {
         String own = names.find(name).name();
@@ -122,8 +154,9 @@ public final class AdapterCanaries {
     }
 
     private void end(Canary canary) {
-        targets.endCanary(canary.candidate().getName());
+        // who asks for the candidate from now on gets the current revision
         canary.candidate().close();
+        targets.endCanary(canary.candidate().getName());
     }
 
     private Canary find(String own) {

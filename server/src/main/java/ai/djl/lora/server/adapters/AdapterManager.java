@@ -42,10 +42,11 @@ public final class AdapterManager implements AutoCloseable {
         this.sources = sources;
         RevisionTrials trials = new RevisionTrials(model, sources);
         names = new AdapterNames(model, targets);
-        canaries = new AdapterCanaries(targets, trials, changes, names);
+        canaries = new AdapterCanaries(store, targets, trials, changes, names);
+        canaries.restore();
         registration = new AdapterRegistration(store, sources, changes, names, canaries);
         placement = new AdapterPlacement(store, names);
-        swaps = new AdapterSwaps(store, trials, changes, names, canaries);
+        swaps = new AdapterSwaps(trials, changes, names, canaries);
         changes.every(SWEEP, () -> sweep(SWEEP));
     }
 
@@ -112,6 +113,7 @@ public final class AdapterManager implements AutoCloseable {
         Set<Path> needed = new HashSet<>(store.sources());
         for (RegisteredAdapter adapter : store.getRegistry().list()) {
             adapter.revisions().forEach(revision -> needed.add(revision.source()));
+            adapter.canary().ifPresent(canary -> needed.add(canary.revision().source()));
         }
         sources.sweep(needed, time);
     }

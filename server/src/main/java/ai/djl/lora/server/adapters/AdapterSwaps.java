@@ -5,10 +5,7 @@ package ai.djl.lora.server.adapters;
 
 import ai.djl.lora.adapter.LoadReport;
 import ai.djl.lora.cache.AdapterCandidate;
-import ai.djl.lora.cache.AdapterStore;
-import ai.djl.lora.json.Message;
-import ai.djl.lora.registry.AdapterRevision;
-import ai.djl.lora.server.adapters.source.FetchedAdapter;
+import ai.djl.lora.registry.RegisteredAdapter;
 import ai.djl.lora.server.adapters.source.Fetching;
 import ai.djl.lora.server.adapters.swap.SwapFailure;
 import ai.djl.lora.server.adapters.swap.SwapStep;
@@ -18,7 +15,6 @@ import ai.djl.lora.server.http.HttpFailure;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
 
@@ -28,19 +24,16 @@ public final class AdapterSwaps {
     /** How often is looked whether an old revision is still used. */
     private static final Duration POLL = Duration.ofMillis(10);
 
-    private final AdapterStore store;
     private final RevisionTrials trials;
     private final AdapterChanges changes;
     private final AdapterNames names;
     private final AdapterCanaries canaries;
 
     AdapterSwaps(
-            AdapterStore store,
             RevisionTrials trials,
             AdapterChanges changes,
             AdapterNames names,
             AdapterCanaries canaries) {
-        this.store = store;
         this.trials = trials;
         this.changes = changes;
         this.names = names;
@@ -65,40 +58,72 @@ public final class AdapterSwaps {
             AdapterRequest request,
             TrialPlan plan,
             Duration drainTime) {
-        return changes.later(() -> swap(name, fetching, request, plan))
-                .thenCompose(swap -> drained(swap, drainTime));
+        return swap(
+                name,
+                drainTime,
+                (adapter, seconds) ->
+                        trials.passed(adapter.name(), fetching, request, plan, seconds));
+    }
+
+    /**
+     * Puts the revision before an adapter's current one in its place, after it has been read and
+     * tried again as any other. Whatever fails leaves the current one serving.
+     *
+     * @param name the adapter's name or an alias
+     * @param plan how it is tried
+     * @param drainTime how long is waited for requests that have begun with the current revision
+     * @return what was done; fails with a {@link SwapFailure}, or with an {@link HttpFailure} of
+     *     status 404 or 409 if nothing was begun, as where there is no earlier revision
+     */
+    public CompletableFuture<Swapped> rollback(String name, TrialPlan plan, Duration drainTime) {
+        return swap(
+                name,
+                drainTime,
+                (adapter, seconds) -> trials.previousPassed(adapter, plan, seconds));
+    }
+
+    /** Finds a revision that can take the place of an adapter's current one. */
+    @FunctionalInterface
+    private interface Candidacy {
+        AdapterCandidate passed(RegisteredAdapter adapter, Map<SwapStep, Double> seconds);
     }
 
     /** A revision whose name leads to it, and when it came to that. */
     private record Switched(
-            String before, AdapterCandidate candidate, Map<SwapStep, Double> seconds, long time) {
+            String before,
+            AdapterCandidate candidate,
+            LoadReport report,
+            Map<SwapStep, Double> seconds,
+            long time) {
 
         Swapped drained(boolean drained, long waited) {
             Map<SwapStep, Double> all = new EnumMap<>(seconds);
             all.put(SwapStep.DRAIN, waited / 1e9);
             return new Swapped(
-                    candidate.getName(),
-                    before,
-                    candidate.getRevision(),
-                    candidate.getReport(),
-                    all,
-                    drained);
+                    candidate.getName(), before, candidate.getRevision(), report, all, drained);
         }
     }
 
-    private Switched swap(String name, Fetching fetching, AdapterRequest request, TrialPlan plan) {
-        String own = names.find(name).name();
-        return changes.alone(
-                own,
-                () -> {
-                    canaries.checkNone(own);
-                    Map<SwapStep, Double> seconds = new EnumMap<>(SwapStep.class);
-                    String before = names.find(own).current().hash();
-                    AdapterCandidate candidate =
-                            trials.passed(own, fetching, request, plan, seconds);
-                    RevisionTrials.run(SwapStep.SWITCH, seconds, candidate::promote);
-                    return new Switched(before, candidate, seconds, System.nanoTime());
-                });
+    private CompletableFuture<Swapped> swap(String name, Duration drainTime, Candidacy candidacy) {
+        return changes.later(
+                        () -> {
+                            String own = names.find(name).name();
+                            return changes.alone(own, () -> switched(own, candidacy));
+                        })
+                .thenCompose(switched -> drained(switched, drainTime));
+    }
+
+    private Switched switched(String own, Candidacy candidacy) {
+        canaries.checkNone(own);
+        RegisteredAdapter adapter = names.find(own);
+        Map<SwapStep, Double> seconds = new EnumMap<>(SwapStep.class);
+        // closing it changes nothing once it has been promoted
+        try (AdapterCandidate candidate = candidacy.passed(adapter, seconds)) {
+            LoadReport report = candidate.getReport();
+            RevisionTrials.run(SwapStep.SWITCH, seconds, candidate::promote);
+            return new Switched(
+                    adapter.current().hash(), candidate, report, seconds, System.nanoTime());
+        }
     }
 
     private CompletableFuture<Swapped> drained(Switched switched, Duration time) {
@@ -119,39 +144,5 @@ public final class AdapterSwaps {
         } catch (RejectedExecutionException e) {
             result.completeExceptionally(new HttpFailure(503, "cancelled", "the server is ending"));
         }
-    }
-
-    /**
-     * Puts the revision before the current one in its place.
-     *
-     * @param name the adapter's name or an alias
-     * @return what was applied
-     * @throws HttpFailure of status 409 if there is no earlier revision or something else is in the
-     *     way
-     */
-    public LoadReport rollback(String name) {
-        String own = names.find(name).name();
-        return changes.alone(
-                own,
-                () -> {
-                    canaries.checkNone(own);
-                    AdapterRevision older =
-                            names.find(own)
-                                    .previous()
-                                    .orElseThrow(
-                                            () ->
-                                                    AdapterFailures.conflict(
-                                                            "no_earlier_revision",
-                                                            "adapter "
-                                                                    + Message.quote(own)
-                                                                    + " has no earlier revision"));
-                    try (FetchedAdapter shown =
-                            new FetchedAdapter(
-                                    older.source(),
-                                    AdapterRequest.sourceOf(older),
-                                    Optional.empty())) {
-                        return shown.read(() -> store.rollback(own));
-                    }
-                });
     }
 }

@@ -55,12 +55,18 @@ final class SecuritySections {
         Path[] files = new Path[2];
         section.text("certificate", value -> files[0] = resolve.apply(value));
         section.text("key", value -> files[1] = resolve.apply(value));
+        Duration[] reload = {TlsOptions.DEFAULT_RELOAD};
+        section.time(
+                "reload",
+                Duration.ofMillis(100),
+                Duration.ofDays(1),
+                value -> reload[0] = value);
         section.require("certificate");
         section.require("key");
         if (files[0] == null || files[1] == null) {
             return;
         }
-        TlsOptions tls = new TlsOptions(files[0], files[1]);
+        TlsOptions tls = new TlsOptions(files[0], files[1], reload[0]);
         try {
             tls.open();
             options.optTls(tls);

@@ -155,6 +155,7 @@ public final class ServerConfig {
         root.section("engine", section -> EngineSection.parse(section, engine));
         replicas.parse(root);
         root.section("cache", this::cache);
+        RoutingSection.parse(root.section("routing")).ifPresent(builder::optRouting);
         SourceSection.parse(root.section("sources"), this::resolve).ifPresent(this::setSources);
         root.end();
     }

@@ -16,6 +16,7 @@ public final class Dispatcher {
     private final Router router;
     private final List<Filter> filters;
     private final Admission admission;
+    private final Observers observers;
 
     /** Says whether a request's content is taken that may be large, before it comes. */
     @FunctionalInterface
@@ -38,7 +39,7 @@ public final class Dispatcher {
      * @param filters what stands before them, the first outermost
      */
     public Dispatcher(Router router, List<Filter> filters) {
-        this(router, filters, (request, route) -> {});
+        this(router, filters, (request, route) -> {}, new Observers(List.of()));
     }
 
     /**
@@ -47,11 +48,14 @@ public final class Dispatcher {
      * @param router finds routes
      * @param filters what stands before them, the first outermost
      * @param admission says whose large content is taken
+     * @param observers who is told of requests that are refused before they have come whole
      */
-    public Dispatcher(Router router, List<Filter> filters, Admission admission) {
+    public Dispatcher(
+            Router router, List<Filter> filters, Admission admission, Observers observers) {
         this.router = router;
         this.filters = List.copyOf(filters);
         this.admission = admission;
+        this.observers = observers;
     }
 
     /**
@@ -61,6 +65,15 @@ public final class Dispatcher {
      */
     public Admission admission() {
         return admission;
+    }
+
+    /**
+     * Returns who is told of requests that are refused before they have come whole.
+     *
+     * @return the observers
+     */
+    public Observers observers() {
+        return observers;
     }
 
     /**
@@ -97,13 +110,16 @@ public final class Dispatcher {
      * @param failure what was thrown
      * @return the response
      */
-    public static Response failed(String requestId, ErrorFormat format, Throwable failure) {
+    public static Response.Whole failed(
+            String requestId, ErrorFormat format, Throwable failure) {
         HttpFailure known = Failures.of(requestId, failure);
-        Response response = Response.json(known.status(), format.write(known));
+        Response.Whole response = Response.json(known.status(), format.write(known));
         for (var header : known.headers().entrySet()) {
             response = response.with(header.getKey(), header.getValue());
         }
-        return named(requestId, response);
+        return response.headers().containsKey(REQUEST_ID)
+                ? response
+                : response.with(REQUEST_ID, requestId);
     }
 
     private static Response named(String requestId, Response response) {
@@ -118,7 +134,8 @@ public final class Dispatcher {
             CompletionStage<Response> answer;
             try {
                 answer = handler.handle(request);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | LinkageError | StackOverflowError e) {
+                // a library that is not there must not leave a client waiting either
                 answer = CompletableFuture.failedFuture(e);
             }
             return answer.exceptionally(e -> failed(request.id(), route.errors(), e));

@@ -6,6 +6,7 @@ package ai.djl.lora.server.http;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -69,12 +70,25 @@ public final class Observers {
                                                 end))));
     }
 
+    /**
+     * Tells of a request that no route has seen.
+     *
+     * @param refusal what it was, and why
+     */
+    public void refused(Refusal refusal) {
+        tell(refusal.id(), observer -> observer.refused(refusal));
+    }
+
     private void tell(RequestOutcome outcome) {
+        tell(outcome.request().id(), observer -> observer.answered(outcome));
+    }
+
+    private void tell(String id, Consumer<RequestObserver> told) {
         for (RequestObserver observer : list) {
             try {
-                observer.answered(outcome);
+                told.accept(observer);
             } catch (RuntimeException e) {
-                logger.warn("Request {} could not be noted", outcome.request().id(), e);
+                logger.warn("Request {} could not be noted", id, e);
             }
         }
     }

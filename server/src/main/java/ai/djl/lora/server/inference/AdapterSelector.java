@@ -240,11 +240,7 @@ public final class AdapterSelector {
             String session,
             List<String> prompts,
             boolean wanted) {
-        for (RoutingRules.Rule rule : rules.rules()) {
-            if (rule.condition() instanceof RoutingRules.WithField field) {
-                body.text(field.name());
-            }
-        }
+        body.ignore(rules.fields());
         if (!wanted) {
             return List.of();
         }
@@ -266,15 +262,43 @@ public final class AdapterSelector {
             return of.tenant().equals(request.caller().tenant());
         }
         if (condition instanceof RoutingRules.WithHeader with) {
-            return request.header(with.name()).filter(with.value()::equals).isPresent();
+            return isMeant(request.header(with.name()), with.value());
         }
         if (condition instanceof RoutingRules.WithField with) {
-            return body.text(with.name()).filter(with.value()::equals).isPresent();
+            return isMeant(field(body, with.name()), with.value());
+        }
+        if (condition instanceof RoutingRules.AllOf all) {
+            return all.conditions().stream()
+                    .allMatch(each -> holds(each, request, body, prompt));
         }
         if (condition instanceof RoutingRules.WithPrefix with) {
             return prompt.startsWith(with.text());
         }
         return true;
+    }
+
+    private static boolean isMeant(Optional<String> found, String wanted) {
+        return found.isPresent() && (wanted == null || wanted.equals(found.get()));
+    }
+
+    /** Returns what a rule looks at in a body; {@code a.b} is the field b of the object a. */
+    private static Optional<String> field(BodyFields body, String path) {
+        int point = path.indexOf('.');
+        if (point >= 0) {
+            return body.object(path.substring(0, point))
+                    .flatMap(inner -> field(inner, path.substring(point + 1)));
+        }
+        return body.element(path)
+                .map(
+                        value -> {
+                            if (!value.isJsonPrimitive()) {
+                                throw body.wrong(
+                                        path,
+                                        "is a list or an object; rules of routing look at it, and a"
+                                                + " text, a number or true or false is needed");
+                            }
+                            return value.getAsString();
+                        });
     }
 
     private String decide(RoutingRules.Rule rule, Request request) {

@@ -5,8 +5,11 @@ package ai.djl.lora.server.inference;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Predicate;
 import java.util.zip.CRC32;
 
@@ -15,8 +18,10 @@ import java.util.zip.CRC32;
  * Without one the default adapter answers.
  *
  * @param rules the rules, in the order in which they are tried
+ * @param strip fields of bodies that are there for whoever routes alone, and are known though no
+ *     rule looks at them
  */
-public record RoutingRules(List<Rule> rules) {
+public record RoutingRules(List<Rule> rules, List<String> strip) {
 
     /** No rules. */
     public static final RoutingRules NONE = new RoutingRules(List.of());
@@ -25,13 +30,25 @@ public record RoutingRules(List<Rule> rules) {
      * Constructs a new {@code RoutingRules} instance.
      *
      * @param rules the rules, in the order in which they are tried
+     * @param strip fields of bodies that are there for whoever routes alone
      */
     public RoutingRules {
         rules = List.copyOf(rules);
+        strip = List.copyOf(strip);
+    }
+
+    /**
+     * Constructs a new {@code RoutingRules} instance.
+     *
+     * @param rules the rules, in the order in which they are tried
+     */
+    public RoutingRules(List<Rule> rules) {
+        this(rules, List.of());
     }
 
     /** What a rule looks at. */
-    public sealed interface Condition permits Always, OfTenant, WithHeader, WithField, WithPrefix {}
+    public sealed interface Condition
+            permits Always, OfTenant, WithHeader, WithField, WithPrefix, AllOf {}
 
     /** Holds for every request: the last rule, or a share of all. */
     public record Always() implements Condition {}
@@ -46,16 +63,27 @@ public record RoutingRules(List<Rule> rules) {
     /**
      * Holds for requests with a header.
      *
-     * @param name the header, in lower case
-     * @param value its value
+     * @param name the header
+     * @param value its value; null for any
      */
-    public record WithHeader(String name, String value) implements Condition {}
+    public record WithHeader(String name, String value) implements Condition {
+
+        /**
+         * Constructs a new {@code WithHeader} instance.
+         *
+         * @param name the header
+         * @param value its value; null for any
+         */
+        public WithHeader {
+            name = name.toLowerCase(Locale.ROOT);
+        }
+    }
 
     /**
      * Holds for requests whose body has a field, which is then one of its known fields.
      *
-     * @param name the field
-     * @param value its value, a text
+     * @param name the field; {@code a.b} is the field b of the object a
+     * @param value its value as a text; null for any
      */
     public record WithField(String name, String value) implements Condition {}
 
@@ -65,6 +93,23 @@ public record RoutingRules(List<Rule> rules) {
      * @param text the text
      */
     public record WithPrefix(String text) implements Condition {}
+
+    /**
+     * Holds for requests for which several conditions hold.
+     *
+     * @param conditions the conditions
+     */
+    public record AllOf(List<Condition> conditions) implements Condition {
+
+        /**
+         * Constructs a new {@code AllOf} instance.
+         *
+         * @param conditions the conditions
+         */
+        public AllOf {
+            conditions = List.copyOf(conditions);
+        }
+    }
 
     /**
      * A rule.
@@ -104,6 +149,21 @@ public record RoutingRules(List<Rule> rules) {
          */
         public static Rule of(Condition condition, String adapter) {
             return new Rule(condition, 100, adapter, null);
+        }
+    }
+
+    /** Returns the fields of bodies that are known because of the rules. */
+    Set<String> fields() {
+        Set<String> fields = new TreeSet<>(strip);
+        rules.forEach(rule -> collect(rule.condition, fields));
+        return fields;
+    }
+
+    private static void collect(Condition condition, Set<String> fields) {
+        if (condition instanceof WithField with) {
+            fields.add(with.name.split("\\.", 2)[0]);
+        } else if (condition instanceof AllOf all) {
+            all.conditions.forEach(each -> collect(each, fields));
         }
     }
 

@@ -6,8 +6,10 @@ package ai.djl.lora.server.netty;
 import ai.djl.lora.server.http.Body;
 import ai.djl.lora.server.http.Caller;
 import ai.djl.lora.server.http.Dispatcher;
+import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
+import ai.djl.lora.server.http.Refusal;
 import ai.djl.lora.server.http.Request;
 import ai.djl.lora.server.http.Response;
 import ai.djl.lora.server.http.Route;
@@ -31,12 +33,14 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -77,6 +81,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
     private Router.Found found;
     private BodySink sink;
     private String id;
+    private Instant start;
+    private long startNanos;
 
     /** Whether what comes belongs to a request that was refused before it had come. */
     private boolean refused;
@@ -150,6 +156,8 @@ final class Connection extends ChannelInboundHandlerAdapter {
 
     private void begin(ChannelHandlerContext ctx, HttpRequest request) throws IOException {
         head = request;
+        start = Instant.now();
+        startNanos = System.nanoTime();
         String given = request.headers().get(Dispatcher.REQUEST_ID);
         id = given != null && ID.matcher(given).matches() ? given : UUID.randomUUID().toString();
         String uri = request.uri();
@@ -273,7 +281,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
                                                     }));
         } catch (RejectedExecutionException e) {
             close(content);
-            current.respond(Dispatcher.failed(id, route.errors(), busy(e)));
+            current.respond(refusal(ctx, busy(e)));
         }
     }
 
@@ -333,13 +341,36 @@ final class Connection extends ChannelInboundHandlerAdapter {
         cancelTimer();
         close(sink);
         sink = null;
-        String named = id == null ? UUID.randomUUID().toString() : id;
         exchange = newExchange(ctx, false, () -> linger(ctx));
-        exchange.respond(
-                Dispatcher.failed(
+        exchange.respond(refusal(ctx, failure));
+    }
+
+    /** Returns the response to a request that no route sees, and has it noted. */
+    private Response refusal(ChannelHandlerContext ctx, Throwable failure) {
+        String named = id == null ? UUID.randomUUID().toString() : id;
+        Optional<Route> route = Optional.ofNullable(found).map(Router.Found::route);
+        HttpFailure known = Failures.of(named, failure);
+        Response.Whole response =
+                Dispatcher.failed(named, route.map(Route::errors).orElse(Route.DEFAULT_ERRORS), known);
+        boolean begun = head != null;
+        Refusal refusal =
+                new Refusal(
                         named,
-                        found == null ? Route.DEFAULT_ERRORS : found.route().errors(),
-                        failure));
+                        begun ? head.method().name() : "",
+                        route,
+                        ((InetSocketAddress) ctx.channel().remoteAddress()).getAddress(),
+                        known.status(),
+                        known.code(),
+                        response.body().length,
+                        begun ? start : Instant.now(),
+                        begun ? Duration.ofNanos(System.nanoTime() - startNanos) : Duration.ZERO);
+        try {
+            // logs may take their time
+            server.workers().execute(() -> dispatcher.observers().refused(refusal));
+        } catch (RejectedExecutionException e) {
+            dispatcher.observers().refused(refusal);
+        }
+        return response;
     }
 
     /* Closing a connection on which more comes would make the client's system throw away the

@@ -35,6 +35,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 
 /** Listens on addresses, and answers what comes there. */
 public final class HttpServer implements AutoCloseable {
@@ -92,12 +93,12 @@ public final class HttpServer implements AutoCloseable {
      *
      * @param address the address; port 0 is a free one
      * @param dispatcher answers what comes there
-     * @param tls how connections are secured; null for plain ones
+     * @param tls gives what secures each new connection; null for plain ones
      * @return the address, with the port
      * @throws LoraConfigurationException if the address cannot be had
      */
     public InetSocketAddress listen(
-            InetSocketAddress address, Dispatcher dispatcher, SslContext tls) {
+            InetSocketAddress address, Dispatcher dispatcher, Supplier<SslContext> tls) {
         ServerBootstrap bootstrap =
                 new ServerBootstrap()
                         .group(acceptors, loops)
@@ -188,9 +189,9 @@ public final class HttpServer implements AutoCloseable {
     private final class Pipeline extends ChannelInitializer<SocketChannel> {
 
         private final Dispatcher dispatcher;
-        private final SslContext tls;
+        private final Supplier<SslContext> tls;
 
-        Pipeline(Dispatcher dispatcher, SslContext tls) {
+        Pipeline(Dispatcher dispatcher, Supplier<SslContext> tls) {
             this.dispatcher = dispatcher;
             this.tls = tls;
         }
@@ -204,7 +205,7 @@ public final class HttpServer implements AutoCloseable {
             }
             connections.add(channel);
             if (tls != null) {
-                channel.pipeline().addLast(tls.newHandler(channel.alloc()));
+                channel.pipeline().addLast(tls.get().newHandler(channel.alloc()));
             }
             HttpDecoderConfig config =
                     new HttpDecoderConfig()

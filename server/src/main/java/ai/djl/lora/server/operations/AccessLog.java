@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.server.operations;
 
+import ai.djl.lora.server.http.Refusal;
 import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.http.RequestOutcome;
 import com.google.gson.JsonObject;
@@ -15,7 +16,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Notes each request on the logger {@value #LOGGER} at level INFO: a line of JSON with its id,
- * route, caller, adapter, revision, status, time and length. Nothing of what it says is noted.
+ * route, caller, adapter, revision, status, time and length; where it was refused before a route
+ * saw it, the reason. Nothing of what it says is noted.
  * Lines are written on a thread of their own, since responses end on the engine's, unless many wait
  * already.
  */
@@ -38,16 +40,36 @@ public final class AccessLog implements RequestObserver, AutoCloseable {
                     new DefaultThreadFactory("djl-lora-access-log", true),
                     new ThreadPoolExecutor.CallerRunsPolicy());
 
+    private final Logger out;
+
     /** Constructs a new {@code AccessLog} instance. */
     public AccessLog() {
+        this(logger);
+    }
+
+    /**
+     * Constructs a new {@code AccessLog} instance.
+     *
+     * @param out takes the lines
+     */
+    AccessLog(Logger out) {
+        this.out = out;
         writer.allowCoreThreadTimeOut(true);
     }
 
     /** {@inheritDoc} */
     @Override
     public void answered(RequestOutcome outcome) {
-        if (logger.isInfoEnabled()) {
+        if (out.isInfoEnabled()) {
             writer.execute(() -> write(outcome));
+        }
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void refused(Refusal refusal) {
+        if (out.isInfoEnabled()) {
+            writer.execute(() -> write(refusal));
         }
     }
 
@@ -62,7 +84,7 @@ public final class AccessLog implements RequestObserver, AutoCloseable {
         }
     }
 
-    private static void write(RequestOutcome outcome) {
+    private void write(RequestOutcome outcome) {
         JsonObject line = JsonLine.begin(outcome);
         outcome.header(RequestOutcome.ADAPTER)
                 .ifPresent(adapter -> line.addProperty("adapter", adapter));
@@ -72,6 +94,13 @@ public final class AccessLog implements RequestObserver, AutoCloseable {
         line.addProperty("millis", outcome.time().toNanos() / 1_000_000.0);
         line.addProperty("bytesIn", outcome.request().body().length());
         line.addProperty("bytesOut", outcome.bytes());
-        logger.info("{}", line);
+        out.info("{}", line);
+    }
+
+    private void write(Refusal refusal) {
+        JsonObject line = JsonLine.of(refusal);
+        line.addProperty("millis", refusal.time().toNanos() / 1_000_000.0);
+        line.addProperty("bytesOut", refusal.bytes());
+        out.info("{}", line);
     }
 }

@@ -8,6 +8,8 @@ import ai.djl.lora.json.StrictJson;
 import ai.djl.lora.server.http.Body;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
+import ai.djl.lora.server.http.Permission;
+import ai.djl.lora.server.http.Refusal;
 import ai.djl.lora.server.http.Request;
 import ai.djl.lora.server.http.RequestObserver;
 import ai.djl.lora.server.http.RequestOutcome;
@@ -51,6 +53,21 @@ public final class AuditLog implements RequestObserver {
         JsonLine.end(outcome, line);
         line.addProperty("outcome", outcomeOf(outcome.status()));
         logger.info("{}", line);
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void refused(Refusal refusal) {
+        boolean changing =
+                refusal.route()
+                        .filter(route -> route.permission() == Permission.MANAGE)
+                        .filter(route -> route.method() != Method.GET)
+                        .isPresent();
+        if (changing) {
+            JsonObject line = JsonLine.of(refusal);
+            line.addProperty("outcome", outcomeOf(refusal.status()));
+            logger.info("{}", line);
+        }
     }
 
     private static String outcomeOf(int status) {

@@ -4,6 +4,7 @@
 package ai.djl.lora.server.operations;
 
 import ai.djl.lora.server.http.Permission;
+import ai.djl.lora.server.http.Refusal;
 import ai.djl.lora.server.http.Request;
 import ai.djl.lora.server.http.RequestOutcome;
 import com.google.gson.JsonObject;
@@ -30,6 +31,22 @@ final class JsonLine {
         if (!request.caller().tenant().isEmpty()) {
             line.addProperty("tenant", request.caller().tenant());
         }
+        return line;
+    }
+
+    /** Returns the line of a request that no route has seen. */
+    static JsonObject of(Refusal refusal) {
+        JsonObject line = new JsonObject();
+        line.addProperty("time", refusal.start().toString());
+        line.addProperty("request", refusal.id());
+        if (!refusal.method().isEmpty()) {
+            line.addProperty("method", refusal.method());
+        }
+        refusal.route().ifPresent(route -> line.addProperty("route", route.path().toString()));
+        line.addProperty("remote", refusal.remote().getHostAddress());
+        line.addProperty("status", refusal.status());
+        line.addProperty("end", "refused");
+        line.addProperty("reason", refusal.code());
         return line;
     }
 

@@ -10,6 +10,7 @@ import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.adapters.source.SourcePolicy;
 import ai.djl.lora.server.http.Caller;
 import ai.djl.lora.server.http.Permission;
+import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.TextRequest;
 import ai.djl.lora.translate.TextResult;
 import com.google.gson.JsonArray;
@@ -33,17 +34,31 @@ final class AdapterServer implements AutoCloseable {
     /** Where the demo adapters lie. */
     static final String FOLDER = folder();
 
+    /** Where lies what transformers and PEFT compute with them. */
+    static final Path GOLDENS =
+            Path.of("../src/test/resources/goldens/demo").toAbsolutePath().normalize();
+
     private final DemoServer demo;
 
     /** Starts a server that takes adapters from the demo's folder. */
     AdapterServer() throws IOException, ModelException {
-        this(sources -> sources.optPolicy(SourcePolicy.of(List.of(FOLDER))));
+        this(AdapterServer::demoSources);
     }
 
     /** Starts a server. */
     AdapterServer(UnaryOperator<SourceOptions.Builder> sources) throws IOException, ModelException {
+        this(DemoServer.model("upper", "reverse"), sources);
+    }
+
+    /** Starts a server of a model that takes adapters from the demo's folder. */
+    AdapterServer(ServedModel model) {
+        this(model, AdapterServer::demoSources);
+    }
+
+    private AdapterServer(ServedModel model, UnaryOperator<SourceOptions.Builder> sources) {
         demo =
                 new DemoServer(
+                        model,
                         builder ->
                                 builder.optAdapterSources(
                                                 sources.apply(SourceOptions.builder()).build())
@@ -56,6 +71,10 @@ final class AdapterServer implements AutoCloseable {
                                                                                                 "x-caller")
                                                                                         .orElse(
                                                                                                 ""))))));
+    }
+
+    private static SourceOptions.Builder demoSources(SourceOptions.Builder sources) {
+        return sources.optPolicy(SourcePolicy.of(List.of(FOLDER, GOLDENS.toString())));
     }
 
     private static String folder() {

@@ -4,6 +4,7 @@
 package ai.djl.lora.server.adapters;
 
 import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.server.adapters.source.SourcePolicy;
 import ai.djl.lora.translate.TextResult;
 import com.google.gson.JsonObject;
 import java.io.IOException;
@@ -63,11 +64,83 @@ public class HotSwapTest {
         Assert.assertEquals(after.revision(), swapped.get("revision").getAsString());
         Assert.assertEquals(server.get("/adapters/upper").getAsJsonArray("revisions").size(), 2);
 
-        JsonObject back = server.send(200, "POST", "/adapters/upper/rollback");
+        JsonObject back =
+                server.post(
+                        200,
+                        "/adapters/upper/rollback",
+                        "{'golden':[{'prompt':'hello=','expected':'HELLO'}]}");
         Assert.assertEquals(back.get("revision").getAsString(), revision);
+        Assert.assertEquals(back.get("previous_revision"), swapped.get("revision"));
+        Assert.assertTrue(back.get("drained").getAsBoolean(), "drained");
+        Assert.assertEquals(
+                back.getAsJsonObject("seconds").keySet(),
+                Set.of("load", "smoke", "golden", "switch", "drain"));
         Assert.assertEquals(server.answer("upper", "hello="), "HELLO");
         String none = AdapterServer.message(server.send(409, "POST", "/adapters/upper/rollback"));
         Assert.assertTrue(none.contains("no earlier revision"), none);
+    }
+
+    @Test
+    public void testRollbackThatFailsLeavesTheCurrentRevision() throws Exception {
+        JsonObject swapped =
+                server.post(
+                        200,
+                        "/adapters/upper/hot-swap",
+                        "{'source':'%s'}",
+                        AdapterServer.source("reverse"));
+        String path = "/adapters/upper/rollback";
+        Object[][] refusals = {
+            {422, "{'golden':[{'prompt':'hello=','expected':'olleh'}]}", "golden", "is \"HELLO\""},
+            {422, "{'golden_logits':'" + logits("reverse") + "'}", "golden", "expected"},
+            {422, "{'trial_seconds':0}", "smoke", "took longer"},
+            {403, "{'golden_logits':'/etc/passwd'}", "fetch", "is not among those"},
+        };
+        for (Object[] refusal : refusals) {
+            JsonObject refused = server.post((int) refusal[0], path, (String) refusal[1]);
+            Assert.assertTrue(refused.getAsJsonObject("error").has("step"), refused.toString());
+            Assert.assertEquals(
+                    refused.getAsJsonObject("error").get("step").getAsString(), refusal[2]);
+            String told = AdapterServer.message(refused);
+            Assert.assertTrue(told.contains((String) refusal[3]), told);
+            Assert.assertEquals(
+                    server.ask("upper", "", "hello=").revision(),
+                    swapped.get("revision").getAsString());
+            Assert.assertEquals(
+                    server.server().model().adapters().statistics().device().adapters(), 2);
+        }
+        AdapterServer.message(server.post(400, path, "{'source':'/x'}"));
+        server.post(200, path, "{'golden_logits':'%s'}", logits("upper"));
+        Assert.assertEquals(server.ask("upper", "", "hello=").revision(), revision);
+    }
+
+    /** Returns what transformers and PEFT compute with an adapter of the demo. */
+    private static String logits(String adapter) {
+        return AdapterServer.GOLDENS.resolve(adapter + ".safetensors").toString();
+    }
+
+    @Test
+    public void testGoldenLogits() throws Exception {
+        String path = "/adapters/upper/hot-swap";
+        String body = "{'source':'%s','smoke_prompt':'','golden_logits':'%s'%s}";
+        String reverse = AdapterServer.source("reverse");
+        String told =
+                AdapterServer.message(server.post(422, path, body, reverse, logits("upper"), ""));
+        Assert.assertTrue(
+                told.matches(
+                        "row 0 of the golden logits, token \\d+: the logarithm of its probability"
+                                + " is \\S+, expected \\S+ within 0.001"),
+                told);
+        // the right adapter, and more exact than float32 can be
+        server.post(422, path, body, reverse, logits("reverse"), ",'golden_tolerance':1e-12");
+        Assert.assertEquals(server.ask("upper", "", "hello=").revision(), revision);
+        server.post(200, path, body, reverse, logits("reverse"), "");
+        Assert.assertEquals(server.answer("upper", "hello="), "olleh");
+
+        String weights = AdapterServer.source("upper") + "/adapter_model.safetensors";
+        JsonObject refused = server.post(400, path, body, reverse, weights, "");
+        Assert.assertEquals(refused.getAsJsonObject("error").get("step").getAsString(), "fetch");
+        server.post(400, path, body, reverse, logits("reverse"), ",'golden_tolerance':0");
+        server.post(400, path, "{'source':'%s','golden_tolerance':1}", reverse);
     }
 
     @Test
@@ -188,9 +261,7 @@ public class HotSwapTest {
         try (AdapterServer other =
                 new AdapterServer(
                         sources ->
-                                sources.optPolicy(
-                                        ai.djl.lora.server.adapters.source.SourcePolicy.of(
-                                                List.of(broken.toString()))))) {
+                                sources.optPolicy(SourcePolicy.of(List.of(broken.toString()))))) {
             JsonObject refused =
                     other.post(
                             422, "/adapters/upper/hot-swap", "{'source':'%s'}", broken.toString());

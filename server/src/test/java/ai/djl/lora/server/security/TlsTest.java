@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.security.Key;
 import java.security.KeyStore;
 import java.security.cert.Certificate;
+import java.time.Duration;
 import java.util.Base64;
 import java.util.concurrent.TimeUnit;
 import javax.net.ssl.SSLContext;
@@ -34,11 +35,32 @@ public class TlsTest {
     private Path certificate;
     private Path key;
     private SSLContext client;
+    private Pair first;
+    private Pair second;
+
+    /** A certificate, and its key. */
+    private record Pair(Certificate certificate, Key key) {}
 
     @BeforeClass
-    public void makeCertificate() throws Exception {
+    public void makeCertificates() throws Exception {
         folder = Files.createTempDirectory("djl-lora-tls-");
-        Path store = folder.resolve("store.p12");
+        first = makePair("first", "EC");
+        second = makePair("second", "RSA");
+        certificate = pem("certificate.pem", first.certificate());
+        key = pem("key.pem", first.key());
+        KeyStore trusted = KeyStore.getInstance("PKCS12");
+        trusted.load(null, null);
+        trusted.setCertificateEntry("first", first.certificate());
+        trusted.setCertificateEntry("second", second.certificate());
+        TrustManagerFactory trust =
+                TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init(trusted);
+        client = SSLContext.getInstance("TLS");
+        client.init(null, trust.getTrustManagers(), null);
+    }
+
+    private Pair makePair(String name, String algorithm) throws Exception {
+        Path store = folder.resolve(name + ".p12");
         Process keytool =
                 new ProcessBuilder(
                                 Path.of(System.getProperty("java.home"), "bin", "keytool")
@@ -47,7 +69,7 @@ public class TlsTest {
                                 "-alias",
                                 "server",
                                 "-keyalg",
-                                "EC",
+                                algorithm,
                                 "-dname",
                                 "CN=localhost",
                                 "-ext",
@@ -65,18 +87,15 @@ public class TlsTest {
         try (InputStream in = Files.newInputStream(store)) {
             keys.load(in, PASSWORD);
         }
-        Certificate made = keys.getCertificate("server");
-        certificate = pem("certificate.pem", "CERTIFICATE", made.getEncoded());
-        Key secret = keys.getKey("server", PASSWORD);
-        key = pem("key.pem", "PRIVATE KEY", secret.getEncoded());
-        KeyStore trusted = KeyStore.getInstance("PKCS12");
-        trusted.load(null, null);
-        trusted.setCertificateEntry("server", made);
-        TrustManagerFactory trust =
-                TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(trusted);
-        client = SSLContext.getInstance("TLS");
-        client.init(null, trust.getTrustManagers(), null);
+        return new Pair(keys.getCertificate("server"), keys.getKey("server", PASSWORD));
+    }
+
+    private Path pem(String name, Certificate made) throws Exception {
+        return pem(name, "CERTIFICATE", made.getEncoded());
+    }
+
+    private Path pem(String name, Key made) throws IOException {
+        return pem(name, "PRIVATE KEY", made.getEncoded());
     }
 
     private Path pem(String name, String kind, byte[] bytes) throws IOException {
@@ -135,6 +154,74 @@ public class TlsTest {
     }
 
     @Test
+    public void testRenewed() throws Exception {
+        Path renewed = pem("renewed.pem", first.certificate());
+        Path secret = pem("renewed-key.pem", first.key());
+        TlsOptions tls = new TlsOptions(renewed, secret, Duration.ofMillis(20));
+        SecurityOptions security = SecurityOptions.builder().optTls(tls).build();
+        try (DemoServer demo = new DemoServer(builder -> builder.optSecurity(security));
+                SSLSocket open = connect(demo.server().uri().getPort())) {
+            int port = demo.server().uri().getPort();
+            Assert.assertEquals(peer(open), first.certificate());
+            ask(open);
+            Files.writeString(renewed, "-----BEGIN CERTIFICATE-----\nbroken");
+            assertPeer(port, first);
+            pem("renewed.pem", second.certificate());
+            // the key is still the other's
+            Assert.expectThrows(LoraConfigurationException.class, tls::open);
+            for (int i = 0; i < 10; ++i) {
+                assertPeer(port, first);
+                Thread.sleep(20);
+            }
+            pem("renewed-key.pem", second.key());
+            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+            Certificate found = first.certificate();
+            while (found.equals(first.certificate()) && System.nanoTime() < end) {
+                try (SSLSocket socket = connect(port)) {
+                    found = peer(socket);
+                    ask(socket);
+                }
+            }
+            Assert.assertEquals(found, second.certificate());
+            // a connection that was open goes on
+            ask(open);
+            Assert.assertEquals(peer(open), first.certificate());
+        }
+    }
+
+    private SSLSocket connect(int port) throws IOException {
+        SSLSocket socket = (SSLSocket) client.getSocketFactory().createSocket("127.0.0.1", port);
+        socket.setSoTimeout(60_000);
+        return socket;
+    }
+
+    private static Certificate peer(SSLSocket socket) throws IOException {
+        return socket.getSession().getPeerCertificates()[0];
+    }
+
+    private void assertPeer(int port, Pair expected) throws IOException {
+        try (SSLSocket socket = connect(port)) {
+            Assert.assertEquals(peer(socket), expected.certificate());
+            ask(socket);
+        }
+    }
+
+    /** Sends a request on a connection that stays open, and reads the answer. */
+    private static void ask(SSLSocket socket) throws IOException {
+        socket.getOutputStream()
+                .write(
+                        "GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                                .getBytes(StandardCharsets.UTF_8));
+        StringBuilder answer = new StringBuilder();
+        while (answer.indexOf("\r\n\r\n") < 0) {
+            int read = socket.getInputStream().read();
+            Assert.assertTrue(read >= 0, "the connection ended: " + answer);
+            answer.append((char) read);
+        }
+        Assert.assertTrue(answer.toString().startsWith("HTTP/1.1 200"), answer.toString());
+    }
+
+    @Test
     public void testFilesThatAreWrong() throws Exception {
         Path nothing = folder.resolve("nothing.pem");
         LoraConfigurationException missing =
@@ -147,5 +234,12 @@ public class TlsTest {
                         LoraConfigurationException.class,
                         () -> new TlsOptions(key, certificate).open());
         Assert.assertTrue(swapped.getMessage().contains("PKCS #8"), swapped.getMessage());
+        Path other = pem("other-key.pem", makePair("third", "EC").key());
+        LoraConfigurationException another =
+                Assert.expectThrows(
+                        LoraConfigurationException.class,
+                        () -> new TlsOptions(certificate, other).open());
+        Assert.assertTrue(
+                another.getMessage().contains("another certificate's"), another.getMessage());
     }
 }

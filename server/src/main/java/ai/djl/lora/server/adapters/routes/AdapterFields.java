@@ -4,6 +4,7 @@
 package ai.djl.lora.server.adapters.routes;
 
 import ai.djl.lora.server.adapters.AdapterRequest;
+import ai.djl.lora.server.adapters.swap.GoldenFile;
 import ai.djl.lora.server.adapters.swap.GoldenPrompt;
 import ai.djl.lora.server.adapters.swap.TrialPlan;
 import ai.djl.lora.server.http.HttpFailure;
@@ -107,7 +108,8 @@ final class AdapterFields {
 
     /**
      * Reads how a revision is tried: {@code smoke_prompt} ("" for none), {@code golden} (objects of
-     * {@code prompt}, {@code expected} and perhaps {@code max_tokens}), {@code trial_seconds}.
+     * {@code prompt}, {@code expected} and perhaps {@code max_tokens}), {@code golden_logits} (a
+     * source), {@code golden_tolerance}, {@code trial_seconds}.
      */
     static TrialPlan plan(RequestFields fields) {
         String smoke = fields.text("smoke_prompt").orElse(TrialPlan.DEFAULT_PROMPT);
@@ -133,7 +135,25 @@ final class AdapterFields {
         return new TrialPlan(
                 smoke.isEmpty() ? Optional.empty() : Optional.of(smoke),
                 golden,
+                goldenFile(fields),
                 seconds(fields, "trial_seconds", TrialPlan.DEFAULT_TIME));
+    }
+
+    private static Optional<GoldenFile> goldenFile(RequestFields fields) {
+        OptionalDouble tolerance = fields.number("golden_tolerance");
+        if (!fields.has("golden_logits")) {
+            if (tolerance.isPresent()) {
+                throw HttpFailure.badRequest(
+                        "golden_tolerance", "golden_tolerance is given without golden_logits");
+            }
+            return Optional.empty();
+        }
+        if (tolerance.isPresent() && !(tolerance.getAsDouble() > 0)) {
+            throw HttpFailure.badRequest(
+                    "golden_tolerance",
+                    "golden_tolerance is " + tolerance.getAsDouble() + "; it must be above 0");
+        }
+        return Optional.of(new GoldenFile(fields.needed("golden_logits"), tolerance));
     }
 
     private static void checkTokens(RequestFields fields, double tokens) {

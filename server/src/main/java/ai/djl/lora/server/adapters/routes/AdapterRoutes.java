@@ -83,7 +83,7 @@ public final class AdapterRoutes {
                 action("pin", request -> pin(request, true)),
                 action("unpin", request -> pin(request, false)),
                 action("switch", this::switchDefault),
-                action("rollback", this::rollback),
+                action("rollback", this::rollback).withErrors(new SwapErrors()),
                 change("hot-swap", this::hotSwap),
                 change("alias", this::alias),
                 Route.of(
@@ -247,6 +247,7 @@ public final class AdapterRoutes {
                                         new TrialPlan(
                                                 Optional.of(prompt).filter(text -> !text.isEmpty()),
                                                 List.of(),
+                                                Optional.empty(),
                                                 TrialPlan.DEFAULT_TIME))
                         .orElse(TrialPlan.SMOKE);
         return manager.swaps()
@@ -306,15 +307,20 @@ public final class AdapterRoutes {
 
     private CompletionStage<Response> rollback(Request request) {
         String name = request.variable("id");
-        return manager.changes()
-                .later(
-                        () -> {
-                            LoadReport report = manager.swaps().rollback(name);
-                            RegisteredAdapter adapter = manager.names().find(name);
-                            JsonObject body = json.item(adapter, true);
-                            body.add("report", AdapterJson.report(report, adapter.current()));
-                            return Response.json(200, body);
-                        });
+        if (request.body().length() > 0) {
+            checkJson(request);
+        }
+        RequestFields fields = RequestFields.of(request);
+        TrialPlan plan = AdapterFields.plan(fields);
+        Duration drain = AdapterFields.seconds(fields, "drain_seconds", DRAIN_TIME);
+        fields.end();
+        return manager.swaps()
+                .rollback(name, plan, drain)
+                .thenApply(
+                        swapped ->
+                                swapped(
+                                        swapped,
+                                        json.item(manager.names().find(swapped.name()), true)));
     }
 
     private CompletionStage<Response> hotSwap(Request request) {
@@ -336,7 +342,10 @@ public final class AdapterRoutes {
     }
 
     private Response swapped(Swapped swapped) {
-        JsonObject body = new JsonObject();
+        return swapped(swapped, new JsonObject());
+    }
+
+    private Response swapped(Swapped swapped, JsonObject body) {
         body.addProperty("name", swapped.name());
         body.addProperty("previous_revision", swapped.before());
         body.addProperty("revision", swapped.after());

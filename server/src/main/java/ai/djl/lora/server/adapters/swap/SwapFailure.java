@@ -26,7 +26,8 @@ public final class SwapFailure extends HttpFailure {
                 failure.getMessage(),
                 failure.parameter(),
                 failure.headers(),
-                failure);
+                // a failure that was made of no other may show the caller's own paths
+                failure.getCause());
         this.step = step;
     }
 

@@ -5,28 +5,48 @@ package ai.djl.lora.server.adapters.swap;
 
 import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterCandidate;
+import ai.djl.lora.generate.ScoringRequest;
+import ai.djl.lora.generate.ScoringResult;
+import ai.djl.lora.generate.engine.ReadingHandle;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.json.Message;
+import ai.djl.lora.model.GoldenLogits;
 import ai.djl.lora.server.http.Failures;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.model.ServedModel;
+import ai.djl.lora.tensor.ElementType;
 import ai.djl.lora.translate.TextAnswers;
 import ai.djl.lora.translate.TextRequest;
 import ai.djl.lora.translate.TextResult;
 import ai.djl.lora.translate.TextTokenizer;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 
 /** Asks a revision that no request gets yet, as requests would ask it. */
 public final class Trial {
 
     private static final int SMOKE_TOKENS = 8;
 
+    /**
+     * How far logarithms of probabilities may lie from those of another program. Logits of float32
+     * lie within 1e-4 of PEFT's, and so their differences within twice that.
+     */
+    private static final double TOLERANCE = 1e-3;
+
+    /** The same where numbers of 16 bits have been rounded in each layer. */
+    private static final double ROUNDED_TOLERANCE = 0.25;
+
     private final ServedModel model;
     private final AdapterCandidate candidate;
     private final TrialPlan plan;
+    private final Optional<GoldenLogits> logits;
     private final long deadline;
 
     /**
@@ -35,11 +55,17 @@ public final class Trial {
      * @param model the model
      * @param candidate the revision
      * @param plan what it is asked
+     * @param logits the plan's golden file, which fits the model; empty where it has none
      */
-    public Trial(ServedModel model, AdapterCandidate candidate, TrialPlan plan) {
+    public Trial(
+            ServedModel model,
+            AdapterCandidate candidate,
+            TrialPlan plan,
+            Optional<GoldenLogits> logits) {
         this.model = model;
         this.candidate = candidate;
         this.plan = plan;
+        this.logits = logits;
         this.deadline = System.nanoTime() + plan.time().toNanos();
     }
 
@@ -55,11 +81,17 @@ public final class Trial {
     }
 
     /**
-     * Has the prompts answered whose answers are known.
+     * Has the prompts answered whose answers are known, and the tokens scored whose probabilities
+     * are.
      *
-     * @throws SwapFailure if an answer is another, or does not come
+     * @throws SwapFailure if an answer or a probability is another, or does not come
      */
     public void golden() {
+        prompts();
+        logits.ifPresent(this::scores);
+    }
+
+    private void prompts() {
         for (int i = 0; i < plan.golden().size(); ++i) {
             GoldenPrompt golden = plan.golden().get(i);
             TextTokenizer tokenizer = model.tokenizer();
@@ -86,21 +118,91 @@ public final class Trial {
         }
     }
 
+    /* Read by the engine, as requests are: a file's logits say how likely each token is. */
+    private void scores(GoldenLogits golden) {
+        double tolerance =
+                plan.logits()
+                        .map(GoldenFile::tolerance)
+                        .orElse(OptionalDouble.empty())
+                        .orElse(rounds() ? ROUNDED_TOLERANCE : TOLERANCE);
+        for (int row = 0; row < golden.batch(); ++row) {
+            String where = "row " + row + " of the golden logits";
+            ScoringRequest request =
+                    new ScoringRequest(golden.tokens(row), 1, candidate.getRequestName());
+            ReadingHandle<ScoringResult> reading =
+                    begin(SwapStep.GOLDEN, () -> model.engine().read(request));
+            ScoringResult result = await(SwapStep.GOLDEN, reading.result(), reading::cancel);
+            checkRevision(SwapStep.GOLDEN, where, result.revision());
+            double[] expected = golden.logProbs(row);
+            for (int i = 0; i < expected.length; ++i) {
+                double found = result.logProbs()[i];
+                // also where it is not a number
+                if (!(Math.abs(found - expected[i]) <= tolerance)) {
+                    throw failure(
+                            SwapStep.GOLDEN,
+                            422,
+                            "trial_failed",
+                            String.format(
+                                    Locale.ROOT,
+                                    "%s, token %d: the logarithm of its probability is %.4f,"
+                                            + " expected %.4f within %s",
+                                    where,
+                                    i + 1,
+                                    found,
+                                    expected[i],
+                                    tolerance),
+                            null);
+                }
+            }
+        }
+    }
+
+    private boolean rounds() {
+        return model.block().getLoraContext().getType() != ElementType.FLOAT32;
+    }
+
     private TextResult ask(SwapStep step, String prompt, int tokens) {
         SamplingParameters sampling =
                 SamplingParameters.greedy(tokens).toBuilder().logProbs(0).build();
-        TextAnswers answers = null;
+        TextAnswers answers =
+                begin(
+                        step,
+                        () ->
+                                model.text()
+                                        .begin(
+                                                new TextRequest(
+                                                        prompt,
+                                                        candidate.getRequestName(),
+                                                        sampling)));
+        TextResult result = await(step, answers.result(), answers::cancel);
+        checkRevision(step, Message.quote(prompt), result.revision());
+        if (!Double.isFinite(result.logProb())) {
+            throw failure(
+                    step,
+                    422,
+                    "trial_failed",
+                    "the answer to " + Message.quote(prompt) + " has no finite probability",
+                    null);
+        }
+        return result;
+    }
+
+    private static <T> T begin(SwapStep step, Supplier<T> beginning) {
+        try {
+            return beginning.get();
+        } catch (LoraException e) {
+            throw new SwapFailure(step, Failures.of("", e));
+        }
+    }
+
+    private <T> T await(SwapStep step, Future<T> result, Runnable cancel) {
         boolean answered = false;
         try {
-            answers =
-                    model.text()
-                            .begin(new TextRequest(prompt, candidate.getRequestName(), sampling));
             long left = Math.max(0, deadline - System.nanoTime());
-            TextResult result = answers.result().get(left, TimeUnit.NANOSECONDS);
+            T answer = result.get(left, TimeUnit.NANOSECONDS);
             answered = true;
-            check(step, prompt, result);
-            return result;
-        } catch (LoraException | ExecutionException e) {
+            return answer;
+        } catch (ExecutionException e) {
             throw new SwapFailure(step, Failures.of("", e));
         } catch (TimeoutException e) {
             throw failure(
@@ -113,31 +215,23 @@ public final class Trial {
             Thread.currentThread().interrupt();
             throw failure(step, 503, "cancelled", "the server is ending", e);
         } finally {
-            if (answers != null && !answered) {
-                answers.cancel();
+            if (!answered) {
+                cancel.run();
             }
         }
     }
 
-    private void check(SwapStep step, String prompt, TextResult result) {
-        if (!result.revision().equals(candidate.getRevision())) {
+    private void checkRevision(SwapStep step, String what, String revision) {
+        if (!revision.equals(candidate.getRevision())) {
             throw failure(
                     step,
                     422,
                     "trial_failed",
-                    Message.quote(prompt)
+                    what
                             + " was answered by revision "
-                            + result.revision()
+                            + revision
                             + ", not by "
                             + candidate.getRevision(),
-                    null);
-        }
-        if (!Double.isFinite(result.logProb())) {
-            throw failure(
-                    step,
-                    422,
-                    "trial_failed",
-                    "the answer to " + Message.quote(prompt) + " has no finite probability",
                     null);
         }
     }

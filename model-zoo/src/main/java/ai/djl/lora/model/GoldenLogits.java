@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-package ai.djl.lora.cli;
+package ai.djl.lora.model;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.safetensors.SafetensorsFile;
@@ -16,7 +16,7 @@ import java.util.TreeSet;
 /**
  * A golden file: {@code input_ids} and the {@code logits} that another program computed for them.
  */
-public final class Golden {
+public final class GoldenLogits {
 
     private static final String IDS = "input_ids";
     private static final String LOGITS = "logits";
@@ -27,7 +27,7 @@ public final class Golden {
     private final ByteBuffer idBytes;
     private final ByteBuffer logitBytes;
 
-    private Golden(SafetensorsFile file) {
+    private GoldenLogits(SafetensorsFile file) {
         path = file.path();
         for (String name : new TreeSet<>(file.tensors().keySet())) {
             // An attention mask for instance: to leave it out would compare something else.
@@ -58,9 +58,9 @@ public final class Golden {
      * @return what it holds
      * @throws LoraConfigurationException if it is not such a file
      */
-    public static Golden read(Path path) {
+    public static GoldenLogits read(Path path) {
         try (SafetensorsFile file = SafetensorsFile.open(path)) {
-            return new Golden(file);
+            return new GoldenLogits(file);
         }
     }
 
@@ -169,6 +169,32 @@ public final class Golden {
             }
         }
         return values;
+    }
+
+    /**
+     * Returns how likely each token of a row is, by the logits before it.
+     *
+     * @param row the row
+     * @return the natural logarithm of the probability of each token but the first, [sequence - 1]
+     * @throws LoraConfigurationException if a logit is not finite
+     */
+    public double[] logProbs(int row) {
+        int[] tokens = tokens(row);
+        float[] values = logits(row);
+        double[] logProbs = new double[tokens.length - 1];
+        for (int i = 0; i < logProbs.length; ++i) {
+            int from = i * vocabulary();
+            double largest = Double.NEGATIVE_INFINITY;
+            for (int j = 0; j < vocabulary(); ++j) {
+                largest = Math.max(largest, values[from + j]);
+            }
+            double sum = 0;
+            for (int j = 0; j < vocabulary(); ++j) {
+                sum += Math.exp(values[from + j] - largest);
+            }
+            logProbs[i] = values[from + tokens[i + 1]] - largest - Math.log(sum);
+        }
+        return logProbs;
     }
 
     private long[] longs(int row) {

@@ -1,0 +1,55 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.jni.CudaStatus;
+import ai.djl.lora.jni.LoraLibrary;
+import java.util.Optional;
+
+/**
+ * Lists {@code cuda} among the backends, with what keeps it from being used.
+ *
+ * <p>The native operators have kernels for tensors on a GPU, but models lie on the CPU in this
+ * version, and a backend computes where the model's tensors are. So this one is never chosen, not
+ * even where nothing else is missing.
+ */
+final class CudaBackendProvider implements BackendProvider {
+
+    static final String NAME = "cuda";
+
+    /** {@inheritDoc} */
+    @Override
+    public String getName() {
+        return NAME;
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public String getDescription() {
+        return "CUDA kernels, float16 and bfloat16";
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Optional<String> whyUnavailable() {
+        if (!LoraLibrary.isAvailable()) {
+            return Optional.of(LoraLibrary.unavailableReason());
+        }
+        return Optional.of(
+                CudaStatus.read()
+                        .obstacle()
+                        .orElse(
+                                "models lie on the CPU in this version; the CUDA kernels serve callers"
+                                        + " of the operator djl_lora::sgmv whose tensors lie on the"
+                                        + " GPU"));
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public LoraBackend create() {
+        throw new LoraBackendException(
+                "Backend " + NAME + " cannot be used: " + whyUnavailable().orElseThrow());
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/images.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "common/errors.h"
+
+namespace djl_lora {
+
+namespace {
+
+// What a kernel may use without asking; more is a matter of each device.
+constexpr uint32_t kSharedBytesOfEveryDevice = 48 * 1024;
+
+// sm_90a and compute_80, read.
+struct Target {
+  bool ptx = false;
+  int32_t number = 0;     // ten times major plus minor
+  bool specific = false;  // with an "a" behind the number: for this number alone
+
+  static Target Of(const char* text) {
+    Target target;
+    target.ptx = std::strncmp(text, "compute_", 8) == 0;
+    char* end = nullptr;
+    target.number = static_cast<int32_t>(std::strtol(text + (target.ptx ? 8 : 3), &end, 10));
+    target.specific = *end == 'a';
+    return target;
+  }
+
+  bool RunsOn(int32_t major, int32_t minor) const {
+    const int32_t device = 10 * major + minor;
+    if (specific) {
+      return number == device;
+    }
+    return number <= device && (ptx || number / 10 == major);
+  }
+
+  // The better, the higher.
+  int32_t Rank() const { return (ptx ? 0 : 100000) + 10 * number + (specific ? 1 : 0); }
+};
+
+}  // namespace
+
+std::vector<const Image*> SuitableImages(const ImageTable& table, const std::string& module, int32_t major,
+                                         int32_t minor) {
+  std::vector<const Image*> suitable;
+  for (size_t i = 0; i < table.count; ++i) {
+    const Image& image = table.images[i];
+    if (module == image.module && Target::Of(image.target).RunsOn(major, minor)) {
+      suitable.push_back(&image);
+    }
+  }
+  std::stable_sort(suitable.begin(), suitable.end(), [](const Image* a, const Image* b) {
+    return Target::Of(a->target).Rank() > Target::Of(b->target).Rank();
+  });
+  return suitable;
+}
+
+Kernel::Kernel(std::string name, CuFunction function, const DeviceInfo* device, int32_t static_shared_bytes)
+    : name_(std::move(name)),
+      function_(function),
+      device_(device),
+      static_shared_bytes_(static_shared_bytes),
+      allowed_shared_bytes_(kSharedBytesOfEveryDevice -
+                            std::min(kSharedBytesOfEveryDevice, static_cast<uint32_t>(static_shared_bytes))) {}
+
+void Kernel::AllowSharedBytes(const Driver& driver, uint32_t bytes) const {
+  if (bytes <= allowed_shared_bytes_.load(std::memory_order_acquire)) {
+    return;
+  }
+  const int64_t most = static_cast<int64_t>(device_->shared_bytes) - static_shared_bytes_;
+  if (bytes > most) {
+    throw EngineError(Format("kernel %s needs %u bytes of shared memory, but %s has %lld left for a block",
+                             name_.c_str(), bytes, device_->name.c_str(), static_cast<long long>(most)));
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (bytes > allowed_shared_bytes_.load(std::memory_order_relaxed)) {
+    driver.cuFuncSetAttribute(function_, kCuFunctionDynamicSharedBytes, static_cast<int32_t>(bytes));
+    allowed_shared_bytes_.store(bytes, std::memory_order_release);
+  }
+}
+
+void Kernel::AllowLargeClusters(const Driver& driver) const {
+  if (large_clusters_.load(std::memory_order_acquire)) {
+    return;
+  }
+  driver.cuFuncSetAttribute(function_, kCuFunctionLargeClusters, 1);
+  large_clusters_.store(true, std::memory_order_release);
+}
+
+KernelCache::~KernelCache() {
+  for (const auto& [key, loaded] : modules_) {
+    CuContext before = nullptr;
+    driver_.cuCtxGetCurrent.Try(&before);
+    driver_.cuCtxSetCurrent.Try(key.first);
+    driver_.cuModuleUnload.Try(loaded.module);
+    driver_.cuCtxSetCurrent.Try(before);
+  }
+}
+
+const Kernel& KernelCache::Find(const std::string& module, const std::string& kernel) {
+  CuContext context = CurrentContext();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Loaded& loaded = Load(context, module);
+  std::unique_ptr<const Kernel>& found = loaded.kernels[kernel];
+  if (found == nullptr) {
+    CuFunction function = nullptr;
+    const CuResult result = driver_.cuModuleGetFunction.Try(&function, loaded.module, kernel.c_str());
+    if (result != kCuSuccess) {
+      throw EngineError(Format("kernel %s of the image %s for %s: %s", kernel.c_str(), module.c_str(), loaded.target,
+                               driver_.ErrorText("cuModuleGetFunction", result).c_str()));
+    }
+    int32_t shared_bytes = 0;
+    driver_.cuFuncGetAttribute(&shared_bytes, kCuFunctionStaticSharedBytes, function);
+    found = std::make_unique<const Kernel>(kernel, function, &CurrentDevice(), shared_bytes);
+  }
+  return *found;
+}
+
+std::string KernelCache::LoadedTarget(const std::string& module) {
+  CuContext context = CurrentContext();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Load(context, module).target;
+}
+
+KernelCache::Loaded& KernelCache::Load(CuContext context, const std::string& name) {
+  const auto at = modules_.find({context, name});
+  if (at != modules_.end()) {
+    return at->second;
+  }
+  const DeviceInfo& device = CurrentDevice();
+  const std::vector<const Image*> images = SuitableImages(table_, name, device.major, device.minor);
+  if (images.empty()) {
+    throw EngineError(Format("no image of the CUDA kernels %s suits %s of compute capability %d.%d", name.c_str(),
+                             device.name.c_str(), static_cast<int>(device.major), static_cast<int>(device.minor)));
+  }
+  std::string failures;
+  for (const Image* image : images) {
+    char log[4096] = {};
+    int32_t options[] = {kCuJitErrorLog, kCuJitErrorLogBytes};
+    void* values[] = {log, reinterpret_cast<void*>(sizeof(log) - 1)};
+    Loaded loaded;
+    const CuResult result = driver_.cuModuleLoadDataEx.Try(&loaded.module, image->begin, 2, options, values);
+    if (result == kCuSuccess) {
+      loaded.target = image->target;
+      return modules_.emplace(std::make_pair(context, name), std::move(loaded)).first->second;
+    }
+    failures += Format("%s%s: %s%s%s", failures.empty() ? "" : "; ", image->target,
+                       driver_.ErrorText("cuModuleLoadDataEx", result).c_str(), log[0] == '\0' ? "" : ": ", log);
+  }
+  std::string advice;
+  if (driver_.version() < table_.toolkit) {
+    advice = Format("; the driver serves CUDA %s, and the kernels were compiled by CUDA %s: update the driver",
+                    CudaVersionText(driver_.version()).c_str(), CudaVersionText(table_.toolkit).c_str());
+  }
+  throw EngineError(Format("no image of the CUDA kernels %s loads on %s of compute capability %d.%d (%s)%s",
+                           name.c_str(), device.name.c_str(), static_cast<int>(device.major),
+                           static_cast<int>(device.minor), failures.c_str(), advice.c_str()));
+}
+
+const DeviceInfo& KernelCache::CurrentDevice() const {
+  CuDevice device = 0;
+  driver_.cuCtxGetDevice(&device);
+  for (const DeviceInfo& info : driver_.devices()) {
+    if (info.device == device) {
+      return info;
+    }
+  }
+  throw EngineError(
+      Format("the current CUDA context is of device %d, which the driver did not list", static_cast<int>(device)));
+}
+
+CuContext KernelCache::CurrentContext() const {
+  CuContext context = nullptr;
+  driver_.cuCtxGetCurrent(&context);
+  if (context == nullptr) {
+    throw EngineError("no CUDA context is current in this thread");
+  }
+  return context;
+}
+
+KernelCache& ProcessKernels() {
+  // Kept until the process ends: the driver may be gone before static objects are.
+  static KernelCache* const kernels = new KernelCache(RequireDriver(), EmbeddedImages());
+  return *kernels;
+}
+
+}  // namespace djl_lora

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/device_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include "common/errors.h"
+#include "cuda/device_layout.h"
+
+namespace djl_lora {
+
+namespace {
+
+using cuda::DeviceError;
+using cuda::DeviceModule;
+using cuda::SgmvParams;
+using cuda::SgmvPath;
+
+constexpr int64_t kEntryBytes = sizeof(DeviceModule);
+constexpr int64_t kMaxTokens = 1 << 20;
+constexpr int64_t kFirstId = int64_t{1} << 40;  // far from the ids of tables on the CPU
+
+long long Long(int64_t value) { return static_cast<long long>(value); }
+
+struct Registry {
+  std::mutex mutex;
+  int64_t next = kFirstId;
+  std::unordered_map<int64_t, std::shared_ptr<DeviceTable>> tables;
+};
+
+// Never destroyed: a thread may still be in an operator while the process ends.
+Registry& TheRegistry() {
+  static Registry* const kRegistry = new Registry;
+  return *kRegistry;
+}
+
+void RequireRange(const char* name, int64_t value, int64_t least, int64_t most) {
+  if (value < least || value > most) {
+    Refuse("device_table_create: %s is %lld, but it must be from %lld to %lld", name, Long(value), Long(least),
+           Long(most));
+  }
+}
+
+cuda::ModuleWeights WeightsOf(const ModuleShape& shape, const AdapterModule& module) {
+  return {shape.in,
+          shape.out,
+          module.rank,
+          static_cast<const uint16_t*>(module.a),
+          static_cast<const uint16_t*>(module.b),
+          static_cast<const uint16_t*>(module.out_scale),
+          static_cast<const uint16_t*>(module.bias),
+          module.scale};
+}
+
+// A plan's tensor, 1-D and contiguous, on the device.
+TensorInfo PlanTensor(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place,
+                      ElementType type) {
+  const TensorInfo info = Describe(operation, name, handle, place);
+  RequireType(operation, info, type);
+  RequireDim(operation, info, 1);
+  RequireContiguous(operation, info);
+  return info;
+}
+
+void ReadPlan(const SgmvArguments& arguments, const TensorPlace& place, SgmvParams* params) {
+  const char* name = arguments.name;
+  const SgmvPlan& plan = arguments.plan;
+  const bool stacked = plan.entry_starts != nullptr;
+  const TensorInfo starts = PlanTensor(name, "segment_starts", plan.segment_starts, place, ElementType::kInt64);
+  const TensorInfo slots = PlanTensor(name, stacked ? "entry_slots" : "slots", plan.slots, place, ElementType::kInt64);
+  constexpr int64_t kMost = int64_t{1} << 24;
+  if (starts.numel < 1 || starts.numel > kMost || slots.numel > kMost) {
+    Refuse("%s: segment_starts is %s and %s is %s, but they have 1 to %lld elements", name, starts.Text().c_str(),
+           slots.name, slots.Text().c_str(), Long(kMost));
+  }
+  const int64_t segments = starts.numel - 1;
+  if (!stacked && slots.numel != segments) {
+    Refuse("%s: segment_starts is %s and slots is %s, but it must be one longer than slots", name,
+           starts.Text().c_str(), slots.Text().c_str());
+  }
+  if (segments == 0 && params->tokens > 0) {
+    Refuse("%s: segment_starts is %s, which has no segment for the %d rows of y", name, starts.Text().c_str(),
+           params->tokens);
+  }
+  params->segments = static_cast<int>(segments);
+  params->segment_starts = starts.As<long long>();
+  params->slots = slots.As<long long>();
+  params->entries = static_cast<int>(slots.numel);
+  if (stacked) {
+    const TensorInfo entry_starts = PlanTensor(name, "entry_starts", plan.entry_starts, place, ElementType::kInt64);
+    const TensorInfo weights = PlanTensor(name, "entry_weights", plan.entry_weights, place, ElementType::kFloat32);
+    if (entry_starts.numel != starts.numel) {
+      Refuse("%s: entry_starts is %s and segment_starts is %s, but they must have the same length", name,
+             entry_starts.Text().c_str(), starts.Text().c_str());
+    }
+    if (weights.numel != slots.numel) {
+      Refuse("%s: entry_weights is %s and entry_slots is %s, but they must have the same length", name,
+             weights.Text().c_str(), slots.Text().c_str());
+    }
+    params->entry_starts = entry_starts.As<long long>();
+    params->entry_weights = weights.As<float>();
+  }
+}
+
+// What an error of the kernels says.
+std::string ErrorText(const DeviceError& error) {
+  switch (error.code) {
+    case cuda::kBadSegment:
+      return Format("segment_starts has %d, but it must run from 0 to the rows of y without falling", error.value);
+    case cuda::kBadSlot:
+      return Format("slot %d is outside the table", error.value);
+    case cuda::kNoAdapter:
+      return Format("slot %d holds no adapter", error.value);
+    case cuda::kBadStack:
+      return Format(
+          "entry_starts gives it %d entries, but it must run from 0 to the entries without falling, and a "
+          "segment has at most %d",
+          error.value, cuda::kMaxEntries);
+    case cuda::kBadWeight:
+      return Format("the weight of slot %d is not finite", error.value);
+    case cuda::kNotStackable:
+      return Format(
+          "slot %d has an out_scale (DoRA or IA3) or a bias of its own; only adapters without may be "
+          "weighted or stacked",
+          error.value);
+    case cuda::kRankTooLarge:
+      return Format("its ranks come to %d, more than the table was made for", error.value);
+    default:
+      return Format("error %d", error.code);
+  }
+}
+
+}  // namespace
+
+DeviceTable::DeviceTable(int64_t id, ElementType type, std::vector<ModuleShape> modules,
+                         const DeviceTableLimits& limits, std::shared_ptr<const SgmvDevice> device)
+    : TableShape(id, type, std::move(modules)),
+      limits_(limits),
+      device_(std::move(device)),
+      places_(static_cast<size_t>(limits.slots)) {
+  const int64_t count = limits.slots * static_cast<int64_t>(this->modules().size());
+  DeviceModule empty{};
+  empty.rank = cuda::kEmptySlot;
+  const std::vector<DeviceModule> entries(static_cast<size_t>(count), empty);
+  entries_ = Empty({count * kEntryBytes}, ElementType::kUInt8, device_->place());
+  Upload(entries_, 0, entries.data(), count * kEntryBytes);
+  error_ = Empty({static_cast<int64_t>(sizeof(DeviceError))}, ElementType::kUInt8, device_->place());
+  CheckTorch(aoti_torch_zero_(error_.get()), "aten::zero_");
+  // The most that a call may need: of the modules with as many inputs as any of them, kMaxGroup at once.
+  int64_t splits = 0;
+  for (const ModuleShape& shape : this->modules()) {
+    for (const SgmvPath path : {SgmvPath::kDecode, SgmvPath::kTiles}) {
+      splits = std::max(splits, int64_t{cuda::Splits(path, static_cast<int>(shape.in))});
+    }
+  }
+  const int64_t ranks = std::max(limits.rank, limits.stack_ranks);
+  partial_ = Empty({splits * kMaxGroup * limits.tokens * ranks}, ElementType::kFloat32, device_->place());
+}
+
+void DeviceTable::Upload(const Tensor& target, int64_t offset, const void* bytes, int64_t count) const {
+  const TensorInfo whole = Describe("upload", "target", target.get(), device_->place());
+  const Tensor part = View(whole, {count}, {1}, offset);
+  // libtorch only reads what it copies from
+  const Tensor source = Wrap(const_cast<void*>(bytes), {count}, ElementType::kUInt8);
+  CheckTorch(aoti_torch_copy_(part.get(), source.get(), 0), "aten::copy_");
+}
+
+void DeviceTable::CheckSlotOf(const char* operation, int64_t slot) const {
+  if (slot < 0 || slot >= limits_.slots) {
+    Refuse("%s: slot is %lld, but table %lld has slots 0 to %lld", operation, Long(slot), Long(id()),
+           Long(limits_.slots - 1));
+  }
+}
+
+void DeviceTable::Put(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
+                      AtenTensorHandle arena_handle, int64_t offset) {
+  constexpr const char* kName = "device_table_put";
+  CheckSlotOf(kName, slot);
+  const Source source = ReadSource(kName, *this, slot, weights, layout, scales);
+  int64_t bytes = 0;
+  for (size_t i = 0; i < source.modules.size(); ++i) {
+    if (source.modules[i].rank > limits_.rank) {
+      Refuse("%s: the rank of module %zu is %lld, but table %lld was made for ranks up to %lld", kName, i,
+             Long(source.modules[i].rank), Long(id()), Long(limits_.rank));
+    }
+    bytes += cuda::DeviceModuleBytes(WeightsOf(modules()[i], source.modules[i]));
+  }
+  const TensorInfo arena = Describe(kName, "arena", arena_handle, device_->place());
+  RequireType(kName, arena, ElementType::kUInt8);
+  RequireDim(kName, arena, 1);
+  RequireContiguous(kName, arena);
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(arena.data) + static_cast<uintptr_t>(offset);
+  if (offset < 0 || begin % cuda::kPartAlignment != 0) {
+    Refuse("%s: offset is %lld, but the adapter must begin at a multiple of %d in the device's memory", kName,
+           Long(offset), cuda::kPartAlignment);
+  }
+  if (offset > arena.numel - bytes) {
+    Refuse("%s: the adapter's %lld bytes at offset %lld do not lie within arena %s", kName, Long(bytes), Long(offset),
+           arena.Text().c_str());
+  }
+  const uintptr_t end = begin + static_cast<uintptr_t>(bytes);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (size_t other = 0; other < places_.size(); ++other) {
+    if (begin < places_[other].end && places_[other].begin < end) {
+      Refuse("%s: the %lld bytes overlap with those of the adapter in slot %zu of table %lld", kName, Long(bytes),
+             other, Long(id()));
+    }
+  }
+  std::vector<char> packed(static_cast<size_t>(bytes));
+  std::vector<DeviceModule> entries;
+  entries.reserve(source.modules.size());
+  int64_t used = 0;
+  for (size_t i = 0; i < source.modules.size(); ++i) {
+    const cuda::ModuleWeights module = WeightsOf(modules()[i], source.modules[i]);
+    entries.push_back(cuda::PackDeviceModule(module, packed.data() + used, begin + static_cast<uintptr_t>(used)));
+    used += cuda::DeviceModuleBytes(module);
+  }
+  Place place;
+  place.arena = View(arena, {arena.numel}, {1}, 0);
+  place.begin = begin;
+  place.end = end;
+  if (bytes > 0) {
+    Upload(place.arena, offset, packed.data(), bytes);
+  }
+  const int64_t row = static_cast<int64_t>(entries.size()) * kEntryBytes;
+  Upload(entries_, slot * row, entries.data(), row);
+  places_[static_cast<size_t>(slot)] = std::move(place);
+}
+
+void DeviceTable::Remove(int64_t slot) {
+  constexpr const char* kName = "device_table_remove";
+  CheckSlotOf(kName, slot);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (places_[static_cast<size_t>(slot)].arena.get() == nullptr) {
+    Refuse("%s: slot %lld of table %lld holds no adapter", kName, Long(slot), Long(id()));
+  }
+  DeviceModule empty{};
+  empty.rank = cuda::kEmptySlot;
+  const std::vector<DeviceModule> entries(modules().size(), empty);
+  const int64_t row = static_cast<int64_t>(entries.size()) * kEntryBytes;
+  Upload(entries_, slot * row, entries.data(), row);
+  places_[static_cast<size_t>(slot)] = Place();
+}
+
+int64_t DeviceTable::PackedBytes(AtenTensorHandle layout_handle) const {
+  constexpr const char* kName = "device_table_packed_bytes";
+  const TensorInfo layout = LayoutOf(kName, *this, layout_handle);
+  static const uint16_t kPart = 0;  // only whether there is one counts
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < layout.sizes[0]; ++i) {
+    const int64_t* row = layout.As<int64_t>() + i * kLayoutColumns;
+    if (row[0] < 0 || row[0] > limits_.rank) {
+      Refuse("%s: the rank of module %lld is %lld, but table %lld was made for ranks 0 to %lld", kName, Long(i),
+             Long(row[0]), Long(id()), Long(limits_.rank));
+    }
+    const ModuleShape& shape = modules()[static_cast<size_t>(i)];
+    bytes += cuda::DeviceModuleBytes({shape.in, shape.out, row[0], nullptr, nullptr, row[3] != -1 ? &kPart : nullptr,
+                                      row[4] != -1 ? &kPart : nullptr, 0.0f});
+  }
+  return bytes;
+}
+
+void DeviceTable::Sgmv(const SgmvArguments& arguments) {
+  const char* name = arguments.name;
+  const TensorPlace place = device_->place();
+  SgmvProblem problem{};
+  const int64_t tokens = CheckTargets(arguments, *this, place, &problem);
+  if (tokens > limits_.tokens) {
+    Refuse("%s: y has %lld rows, but table %lld was made for %lld", name, Long(tokens), Long(id()),
+           Long(limits_.tokens));
+  }
+  SgmvParams params{};
+  params.x = problem.x;
+  params.x_stride = problem.x_stride;
+  params.in = static_cast<int>(problem.in);
+  params.tokens = static_cast<int>(tokens);
+  params.outputs = static_cast<int>(problem.output_count);
+  for (size_t i = 0; i < arguments.targets.size(); ++i) {
+    const SgmvOutput& output = problem.outputs[i];
+    params.output[i] = {output.y, output.y_stride, output.bias, static_cast<int>(output.out),
+                        static_cast<int>(arguments.targets[i].module)};
+  }
+  ReadPlan(arguments, place, &params);
+  params.table = Describe(name, "table", entries_.get(), place).As<DeviceModule>();
+  params.table_slots = static_cast<int>(limits_.slots);
+  params.table_modules = static_cast<int>(modules().size());
+  params.error = Describe(name, "error", error_.get(), place).As<DeviceError>();
+  params.partial = Describe(name, "partial", partial_.get(), place).As<float>();
+  params.max_rank = static_cast<int>(params.entry_starts != nullptr ? limits_.stack_ranks : limits_.rank);
+  if (tokens == 0) {
+    return;
+  }
+  const SgmvPath path = cuda::ChoosePath(params, device_->clusters());
+  params.splits = cuda::Splits(path, params.in);
+  for (const cuda::KernelLaunch& launch : cuda::Launches(path, params)) {
+    device_->Launch(type(), launch, params);
+  }
+}
+
+void DeviceTable::Check() {
+  DeviceError error{};
+  const Tensor host = Wrap(&error, {static_cast<int64_t>(sizeof(error))}, ElementType::kUInt8);
+  CheckTorch(aoti_torch_copy_(host.get(), error_.get(), 0), "aten::copy_");
+  if (error.code != cuda::kNoError) {
+    CheckTorch(aoti_torch_zero_(error_.get()), "aten::zero_");
+    Refuse("segment %d of a call on table %lld: %s; its rows are NaN", error.segment, Long(id()),
+           ErrorText(error).c_str());
+  }
+}
+
+std::shared_ptr<DeviceTable> FindDeviceTable(const char* operation, int64_t table) {
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  const auto found = registry.tables.find(table);
+  if (found == registry.tables.end()) {
+    Refuse("%s: there is no table %lld on a device (%s)", operation, Long(table),
+           table < kFirstId        ? "it would be one on the CPU"
+           : table < registry.next ? "it was closed"
+                                   : "no such table was created");
+  }
+  return found->second;
+}
+
+int64_t DeviceTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type,
+                          const DeviceTableLimits& limits, std::shared_ptr<const SgmvDevice> device) {
+  constexpr const char* kName = "device_table_create";
+  std::vector<ModuleShape> shapes = ReadShapes(kName, in_features, out_features, type);
+  const ElementType element = static_cast<ElementType>(type);
+  if (element == ElementType::kFloat32) {
+    Refuse("%s: dtype is float32, but kernels on a device compute with 1 (float16) or 2 (bfloat16)", kName);
+  }
+  constexpr int64_t kMostFeatures = int64_t{1} << 30;
+  for (const ModuleShape& shape : shapes) {
+    RequireRange("a module's number of inputs or outputs", std::max(shape.in, shape.out), 1, kMostFeatures);
+  }
+  RequireRange("slots", limits.slots, 1, TableShape::kMaxSlots);
+  RequireRange("tokens", limits.tokens, 1, kMaxTokens);
+  RequireRange("rank", limits.rank, 1, cuda::kMaxRank);
+  RequireRange("stack_ranks", limits.stack_ranks, 1, int64_t{cuda::kMaxRank} * cuda::kMaxEntries);
+  Registry& registry = TheRegistry();
+  int64_t id = 0;
+  {
+    const std::lock_guard<std::mutex> lock(registry.mutex);
+    id = registry.next++;
+  }
+  // without the lock: memory is allocated and written
+  auto table = std::make_shared<DeviceTable>(id, element, std::move(shapes), limits, std::move(device));
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  registry.tables.emplace(id, std::move(table));
+  return id;
+}
+
+void DeviceTableClose(int64_t table) {
+  const std::shared_ptr<DeviceTable> found = FindDeviceTable("device_table_close", table);  // freed after the lock
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  registry.tables.erase(table);
+}
+
+int64_t OpenDeviceTables() {
+  Registry& registry = TheRegistry();
+  const std::lock_guard<std::mutex> lock(registry.mutex);
+  return static_cast<int64_t>(registry.tables.size());
+}
+
+}  // namespace djl_lora

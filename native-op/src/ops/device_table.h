@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Adapter tables on a GPU. The entries that say where adapters lie are device memory, which the kernels read: a step's
+// plan names slots, and nothing about adapters crosses from the host in a call. Everything that changes a table happens
+// in the order of libtorch's current stream, as its calls do, so a table belongs to one stream at a time.
+#ifndef DJL_LORA_OPS_DEVICE_TABLE_H_
+#define DJL_LORA_OPS_DEVICE_TABLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "cuda/sgmv_device.h"
+#include "ops/adapter_source.h"
+#include "ops/sgmv_targets.h"
+#include "torch/tensor.h"
+
+namespace djl_lora {
+
+// What a table can hold and a call can ask for at most; all memory is taken when the table is made.
+struct DeviceTableLimits {
+  int64_t slots = 0;
+  int64_t tokens = 0;       // rows of a call
+  int64_t rank = 0;         // of an adapter's module
+  int64_t stack_ranks = 0;  // of all of a stack's adapters in one module together
+};
+
+class DeviceTable : public TableShape {
+ public:
+  // Throws EngineError where the device has no memory left.
+  DeviceTable(int64_t id, ElementType type, std::vector<ModuleShape> modules, const DeviceTableLimits& limits,
+              std::shared_ptr<const SgmvDevice> device);
+
+  const SgmvDevice& device() const { return *device_; }
+
+  // The functions below throw ArgumentError for what they refuse, and change nothing then.
+
+  // Puts an adapter into a slot, whose old one is forgotten. weights, layout and scales: on the CPU, as ReadSource has
+  // them. arena: uint8, 1-D, contiguous, on the device, kept alive until the slot changes; the adapter's bytes
+  // (PackedBytes) are written to it from `offset` on, a multiple of cuda::kPartAlignment.
+  void Put(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
+           AtenTensorHandle arena, int64_t offset);
+  void Remove(int64_t slot);
+  int64_t PackedBytes(AtenTensorHandle layout) const;
+
+  // Computes the operators. x, ys, biases and the plan lie on the device. What a plan has wrong is found there: the
+  // rows that it concerns become NaN, and the next Check tells.
+  void Sgmv(const SgmvArguments& arguments);
+  // Waits for the device, and throws ArgumentError with what the kernels have refused since the last time.
+  void Check();
+
+ private:
+  struct Place {
+    Tensor arena;
+    uintptr_t begin = 0;
+    uintptr_t end = 0;
+  };
+
+  void CheckSlotOf(const char* operation, int64_t slot) const;
+  // Copies to the device, in the order of the stream.
+  void Upload(const Tensor& target, int64_t offset, const void* bytes, int64_t count) const;
+
+  const DeviceTableLimits limits_;
+  const std::shared_ptr<const SgmvDevice> device_;
+  std::mutex mutex_;           // of what follows
+  std::vector<Place> places_;  // by slot
+  Tensor entries_;             // uint8, cuda::DeviceModule [slots, modules]
+  Tensor error_;               // uint8, a cuda::DeviceError
+  Tensor partial_;             // float32, see cuda::SgmvParams
+};
+
+// The open table with this id. Throws ArgumentError where there is none.
+std::shared_ptr<DeviceTable> FindDeviceTable(const char* operation, int64_t table);
+
+// Makes a table for float16 or bfloat16. in_features and out_features: as ReadShapes has them. Returns an id that is
+// never used again, nor by a table on the CPU.
+int64_t DeviceTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_features, int64_t type,
+                          const DeviceTableLimits& limits, std::shared_ptr<const SgmvDevice> device);
+void DeviceTableClose(int64_t table);
+int64_t OpenDeviceTables();
+
+}  // namespace djl_lora
+
+#endif  // DJL_LORA_OPS_DEVICE_TABLE_H_
