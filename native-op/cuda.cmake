@@ -50,6 +50,15 @@ if(NVCC)
   endforeach()
 endif()
 
+# Reports of kernels that are no more, which registers.sh would still read.
+file(GLOB CUDA_REPORTS "${CUDA_DIR}/*.txt")
+foreach(REPORT IN LISTS CUDA_REPORTS)
+  string(REGEX REPLACE "\\.txt$" "" IMAGE "${REPORT}")
+  if(IMAGE MATCHES "\\.(cubin|ptx)$" AND NOT IMAGE IN_LIST CUDA_IMAGES)
+    file(REMOVE "${REPORT}" "${IMAGE}")
+  endif()
+endforeach()
+
 set(DATA "")
 set(DECLARATIONS "")
 set(ENTRIES "")

@@ -129,7 +129,9 @@ if [[ $what == nvcc ]]; then
 else
   first_of "${toolkits[@]/%//lib64/libnvrtc.so.12}"
 fi
-readonly place=${DJL_LORA_CUDA_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/djl-lora}/$fetched
+# absolute, since jar unpacks into the folder that it runs in
+place=$(realpath --canonicalize-missing "${DJL_LORA_CUDA_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/djl-lora}/$fetched")
+readonly place
 if [[ ! -f "$place/$file" ]]; then
   [[ "${DJL_LORA_CUDA:-}" == fetch ]] ||
     fail "$what not found (install CUDA 12.8 or later, name the file by $variable, or set DJL_LORA_CUDA=fetch)"

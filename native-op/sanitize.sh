@@ -60,7 +60,7 @@ for kind in "$@"; do
       fi
       run address "$compiler" address,undefined '*'
       ;;
-    thread) run thread clang++ thread 'SgmvTest*:LinearTest*:Table*Test*:LayersTest*:*PutAndRemoveWhileSgmvRuns' ;;
+    thread) run thread clang++ thread 'SgmvTest*:LinearTest*:Table*Test*:LayersTest*:*PutAndRemoveWhileSgmvRuns:CudaTest*' ;;
     *)
       echo "sanitize.sh: $kind is neither address nor thread" >&2
       exit 2
