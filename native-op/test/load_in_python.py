@@ -3,7 +3,8 @@
 
     python load_in_python.py path/to/libdjl_lora.so
 
-Needs torch 2.7 or later. Ends with an error at the first difference.
+Needs torch 2.7 or later. Where torch sees a GPU, the operators are checked there as well. Ends with an error at the
+first difference.
 """
 
 import sys
@@ -90,12 +91,116 @@ def check(ops, dtype):
     ops.table_close(table)
 
 
+def check_on_gpu(ops, dtype):
+    """The same on the first GPU, for calls that take each of its paths, and in a CUDA graph that is replayed."""
+    torch.manual_seed(0)
+    n_in, n_outs = 1096, (264, 130)
+    table = ops.device_table_create(
+        torch.tensor([n_in] * 2), torch.tensor(n_outs), CODES[dtype], 0, slots=8, tokens=512, rank=64, stack_ranks=128
+    )
+    arena = torch.empty(1 << 24, dtype=torch.uint8, device="cuda")
+    adapters, offset = [], 0
+    for slot, rank in enumerate((1, 8, 16, 0, 64)):
+        modules, parts, layout, used = [], [], [], 0
+        for module, n_out in enumerate(n_outs):
+            a = torch.randn(rank, n_in, dtype=dtype)
+            b = torch.randn(n_out, rank, dtype=dtype)
+            out_scale = torch.rand(n_out, dtype=dtype) if slot == 3 and module == 0 else None
+            bias = torch.randn(n_out, dtype=dtype) if slot == 3 and module == 1 else None
+            modules.append((a, b, 0.25 * (slot + 1), out_scale, bias))
+            row = [rank]
+            for part in (a, b, out_scale, bias):
+                empty = part is None or part.numel() == 0
+                row.append(-1 if empty else used)
+                if not empty:
+                    parts.append(part.reshape(-1))
+                    used += part.numel()
+            layout.append(row)
+        adapters.append(modules)
+        scales = torch.tensor([module[2] for module in modules])
+        ops.device_table_put(table, slot, torch.cat(parts), torch.tensor(layout), scales, arena, offset)
+        offset += ops.device_table_packed_bytes(table, torch.tensor(layout))
+
+    def call(starts, slots, stack=None):
+        tokens = starts[-1]
+        x = torch.randn(tokens, n_in, dtype=dtype)
+        ys = [torch.randn(tokens, n_out, dtype=dtype) for n_out in n_outs]
+        bias = torch.randn(n_outs[0], dtype=dtype)
+        actual = [y.cuda() for y in ys]
+        plan = torch.tensor(starts).cuda(), torch.tensor(slots).cuda()
+        entries = (None, None) if stack is None else (torch.tensor(stack[0]).cuda(), torch.tensor(stack[1]).cuda())
+        device_x, device_bias = x.cuda(), bias.cuda()
+
+        def run():
+            ops.sgmv_group(
+                device_x, actual[0], device_bias, 0, actual[1], None, 1, None, None, 0, None, None, 0, *plan, *entries,
+                table,
+            )
+
+        run()
+        ops.device_table_check(table)
+        for module, y in enumerate(ys):
+            expected = y.double()
+            for segment, (begin, end) in enumerate(zip(starts, starts[1:])):
+                rows = slice(begin, end)
+                picked = range(segment, segment + 1) if stack is None else range(stack[0][segment], stack[0][segment + 1])
+                picked = [e for e in picked if slots[e] >= 0]
+                own_bias = bias if module == 0 else None
+                for e in picked:
+                    a, b, scale, out_scale, adapter_bias = adapters[slots[e]][module]
+                    weight = scale * (1.0 if stack is None else stack[1][e])
+                    expected[rows] += weight * (x[rows].double() @ a.double().T @ b.double().T)
+                    if out_scale is not None:
+                        expected[rows] *= out_scale.double()
+                    own_bias = own_bias if adapter_bias is None else adapter_bias
+                if own_bias is not None:
+                    expected[rows] += own_bias.double()
+            error = (actual[module].cpu().double() - expected).abs().max().item()
+            # tensor cores cut off what float32 sums would round
+            limit = 2 * TOLERANCES[dtype] * expected.abs().max().item()
+            assert error <= limit, (starts, slots, module, error, limit)
+        return run, actual, ys
+
+    call([0, 1, 2, 2, 5, 6], [4, 0, 1, 3, -1])  # few rows of many adapters
+    call([0, 1, 3, 4], [1, 2, 0, 4], stack=([0, 2, 3, 4], [0.5, -1.0, 2.0, 1.0]))
+    run, actual, ys = call([0, 200, 201, 465], [4, -1, 2])  # many rows of few
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    for y, base in zip(actual, ys):
+        y.copy_(base)
+    graph.replay()
+    once = [y.clone() for y in actual]
+    for y, base in zip(actual, ys):
+        y.copy_(base)
+    graph.replay()
+    assert all(torch.equal(a, b) for a, b in zip(once, actual)), "a replayed graph gave other bits"
+    y = torch.zeros(1, n_outs[0], dtype=dtype, device="cuda")
+    x = torch.zeros(1, n_in, dtype=dtype, device="cuda")
+    ops.sgmv(y, x, None, torch.tensor([0, 1]).cuda(), torch.tensor([7]).cuda(), table, 0)
+    try:
+        ops.device_table_check(table)
+    except RuntimeError as refused:
+        assert "slot 7 holds no adapter" in str(refused), refused
+    else:
+        raise AssertionError("an empty slot was not refused")
+    assert y.isnan().all()
+    ops.device_table_remove(table, 0)
+    ops.device_table_close(table)
+    print(f"{dtype} on {torch.cuda.get_device_name(0)}: as it should be, in a CUDA graph too")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     torch.ops.load_library(sys.argv[1])
     for dtype in CODES:
         check(torch.ops.djl_lora, dtype)
+    if torch.cuda.is_available():
+        for dtype in (torch.float16, torch.bfloat16):
+            check_on_gpu(torch.ops.djl_lora, dtype)
+    else:
+        print("GPU: left out, since torch sees none")
     print(f"{sys.argv[1]} works with torch {torch.__version__}")
 
 
