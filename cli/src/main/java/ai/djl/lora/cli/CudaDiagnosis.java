@@ -77,6 +77,7 @@ record CudaDiagnosis(CudaStatus status, IntFunction<String> selfTest) {
     String libtorch() {
         return status.torchCuda()
                 ? "a CUDA build; models lie on the CPU in this version all the same"
-                : "a CPU build" + (status.devices().isEmpty() ? "" : "; " + CudaStatus.TORCH_ADVICE);
+                : "a CPU build"
+                        + (status.devices().isEmpty() ? "" : "; " + CudaStatus.TORCH_ADVICE);
     }
 }

@@ -38,8 +38,7 @@ public class CudaDiagnosisTest {
         Assert.assertEquals(
                 none.devices(),
                 "no NVIDIA driver: libcuda.so.1: not there; everything is computed on the CPU");
-        Assert.assertEquals(
-                none.kernels(), "compiled by CUDA 13.0 for sm_80 sm_90a compute_80");
+        Assert.assertEquals(none.kernels(), "compiled by CUDA 13.0 for sm_80 sm_90a compute_80");
         Assert.assertEquals(none.libtorch(), "a CPU build");
     }
 
@@ -73,8 +72,7 @@ public class CudaDiagnosisTest {
                             throw new EngineException("no image loads");
                         });
         Assert.assertTrue(
-                old.devices()
-                        .endsWith("132 multiprocessors, self test failed: no image loads"),
+                old.devices().endsWith("132 multiprocessors, self test failed: no image loads"),
                 old.devices());
         Assert.assertEquals(
                 old.kernels(),

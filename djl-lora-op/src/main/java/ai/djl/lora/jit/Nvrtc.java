@@ -169,8 +169,7 @@ public final class Nvrtc implements KernelCompiler {
 
     private static void check(String function, int result) {
         if (result != nvrtcResult.NVRTC_SUCCESS) {
-            throw new LoraBackendException(
-                    function + " failed: " + nvrtcResult.stringFor(result));
+            throw new LoraBackendException(function + " failed: " + nvrtcResult.stringFor(result));
         }
     }
 }

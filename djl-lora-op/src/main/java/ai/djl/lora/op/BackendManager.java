@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
  * be used. When a backend fails in the middle of work it gives the next one.
  *
  * <p>The order is the application's own providers, then those of other jars, then {@code cpu},
- * {@code pytorch} and {@code cuda}, which is listed but no model can use it yet. Each model has a manager of its own, so that one model's failure does not move
- * another.
+ * {@code pytorch} and {@code cuda}, which is listed but no model can use it yet. Each model has a
+ * manager of its own, so that one model's failure does not move another.
  */
 public final class BackendManager {
 

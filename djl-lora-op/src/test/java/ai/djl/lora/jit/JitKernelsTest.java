@@ -25,7 +25,9 @@ import org.testng.annotations.AfterMethod;
 import org.testng.annotations.BeforeMethod;
 import org.testng.annotations.Test;
 
-/** What is compiled when, and what the folder keeps, with a compiler that notes what it is asked. */
+/**
+ * What is compiled when, and what the folder keeps, with a compiler that notes what it is asked.
+ */
 public class JitKernelsTest {
 
     private static final KernelShape SHAPE = new KernelShape(ElementType.BFLOAT16, 16, 4096);
@@ -172,8 +174,7 @@ public class JitKernelsTest {
         Assert.assertTrue(KernelTarget.of(12, 0, known).isPtx());
         Assert.assertFalse(KernelTarget.of(9, 0, known).isPtx());
         LoraBackendException e =
-                Assert.expectThrows(
-                        LoraBackendException.class, () -> KernelTarget.of(7, 0, known));
+                Assert.expectThrows(LoraBackendException.class, () -> KernelTarget.of(7, 0, known));
         Assert.assertEquals(
                 e.getMessage(),
                 "NVRTC compiles nothing for compute capability 7.0; it knows [75, 80, 86, 89, 90]");

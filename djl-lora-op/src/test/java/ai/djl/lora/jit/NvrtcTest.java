@@ -82,7 +82,9 @@ public class NvrtcTest {
     public void errorsNameTheLine() {
         KernelSource source =
                 new KernelSource(
-                        "wrong.cu", "#include \"part.h\"\n", new TreeMap<>(
+                        "wrong.cu",
+                        "#include \"part.h\"\n",
+                        new TreeMap<>(
                                 Map.of("part.h", "__device__ int f() { return unknown; }\n")));
         LoraBackendException e =
                 Assert.expectThrows(

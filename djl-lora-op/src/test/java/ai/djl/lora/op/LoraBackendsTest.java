@@ -35,7 +35,8 @@ public class LoraBackendsTest {
         LoraConfigurationException e =
                 Assert.expectThrows(
                         LoraConfigurationException.class, () -> LoraBackends.choose("tpu"));
-        Assert.assertEquals(e.getMessage(), "Unknown backend \"tpu\"; there are cpu, pytorch, cuda");
+        Assert.assertEquals(
+                e.getMessage(), "Unknown backend \"tpu\"; there are cpu, pytorch, cuda");
     }
 
     @Test
@@ -49,8 +50,7 @@ public class LoraBackendsTest {
         Assert.assertFalse(cuda.chosen());
         Assert.assertFalse(cuda.reason().isBlank());
         LoraBackendException e =
-                Assert.expectThrows(
-                        LoraBackendException.class, () -> LoraBackends.choose("cuda"));
+                Assert.expectThrows(LoraBackendException.class, () -> LoraBackends.choose("cuda"));
         Assert.assertEquals(e.getMessage(), "Backend cuda cannot be used: " + cuda.reason());
         e =
                 Assert.expectThrows(

@@ -7,8 +7,8 @@ package ai.djl.lora.jni;
  * The methods of the native library that tell what it can do on NVIDIA GPUs, one to one.
  *
  * <p>The library is linked against no part of CUDA: it looks for the driver, {@code libcuda.so.1},
- * when one of these methods is first called. Before any is used {@link LoraLibrary#load()} must have
- * returned. All may be called from any thread.
+ * when one of these methods is first called. Before any is used {@link LoraLibrary#load()} must
+ * have returned. All may be called from any thread.
  */
 final class CudaNative {
 

@@ -20,8 +20,7 @@ public class CudaStatusTest {
             new CudaDevice(0, "An old GPU", 7, 5, 16L << 30, 40, Optional.empty());
 
     private static CudaStatus withDevices(boolean torchCuda, CudaDevice... devices) {
-        return new CudaStatus(
-                13000, TARGETS, 13000, Optional.empty(), torchCuda, List.of(devices));
+        return new CudaStatus(13000, TARGETS, 13000, Optional.empty(), torchCuda, List.of(devices));
     }
 
     @Test
