@@ -23,4 +23,9 @@ final class DrainOption {
             body.addProperty("drain_seconds", seconds);
         }
     }
+
+    /** Returns what is asked as a parameter of a request whose body is an archive. */
+    String query() {
+        return seconds == null ? "" : "&drain_seconds=" + seconds;
+    }
 }

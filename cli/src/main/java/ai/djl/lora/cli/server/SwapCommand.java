@@ -70,12 +70,10 @@ public final class SwapCommand extends ServerCommand {
     }
 
     private JsonObject send(AdapterClient client) throws IOException {
-        StringBuilder query = new StringBuilder("?preload=true").append(trial.query());
+        StringBuilder query = new StringBuilder("?preload=true");
+        query.append(trial.query()).append(drain.query());
         if (revision != null) {
             query.append("&revision=").append(AdapterClient.encoded(revision));
-        }
-        if (drainSeconds != null) {
-            query.append("&drain_seconds=").append(drainSeconds);
         }
         // the route registers what is not there, and that is not what is asked for
         client.get(AdapterClient.path(name));

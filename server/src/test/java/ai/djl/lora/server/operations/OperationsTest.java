@@ -122,7 +122,12 @@ public class OperationsTest {
 
     @Test
     public void testPrometheus() throws Exception {
-        demo.server().adapters().prefetch("upper").toCompletableFuture().get(60, TimeUnit.SECONDS);
+        demo.server()
+                .adapters()
+                .placement()
+                .prefetch("upper")
+                .toCompletableFuture()
+                .get(60, TimeUnit.SECONDS);
         HttpResponse<String> answer = demo.send("GET", "/metrics/prometheus");
         Assert.assertEquals(
                 answer.headers().firstValue("Content-Type").orElse(""),
