@@ -56,8 +56,8 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "DIR_OR_URL",
             description =
                     "The base model: a folder in Hugging Face layout (config.json, safetensors,"
-                        + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
-                        + " the file.")
+                            + " tokenizer.json), or a URL such as djl-lora://demo. Needed here or in"
+                            + " the file.")
     private String modelSource;
 
     @Option(
@@ -82,9 +82,9 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "SOURCE",
             description =
                     "From where adapters may be registered while the server runs: a folder,"
-                        + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
-                        + " be given many times. The folders of --adapter are allowed too; nothing"
-                        + " else is by default.")
+                            + " https://HOST[/PATH], s3://BUCKET[/PREFIX], hf:ORGANISATION[/NAME]. May"
+                            + " be given many times. The folders of --adapter are allowed too; nothing"
+                            + " else is by default.")
     private List<String> allowedSources = List.of();
 
     @Option(

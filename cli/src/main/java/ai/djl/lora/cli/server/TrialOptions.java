@@ -40,8 +40,8 @@ final class TrialOptions {
             paramLabel = "NUMBER",
             description =
                     "How far the logarithm of a token's probability may lie from that of"
-                        + " --golden-logits. Default: 0.001, or 0.25 where the model has numbers of"
-                        + " 16 bits.")
+                            + " --golden-logits. Default: 0.001, or 0.25 where the model has numbers of"
+                            + " 16 bits.")
     private Double goldenTolerance;
 
     @Option(

@@ -5,6 +5,7 @@ package ai.djl.lora.server.adapters;
 
 import ai.djl.lora.cache.AdapterSettings;
 import ai.djl.lora.cache.AdapterState;
+import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.generate.sampling.SamplingParameters;
 import ai.djl.lora.server.DemoServer;
 import ai.djl.lora.server.model.ServedModel;
@@ -158,10 +159,10 @@ public class RestartTest {
     public void testCanaryWhoseFilesHaveChangedAnswersNothing() throws Exception {
         Path copy = Files.createTempDirectory("changing");
         copy(AdapterServer.source("reverse"), copy);
-        ServedModel first = model();
-        try (AdapterServer server = new AdapterServer(first)) {
-            first.adapters().register("x", Path.of(AdapterServer.source("upper")));
-            first.adapters().tryOut("x", copy, AdapterSettings.DEFAULTS).keepAsCanary(1);
+        try (AdapterServer server = start()) {
+            AdapterStore store = server.server().model().adapters();
+            store.register("x", Path.of(AdapterServer.source("upper")));
+            store.tryOut("x", copy, AdapterSettings.DEFAULTS).keepAsCanary(1);
         }
         copy(AdapterServer.source("rot13"), copy);
         try (AdapterServer server = start()) {
