@@ -49,27 +49,29 @@ int64_t PartialSize(SgmvPath path, const SgmvParams& params) {
 }
 
 std::vector<KernelLaunch> Launches(SgmvPath path, const SgmvParams& params) {
-  const unsigned segments = Unsigned(params.segments);
+  // at most, in tiles of that many rows
+  const auto tiles = [&](int rows) { return Unsigned(params.tokens / rows + params.segments); };
+  const unsigned items = params.tokens <= params.segments ? Unsigned(params.segments) : tiles(kDecodeRows);
   const unsigned outputs = Unsigned(params.outputs);
   const unsigned splits = Unsigned(params.splits);
   const int widest = WidestOutput(params);
   switch (path) {
     case SgmvPath::kFused:
       return {{SgmvKernel::kDecodeFused,
-               {segments * kCluster, outputs, 1},
+               {items * kCluster, outputs, 1},
                kDecodeThreads,
                kCluster,
                Unsigned(FusedShared(params.max_rank)),
                false}};
     case SgmvPath::kDecode:
       return {{SgmvKernel::kDecodeShrink,
-               {segments, splits, outputs},
+               {items, splits, outputs},
                kDecodeThreads,
                1,
                Unsigned(kDecodeShrinkShared),
                false},
               {SgmvKernel::kDecodeExpand,
-               {segments, Unsigned(Parts(widest, kDecodeOutputs)), outputs},
+               {items, Unsigned(Parts(widest, kDecodeOutputs)), outputs},
                kDecodeThreads,
                1,
                Unsigned(kDecodeExpandShared),
@@ -77,10 +79,9 @@ std::vector<KernelLaunch> Launches(SgmvPath path, const SgmvParams& params) {
     case SgmvPath::kTiles:
       break;
   }
-  const unsigned tiles = Unsigned(params.tokens / kTileRows) + segments;  // at most
-  return {{SgmvKernel::kTileShrink, {tiles, splits, 1}, kTileThreads, 1, Unsigned(kTileShrinkShared), false},
+  return {{SgmvKernel::kTileShrink, {tiles(kTileRows), splits, 1}, kTileThreads, 1, Unsigned(kTileShrinkShared), false},
           {SgmvKernel::kTileExpand,
-           {tiles, Unsigned(Parts(widest, kTileOutputs)), outputs},
+           {tiles(kTileRows), Unsigned(Parts(widest, kTileOutputs)), outputs},
            kTileExpandThreads,
            1,
            Unsigned(kTileExpandShared),

@@ -253,6 +253,26 @@ TYPED_TEST(SgmvCudaTest, AddsUpManyPartsOfTheFeaturesAndRanks) {
   }
 }
 
+TYPED_TEST(SgmvCudaTest, TakesSegmentsAsTheyAreWhereThereIsOneRowEach) {
+  SgmvCase<TypeParam> test(72, {40}, 0, &this->random_);
+  const size_t adapters[] = {test.Adapter({{8}}), test.Adapter({{3, false, true, true}}), test.Adapter({{0}})};
+  test.Segment(1, adapters[0]);
+  test.Segment(2, adapters[1]);
+  test.Segment(0, adapters[0]);
+  test.Segment(1, adapters[2]);
+  test.BaseSegment(1);
+  test.Bias(0);
+  test.Fill();
+  const auto expected = test.Oracle();
+  DeviceCase<TypeParam> call(test);
+  ASSERT_EQ(call.params().segments, call.params().tokens);
+  for (const SgmvPath path : kPaths) {
+    SCOPED_TRACE(Name(path));
+    test.Check(call.Run(path, 1), expected);
+    ASSERT_EQ(cuda::kNoError, call.error().code);
+  }
+}
+
 TYPED_TEST(SgmvCudaTest, GivesTheSameBitsInWhateverOrderThreadsRun) {
   SgmvCase<TypeParam> test(264, {72, 33}, 0, &this->random_);
   const size_t one = test.Adapter({{20}, {16}});

@@ -112,11 +112,10 @@ constexpr int kDecodeRankTiles = 2;  // of 8 ranks, that a pass over x takes
 constexpr int kTileRankTiles = 6;
 
 // Bytes of shared memory.
-constexpr int kItemShared = 16;  // where the tile kernels tell all threads what to work on
 constexpr int kDecodeShrinkShared = kDecodeWarps * kDecodeRows * FragmentPitch(8 * kDecodeRankTiles) * 4;
 constexpr int kDecodeExpandShared = kDecodeRows * RowPitch(kRankChunk) * 4;
-constexpr int kTileShrinkShared = kItemShared + kTileWarps * kTileRows * FragmentPitch(8 * kTileRankTiles) * 4;
-constexpr int kTileExpandShared = kItemShared + kTileRows * RowPitch(kRankChunk) * 4;
+constexpr int kTileShrinkShared = kTileWarps * kTileRows * FragmentPitch(8 * kTileRankTiles) * 4;
+constexpr int kTileExpandShared = kTileRows * RowPitch(kRankChunk) * 4;
 DJL_LORA_BOTH constexpr int FusedShared(int max_rank) {
   return kDecodeShrinkShared + 2 * kDecodeRows * RowPitch(max_rank) * 4;
 }

@@ -3,7 +3,7 @@
 // The kernels of SGMV for float16.
 #include "sgmv_kernels.h"
 
-DJL_LORA_KERNEL(sgmv_decode_shrink_f16, djl_lora::cuda::kDecodeThreads, 3) {
+DJL_LORA_KERNEL(sgmv_decode_shrink_f16, djl_lora::cuda::kDecodeThreads, 2) {
   djl_lora::cuda::DecodeShrink<djl_lora::cuda::Float16>(params);
 }
 

@@ -34,27 +34,96 @@ DJL_LORA_DEVICE void ReportSegment(const SgmvParams& params, const Segment& segm
   }
 }
 
-// Grid: segments, splits of `in` into kDecodeSplit, outputs.
+// Which rows of which segment a block takes.
+struct Tile {
+  int segment;  // or -1: none
+  int row;
+};
+
+// Segments are cut into tiles of kRows, the last of each as it comes out. Block `number` takes the tile of that number.
+// There are at most tokens / kRows + segments of them. Begins to use shared memory, and ends doing so.
+template <int kRows>
+DJL_LORA_DEVICE Tile FindTile(const SgmvParams& params, int number) {
+  int* found = reinterpret_cast<int*>(SharedMemory());
+  const int thread = ThreadIndex();
+  if (thread == 0) {
+    found[0] = -1;
+  }
+  SyncBlock();
+  if (thread < kWarp) {
+    int before = 0;
+    DJL_LORA_KEEP_LOOP
+    for (int base = 0; base < params.segments && before <= number; base += kWarp) {
+      int tiles = 0;
+      int begin = 0;
+      if (base + thread < params.segments) {
+        const Segment segment = ReadSegment(params, base + thread);
+        begin = segment.begin;
+        tiles = (segment.end - segment.begin + kRows - 1) / kRows;
+      }
+      int sum = tiles;  // of this lane's segment and those of the lanes before it
+      for (int distance = 1; distance < kWarp; distance *= 2) {
+        const int other = ShuffleUp(sum, distance);
+        sum += thread >= distance ? other : 0;
+      }
+      const int tile = number - before - (sum - tiles);
+      if (tile >= 0 && tile < tiles) {
+        found[0] = base + thread;
+        found[1] = begin + tile * kRows;
+      }
+      before += Shuffle(sum, kWarp - 1);
+    }
+  }
+  SyncBlock();
+  const Tile tile{found[0], found[1]};
+  SyncBlock();  // before others write there
+  return tile;
+}
+
+// What a block of the decode kernels takes: the whole of a segment where there is one row a segment in the mean, and
+// else a tile, so that a long segment among short ones is shared by many blocks.
+struct DecodeItem {
+  int segment;  // or -1: none
+  int begin;    // rows
+  int end;
+};
+
+DJL_LORA_DEVICE DecodeItem FindDecodeItem(const SgmvParams& params, int number, Segment* segment) {
+  if (params.tokens <= params.segments) {
+    *segment = ReadSegment(params, number);
+    return {number, segment->begin, segment->end};
+  }
+  const Tile tile = FindTile<kDecodeRows>(params, number);
+  if (tile.segment < 0) {
+    return {-1, 0, 0};
+  }
+  *segment = ReadSegment(params, tile.segment);
+  const int end = tile.row + kDecodeRows;
+  return {tile.segment, tile.row, end < segment->end ? end : segment->end};
+}
+
+// Grid: segments or their tiles, splits of `in` into kDecodeSplit, outputs.
 template <typename T>
 DJL_LORA_DEVICE void DecodeShrink(const SgmvParams& params) {
   LetNextBegin();
-  Segment segment = ReadSegment(params, BlockX());
+  Segment segment{};
+  const DecodeItem item = FindDecodeItem(params, BlockX(), &segment);
   const int output = BlockZ();
-  if (CheckEntries(params, output, &segment) == 0) {
+  if (item.segment < 0 || CheckEntries(params, output, &segment) == 0) {
     return;
   }
   constexpr int kPart = kDecodeSplit / kDecodeWarps;
   const int k = BlockY() * kDecodeSplit + ThreadIndex() / kWarp * kPart;
   DJL_LORA_KEEP_LOOP
-  for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
-    const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
+  for (int row = item.begin; row < item.end; row += kDecodeRows) {
+    const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
     Shrink<T, 1, kDecodeRankTiles, kDecodeWarps, 4>(params, segment, row, count, k, k + kPart, output, output + 1,
                                                     reinterpret_cast<float*>(SharedMemory()),
                                                     StorePartial{params, row, BlockY()});
   }
 }
 
-// Grid: segments, outputs by kDecodeOutputs, outputs of the group.
+// Grid: segments or their tiles, outputs by kDecodeOutputs, outputs of the group.
 template <typename T>
 DJL_LORA_DEVICE void DecodeExpand(const SgmvParams& params) {
   constexpr int kGroups = kDecodeOutputs / kDecodeWarps / kGroup;
@@ -63,12 +132,16 @@ DJL_LORA_DEVICE void DecodeExpand(const SgmvParams& params) {
   if (BlockY() * kDecodeOutputs >= params.output[output].out) {
     return;
   }
-  Segment segment = ReadSegment(params, BlockX());
+  Segment segment{};
+  const DecodeItem item = FindDecodeItem(params, BlockX(), &segment);
+  if (item.segment < 0) {
+    return;
+  }
   CheckEntries(params, output, &segment);
   ReportSegment(params, segment);
   DJL_LORA_KEEP_LOOP
-  for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
-    const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
+  for (int row = item.begin; row < item.end; row += kDecodeRows) {
+    const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
     Expand<T, kDecodeRows, 1, kGroups>(params, segment, output, row, count, first, 0, kDecodeThreads,
                                        reinterpret_cast<float*>(SharedMemory()));
   }
@@ -84,9 +157,9 @@ struct StoreShared {
   }
 };
 
-// Grid: kCluster blocks for each segment, outputs of the group. A cluster computes the sums of one segment, each block
-// for its part of `in`; then each block adds up the parts of all and computes its part of the outputs. Segments have
-// one entry at most.
+// Grid: kCluster blocks for each segment or tile, outputs of the group. A cluster computes the sums of one item, each
+// block for its part of `in`; then each block adds up the parts of all and computes its part of the outputs. Segments
+// have one entry at most.
 template <typename T>
 DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   const int output = BlockY();
@@ -94,14 +167,18 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   const int thread = ThreadIndex();
   const int warp = thread / kWarp;
   const int out = params.output[output].out;
-  Segment segment = ReadSegment(params, BlockX() / kCluster);
+  Segment segment{};
+  const DecodeItem item = FindDecodeItem(params, BlockX() / kCluster, &segment);
+  if (item.segment < 0) {
+    return;  // as all blocks of the cluster do, here and below
+  }
   const int rank = CheckEntries(params, output, &segment);
   if (block == 0) {
     ReportSegment(params, segment);
   }
   const DeviceModule* entry = segment.first < segment.last ? FindModule(params, segment.first, output) : nullptr;
-  if (segment.begin == segment.end || (rank == 0 && FinishOf(params, segment, output, entry).Nothing())) {
-    return;  // as all blocks of the cluster do
+  if (item.begin == item.end || (rank == 0 && FinishOf(params, segment, output, entry).Nothing())) {
+    return;
   }
   const void* b = entry != nullptr ? entry->b : nullptr;
   const int b_pitch = RoundUp(rank, kRankUnit);
@@ -121,8 +198,8 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   const int columns = RoundUp(rank, kRankStep);
 
   DJL_LORA_KEEP_LOOP
-  for (int row = segment.begin; row < segment.end; row += kDecodeRows) {
-    const int count = segment.end - row < kDecodeRows ? segment.end - row : kDecodeRows;
+  for (int row = item.begin; row < item.end; row += kDecodeRows) {
+    const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
     WeightFragment next[kGroups] = {};
     if (rank > 0) {
       // B is on its way while the sums of A x are made and exchanged.
@@ -180,54 +257,11 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   }
 }
 
-// Which rows of which segment a block of the tile kernels takes.
-struct TileItem {
-  int segment;  // or -1: none
-  int row;
-};
-
-// Segments are cut into tiles of kTileRows, the last of each as it comes out. Block `number` takes the tile of that
-// number. There are at most tokens / kTileRows + segments of them.
-DJL_LORA_DEVICE TileItem FindTile(const SgmvParams& params, int number) {
-  int* found = reinterpret_cast<int*>(SharedMemory());
-  const int thread = ThreadIndex();
-  if (thread == 0) {
-    found[0] = -1;
-  }
-  SyncBlock();
-  if (thread < kWarp) {
-    int before = 0;
-    DJL_LORA_KEEP_LOOP
-    for (int base = 0; base < params.segments && before <= number; base += kWarp) {
-      int tiles = 0;
-      int begin = 0;
-      if (base + thread < params.segments) {
-        const Segment segment = ReadSegment(params, base + thread);
-        begin = segment.begin;
-        tiles = (segment.end - segment.begin + kTileRows - 1) / kTileRows;
-      }
-      int sum = tiles;  // of this lane's segment and those of the lanes before it
-      for (int distance = 1; distance < kWarp; distance *= 2) {
-        const int other = ShuffleUp(sum, distance);
-        sum += thread >= distance ? other : 0;
-      }
-      const int tile = number - before - (sum - tiles);
-      if (tile >= 0 && tile < tiles) {
-        found[0] = base + thread;
-        found[1] = begin + tile * kTileRows;
-      }
-      before += Shuffle(sum, kWarp - 1);
-    }
-  }
-  SyncBlock();
-  return {found[0], found[1]};
-}
-
 // Grid: tiles, splits of `in` into kTileSplit.
 template <typename T>
 DJL_LORA_DEVICE void TileShrink(const SgmvParams& params) {
   LetNextBegin();
-  const TileItem item = FindTile(params, BlockX());
+  const Tile item = FindTile<kTileRows>(params, BlockX());
   if (item.segment < 0) {
     return;
   }
@@ -236,9 +270,9 @@ DJL_LORA_DEVICE void TileShrink(const SgmvParams& params) {
   constexpr int kPart = kTileSplit / kTileWarps;
   const int k = BlockY() * kTileSplit + ThreadIndex() / kWarp * kPart;
   const int count = segment.end - item.row < kTileRows ? segment.end - item.row : kTileRows;
-  Shrink<T, kTileRows / 16, kTileRankTiles, kTileWarps, 1>(
-      params, segment, item.row, count, k, k + kPart, 0, params.outputs,
-      reinterpret_cast<float*>(SharedMemory() + kItemShared), StorePartial{params, item.row, BlockY()});
+  Shrink<T, kTileRows / 16, kTileRankTiles, kTileWarps, 1>(params, segment, item.row, count, k, k + kPart, 0,
+                                                           params.outputs, reinterpret_cast<float*>(SharedMemory()),
+                                                           StorePartial{params, item.row, BlockY()});
 }
 
 // Grid: tiles, outputs by kTileOutputs, outputs of the group.
@@ -248,7 +282,7 @@ DJL_LORA_DEVICE void TileExpand(const SgmvParams& params) {
   if (BlockY() * kTileOutputs >= params.output[output].out) {
     return;
   }
-  const TileItem item = FindTile(params, BlockX());
+  const Tile item = FindTile<kTileRows>(params, BlockX());
   if (item.segment < 0) {
     return;
   }
@@ -261,7 +295,7 @@ DJL_LORA_DEVICE void TileExpand(const SgmvParams& params) {
   const int warp = ThreadIndex() / kWarp;
   Expand<T, kTileRows, kTileRows / 32, 1>(params, segment, output, item.row, count,
                                           BlockY() * kTileOutputs + warp % kHalf * kGroup, warp / kHalf * kTileRows / 2,
-                                          kTileExpandThreads, reinterpret_cast<float*>(SharedMemory() + kItemShared));
+                                          kTileExpandThreads, reinterpret_cast<float*>(SharedMemory()));
 }
 
 }  // namespace cuda
