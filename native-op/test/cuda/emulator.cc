@@ -71,7 +71,9 @@ struct Fiber {
   unsigned waits_for = 0;  // until the barrier has left this generation
   unsigned exchanges = 0;
   unsigned cluster_generation = 0;
+#ifdef DJL_LORA_FIBERS_OF_ASAN
   void* fake_stack = nullptr;
+#endif
 };
 
 // One cluster at work.
@@ -101,9 +103,11 @@ class Cluster {
   std::vector<Fiber> fibers_;
   jmp_buf scheduler_;
   std::exception_ptr failure_;
+#ifdef DJL_LORA_FIBERS_OF_ASAN
   void* scheduler_fake_stack_ = nullptr;
   const void* scheduler_stack_ = nullptr;
   size_t scheduler_stack_bytes_ = 0;
+#endif
 };
 
 thread_local Cluster* running = nullptr;
