@@ -16,6 +16,14 @@ if(NVCC)
     message(FATAL_ERROR "${NVCC} --version names no release: ${NVCC_VERSION}")
   endif()
   math(EXPR CUDA_TOOLKIT "${CMAKE_MATCH_1} * 1000 + ${CMAKE_MATCH_2} * 10")  # as cuDriverGetVersion counts
+  if(CUDA_TOOLKIT LESS 12000)  # which do not know sm_90a
+    message(STATUS "native-op: built without CUDA kernels: ${NVCC} is of CUDA ${CMAKE_MATCH_1}.${CMAKE_MATCH_2}, but it "
+        "takes 12.0 or later")
+    set(NVCC "")
+    set(CUDA_TOOLKIT 0)
+  endif()
+endif()
+if(NVCC)
   execute_process(COMMAND "${NVCC}" --list-gpu-code OUTPUT_VARIABLE NVCC_TARGETS COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[^ \n]+" NVCC_TARGETS "${NVCC_TARGETS}")
   get_filename_component(NVCC_FILE "${NVCC}" REALPATH)

@@ -79,7 +79,7 @@ fetch() {
   work=$(mktemp -d "$target.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   for wheel in "$@"; do
-    read -r -d '' folder name hash <<<"$wheel" || true
+    read -r -d '' folder name hash <<<"$wheel" || true # fails where it ends without a zero, as it always does
     reason=$(download "$host/$folder/$name" "$work/$name" 2>&1) || fail "$what cannot be fetched: $name: $reason"
     [[ "$(sha256sum "$work/$name" | cut -d' ' -f1)" == "$hash" ]] ||
       fail "$what cannot be fetched: $name does not have the SHA-256 that it should"
@@ -121,9 +121,12 @@ if [[ -n "${!variable:-}" ]]; then
 fi
 shopt -s nullglob
 toolkits=(${CUDA_HOME:+"$CUDA_HOME"} /usr/local/cuda)
-while read -r folder; do
-  toolkits+=("$folder")
-done < <(printf '%s\n' /usr/local/cuda-* | sort --version-sort --reverse)
+installed=(/usr/local/cuda-*) # none with nullglob, where printf would print an empty line
+if [[ ${#installed[@]} -gt 0 ]]; then
+  while read -r folder; do
+    toolkits+=("$folder")
+  done < <(printf '%s\n' "${installed[@]}" | sort --version-sort --reverse)
+fi
 if [[ $what == nvcc ]]; then
   first_of "$(command -v nvcc || true)" "${toolkits[@]/%//bin/nvcc}"
 else

@@ -24,21 +24,13 @@ const void* PartOf(const char* operation, const TensorInfo& tensor, int64_t modu
   return tensor.As<char>() + offset * ElementSize(tensor.type);
 }
 
-TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type) {
-  const TensorInfo info = Describe(operation, name, handle);
-  RequireType(operation, info, type);
-  RequireDim(operation, info, 1);
-  RequireContiguous(operation, info);
-  return info;
-}
-
 // Fills in the modules of a source, whose tensors are checked already.
 void ReadLayout(const char* operation, const TableShape& table, int64_t slot, AtenTensorHandle layout_handle,
                 AtenTensorHandle scales_handle, Source* source) {
   CheckSlot(operation, slot);
   const int64_t count = static_cast<int64_t>(table.modules().size());
   const TensorInfo layout = LayoutOf(operation, table, layout_handle);
-  const TensorInfo scales = Flat(operation, "scales", scales_handle, ElementType::kFloat32);
+  const TensorInfo scales = DescribeFlat(operation, "scales", scales_handle, ElementType::kFloat32);
   if (scales.numel != count) {
     Refuse("%s: scales is %s, but table %lld takes [%lld]", operation, scales.Text().c_str(), Long(table.id()),
            Long(count));
@@ -132,7 +124,7 @@ TensorInfo LayoutOf(const char* operation, const TableShape& table, AtenTensorHa
 Source ReadSource(const char* operation, const TableShape& table, int64_t slot, AtenTensorHandle weights,
                   AtenTensorHandle layout, AtenTensorHandle scales) {
   Source source;
-  source.weights = Flat(operation, "weights", weights, table.type());
+  source.weights = DescribeFlat(operation, "weights", weights, table.type());
   source.vectors = source.weights;
   ReadLayout(operation, table, slot, layout, scales, &source);
   return source;
@@ -141,11 +133,12 @@ Source ReadSource(const char* operation, const TableShape& table, int64_t slot, 
 Source ReadInt8Source(const char* operation, const TableShape& table, int64_t slot, const Int8Weights& weights,
                       AtenTensorHandle layout, AtenTensorHandle scales) {
   Source source;
-  source.weights = Flat(operation, "weights", weights.weights, ElementType::kInt8);
+  source.weights = DescribeFlat(operation, "weights", weights.weights, ElementType::kInt8);
   if (weights.vectors != nullptr) {
-    source.vectors = Flat(operation, "vectors", weights.vectors, table.type());
+    source.vectors = DescribeFlat(operation, "vectors", weights.vectors, table.type());
   }
-  const TensorInfo components = Flat(operation, "component_scales", weights.component_scales, ElementType::kFloat32);
+  const TensorInfo components =
+      DescribeFlat(operation, "component_scales", weights.component_scales, ElementType::kFloat32);
   ReadLayout(operation, table, slot, layout, scales, &source);
   int64_t ranks = 0;
   for (const AdapterModule& module : source.modules) {

@@ -54,22 +54,13 @@ cuda::ModuleWeights WeightsOf(const ModuleShape& shape, const AdapterModule& mod
           module.scale};
 }
 
-// A plan's tensor, 1-D and contiguous, on the device.
-TensorInfo PlanTensor(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place,
-                      ElementType type) {
-  const TensorInfo info = Describe(operation, name, handle, place);
-  RequireType(operation, info, type);
-  RequireDim(operation, info, 1);
-  RequireContiguous(operation, info);
-  return info;
-}
-
 void ReadPlan(const SgmvArguments& arguments, const TensorPlace& place, SgmvParams* params) {
   const char* name = arguments.name;
   const SgmvPlan& plan = arguments.plan;
   const bool stacked = plan.entry_starts != nullptr;
-  const TensorInfo starts = PlanTensor(name, "segment_starts", plan.segment_starts, place, ElementType::kInt64);
-  const TensorInfo slots = PlanTensor(name, stacked ? "entry_slots" : "slots", plan.slots, place, ElementType::kInt64);
+  const TensorInfo starts = DescribeFlat(name, "segment_starts", plan.segment_starts, ElementType::kInt64, place);
+  const TensorInfo slots =
+      DescribeFlat(name, stacked ? "entry_slots" : "slots", plan.slots, ElementType::kInt64, place);
   constexpr int64_t kMost = int64_t{1} << 24;
   if (starts.numel < 1 || starts.numel > kMost || slots.numel > kMost) {
     Refuse("%s: segment_starts is %s and %s is %s, but they have 1 to %lld elements", name, starts.Text().c_str(),
@@ -89,8 +80,8 @@ void ReadPlan(const SgmvArguments& arguments, const TensorPlace& place, SgmvPara
   params->slots = slots.As<long long>();
   params->entries = static_cast<int>(slots.numel);
   if (stacked) {
-    const TensorInfo entry_starts = PlanTensor(name, "entry_starts", plan.entry_starts, place, ElementType::kInt64);
-    const TensorInfo weights = PlanTensor(name, "entry_weights", plan.entry_weights, place, ElementType::kFloat32);
+    const TensorInfo entry_starts = DescribeFlat(name, "entry_starts", plan.entry_starts, ElementType::kInt64, place);
+    const TensorInfo weights = DescribeFlat(name, "entry_weights", plan.entry_weights, ElementType::kFloat32, place);
     if (entry_starts.numel != starts.numel) {
       Refuse("%s: entry_starts is %s and segment_starts is %s, but they must have the same length", name,
              entry_starts.Text().c_str(), starts.Text().c_str());
@@ -187,10 +178,7 @@ void DeviceTable::Put(int64_t slot, AtenTensorHandle weights, AtenTensorHandle l
     }
     bytes += cuda::DeviceModuleBytes(WeightsOf(modules()[i], source.modules[i]));
   }
-  const TensorInfo arena = Describe(kName, "arena", arena_handle, device_->place());
-  RequireType(kName, arena, ElementType::kUInt8);
-  RequireDim(kName, arena, 1);
-  RequireContiguous(kName, arena);
+  const TensorInfo arena = DescribeFlat(kName, "arena", arena_handle, ElementType::kUInt8, device_->place());
   const uintptr_t begin = reinterpret_cast<uintptr_t>(arena.data) + static_cast<uintptr_t>(offset);
   if (offset < 0 || begin % cuda::kPartAlignment != 0) {
     Refuse("%s: offset is %lld, but the adapter must begin at a multiple of %d in the device's memory", kName,

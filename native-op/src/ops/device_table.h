@@ -38,7 +38,8 @@ class DeviceTable : public TableShape {
 
   // Puts an adapter into a slot, whose old one is forgotten. weights, layout and scales: on the CPU, as ReadSource has
   // them. arena: uint8, 1-D, contiguous, on the device, kept alive until the slot changes; the adapter's bytes
-  // (PackedBytes) are written to it from `offset` on, a multiple of cuda::kPartAlignment.
+  // (PackedBytes) are written to it from `offset` on, a multiple of cuda::kPartAlignment in the device's memory. These
+  // bytes must belong to none of the table's adapters, that of the slot included, and no call may still read them.
   void Put(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
            AtenTensorHandle arena, int64_t offset);
   void Remove(int64_t slot);

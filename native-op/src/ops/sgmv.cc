@@ -15,14 +15,6 @@ namespace {
 
 long long Long(int64_t value) { return static_cast<long long>(value); }
 
-TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type) {
-  const TensorInfo info = Describe(operation, name, handle);
-  RequireType(operation, info, type);
-  RequireDim(operation, info, 1);
-  RequireContiguous(operation, info);
-  return info;
-}
-
 }  // namespace
 
 CheckedSgmv::CheckedSgmv(const SgmvArguments& arguments) {
@@ -39,8 +31,8 @@ void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) 
   const char* name = arguments.name;
   const SgmvPlan& plan = arguments.plan;
   const bool stacked = plan.entry_starts != nullptr;
-  const TensorInfo starts = Flat(name, "segment_starts", plan.segment_starts, ElementType::kInt64);
-  const TensorInfo slots = Flat(name, stacked ? "entry_slots" : "slots", plan.slots, ElementType::kInt64);
+  const TensorInfo starts = DescribeFlat(name, "segment_starts", plan.segment_starts, ElementType::kInt64);
+  const TensorInfo slots = DescribeFlat(name, stacked ? "entry_slots" : "slots", plan.slots, ElementType::kInt64);
   const int64_t count = stacked ? starts.numel - 1 : slots.numel;
   if (starts.numel != count + 1 || count < 0) {
     Refuse("%s: segment_starts is %s and slots is %s, but it must be one longer than slots", name,
@@ -54,8 +46,8 @@ void CheckedSgmv::CheckPlan(const SgmvArguments& arguments, const Table& table) 
   const int64_t* entry_start = nullptr;
   const float* weights = nullptr;
   if (stacked) {
-    const TensorInfo entry_starts = Flat(name, "entry_starts", plan.entry_starts, ElementType::kInt64);
-    const TensorInfo entry_weights = Flat(name, "entry_weights", plan.entry_weights, ElementType::kFloat32);
+    const TensorInfo entry_starts = DescribeFlat(name, "entry_starts", plan.entry_starts, ElementType::kInt64);
+    const TensorInfo entry_weights = DescribeFlat(name, "entry_weights", plan.entry_weights, ElementType::kFloat32);
     if (entry_starts.numel != starts.numel) {
       Refuse("%s: entry_starts is %s and segment_starts is %s, but they must have the same length", name,
              entry_starts.Text().c_str(), starts.Text().c_str());

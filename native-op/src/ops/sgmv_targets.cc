@@ -34,15 +34,6 @@ TensorInfo Rows(const char* operation, const char* name, AtenTensorHandle handle
   return info;
 }
 
-TensorInfo Flat(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place,
-                ElementType type) {
-  const TensorInfo info = Describe(operation, name, handle, place);
-  RequireType(operation, info, type);
-  RequireDim(operation, info, 1);
-  RequireContiguous(operation, info);
-  return info;
-}
-
 // Whether two tensors are different columns of rows that are the same distance apart: then their rows interleave, but
 // no element is in both.
 bool ColumnsApart(const TensorInfo& a, const TensorInfo& b) {
@@ -115,7 +106,7 @@ int64_t CheckTargets(const SgmvArguments& arguments, const TableShape& table, co
     if (target.bias == nullptr) {
       continue;
     }
-    const TensorInfo bias = Flat(name, NamesOf(i, count).bias, target.bias, place, table.type());
+    const TensorInfo bias = DescribeFlat(name, NamesOf(i, count).bias, target.bias, table.type(), place);
     if (bias.numel != problem->outputs[i].out) {
       Refuse("%s: %s is %s, but module %lld of table %lld takes [%lld]", name, bias.name, bias.Text().c_str(),
              Long(target.module), Long(table.id()), Long(problem->outputs[i].out));

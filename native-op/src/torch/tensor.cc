@@ -152,6 +152,15 @@ TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle ha
   return info;
 }
 
+TensorInfo DescribeFlat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type,
+                        const TensorPlace& place) {
+  const TensorInfo info = Describe(operation, name, handle, place);
+  RequireType(operation, info, type);
+  RequireDim(operation, info, 1);
+  RequireContiguous(operation, info);
+  return info;
+}
+
 void RequireType(const char* operation, const TensorInfo& tensor, ElementType type) {
   if (tensor.type != type) {
     Refuse("%s: %s is %s, but its type must be %s", operation, tensor.name, tensor.Text().c_str(), ElementName(type));

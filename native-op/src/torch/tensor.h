@@ -78,6 +78,10 @@ inline constexpr TensorPlace kOnCpu{};
 TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle,
                     const TensorPlace& place = kOnCpu);
 
+// The same, and refuses one that is not of that type, 1-D and contiguous.
+TensorInfo DescribeFlat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type,
+                        const TensorPlace& place = kOnCpu);
+
 // Refuse a tensor that is not as the name of the function says.
 void RequireType(const char* operation, const TensorInfo& tensor, ElementType type);
 void RequireKernelType(const char* operation, const TensorInfo& tensor);

@@ -30,14 +30,14 @@ final class MemoryTrend {
         return part;
     }
 
-    /** Returns the mean in bytes. */
+    /** Returns the mean in bytes; there must be samples, as nothing would be flat too. */
     double mean() {
-        return samples.stream().mapToDouble(Sample::bytes).average().orElse(0);
+        return samples.stream().mapToDouble(Sample::bytes).average().orElseThrow();
     }
 
-    /** Returns how much more it is each minute, in bytes, by least squares. */
+    /** Returns how much more it is each minute, in bytes, by least squares; needs samples too. */
     double perMinute() {
-        double middle = samples.stream().mapToDouble(Sample::minutes).average().orElse(0);
+        double middle = samples.stream().mapToDouble(Sample::minutes).average().orElseThrow();
         double mean = mean();
         double together = 0;
         double square = 0;
@@ -60,7 +60,7 @@ final class MemoryTrend {
                 samples.size(),
                 samples.get(0).bytes / MEBI,
                 samples.get(samples.size() - 1).bytes / MEBI,
-                samples.stream().mapToDouble(Sample::bytes).max().orElse(0) / MEBI,
+                samples.stream().mapToDouble(Sample::bytes).max().orElseThrow() / MEBI,
                 perMinute() / KILO,
                 part(0.5, 1).perMinute() / KILO);
     }
