@@ -57,11 +57,7 @@ TensorInfo Heads(const char* operation, const char* name, AtenTensorHandle handl
 }
 
 TensorInfo Indices(const char* operation, const char* name, AtenTensorHandle handle) {
-  TensorInfo info = Describe(operation, name, handle);
-  RequireType(operation, info, ElementType::kInt64);
-  RequireDim(operation, info, 1);
-  RequireContiguous(operation, info);
-  return info;
+  return DescribeFlat(operation, name, handle, ElementType::kInt64);
 }
 
 void RequireQueryHeads(const char* operation, const TensorInfo& q, const Pages& pages) {
