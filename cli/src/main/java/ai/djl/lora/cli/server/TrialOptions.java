@@ -40,7 +40,7 @@ final class TrialOptions {
             paramLabel = "NUMBER",
             description =
                     "How far the logarithm of a token's probability may lie from that of"
-                            + " --golden-logits. Default: 0.001, or 0.25 where the model has numbers of"
+                            + " --golden-logits. Default: 0.001, or 0.5 where the model has numbers of"
                             + " 16 bits.")
     private Double goldenTolerance;
 

@@ -4,7 +4,10 @@
 package ai.djl.lora.server.adapters;
 
 import ai.djl.lora.cache.AdapterLease;
+import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.server.DemoServer;
 import ai.djl.lora.server.adapters.source.SourcePolicy;
+import ai.djl.lora.server.model.ServedModel;
 import ai.djl.lora.translate.TextResult;
 import com.google.gson.JsonObject;
 import java.io.IOException;
@@ -12,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
@@ -141,6 +145,28 @@ public class HotSwapTest {
         Assert.assertEquals(refused.getAsJsonObject("error").get("step").getAsString(), "fetch");
         server.post(400, path, body, reverse, logits("reverse"), ",'golden_tolerance':0");
         server.post(400, path, "{'source':'%s','golden_tolerance':1}", reverse);
+    }
+
+    /** Each adapter passes its own file, where rounding takes most, and none that of another. */
+    @Test
+    public void testGoldenLogitsOfAModelOf16Bits() throws Exception {
+        String path = "/adapters/x/hot-swap";
+        String body = "{'source':'%s','smoke_prompt':'','golden_logits':'%s'}";
+        ServedModel model =
+                ServedModel.load(
+                        "demo",
+                        DemoServer.FOLDER.resolve("base"),
+                        Map.of("dtype", "bfloat16"),
+                        SamplingParameters.greedy(32));
+        try (AdapterServer rounded = new AdapterServer(model)) {
+            rounded.post(
+                    201, "/adapters", "{'name':'x','source':'%s'}", AdapterServer.source("upper"));
+            for (String adapter : List.of("mask", "reverse", "rot13", "sort", "upper", "vowels")) {
+                String source = AdapterServer.source(adapter);
+                rounded.post(422, path, body, source, logits("piglatin"));
+                rounded.post(200, path, body, source, logits(adapter));
+            }
+        }
     }
 
     @Test
