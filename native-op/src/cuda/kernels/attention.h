@@ -545,7 +545,7 @@ struct Attention {
     }
     if (thread < kUnits) {
       shared.units[thread] = unit(0);
-      shared.units[kUnits + thread] = unit(1);
+      shared.units[kUnits + thread] = tiles > 1 ? unit(1) : Unit{-1, 0};
     }
     SyncBlock();
     Copy(params, sequence.length, first_tile, shared.units, shared.stages);
