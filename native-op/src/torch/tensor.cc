@@ -113,6 +113,24 @@ std::pair<uintptr_t, uintptr_t> TensorInfo::Span() const {
   return {begin, begin + static_cast<uintptr_t>((last + 1) * ElementSize(type))};
 }
 
+TensorPlace PlaceOf(const char* operation, const char* name, AtenTensorHandle handle) {
+  if (handle == nullptr) {
+    Refuse("%s: %s is missing (its handle is 0)", operation, name);
+  }
+  int32_t type = 0;
+  CheckTorch(aoti_torch_get_device_type(handle, &type), "aoti_torch_get_device_type");
+  if (type == Codes().cpu) {
+    return kOnCpu;
+  }
+  if (type != Codes().cuda) {
+    Refuse("%s: %s is on device type %d, but only tensors on the CPU or a CUDA device are allowed", operation, name,
+           static_cast<int>(type));
+  }
+  TensorPlace place{true, 0};
+  CheckTorch(aoti_torch_get_device_index(handle, &place.device), "aoti_torch_get_device_index");
+  return place;
+}
+
 TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place) {
   if (handle == nullptr) {
     Refuse("%s: %s is missing (its handle is 0)", operation, name);
@@ -254,8 +272,9 @@ Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const s
   return Tensor(result);
 }
 
-Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type) {
-  Tensor result = Empty(sizes, type);
+Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type,
+                      const TensorPlace& place) {
+  Tensor result = Empty(sizes, type, place);
   CheckTorch(aoti_torch_copy_(result.get(), source, 0), "aten::copy_");
   return result;
 }

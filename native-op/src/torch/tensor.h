@@ -73,6 +73,9 @@ struct TensorPlace {
 };
 inline constexpr TensorPlace kOnCpu{};
 
+// Refuses a null handle, and a tensor that lies neither on the CPU nor on a CUDA device.
+TensorPlace PlaceOf(const char* operation, const char* name, AtenTensorHandle handle);
+
 // Describes an argument of an operator. Refuses a null handle and a tensor that lies somewhere else; `operation` and
 // `name` appear in the messages.
 TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle,
@@ -106,7 +109,9 @@ Tensor Wrap(void* data, const std::vector<int64_t>& sizes, ElementType type);
 // A view; `offset` counts elements from the tensor's own first element.
 Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides,
             int64_t offset);
-Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type);
+// Where the source lies or elsewhere.
+Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type,
+                      const TensorPlace& place = kOnCpu);
 
 // One argument of a call by name. Borrows tensors; the call passes handles of its own.
 struct Argument {
