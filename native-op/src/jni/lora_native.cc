@@ -104,10 +104,12 @@ void CheckArrayRange(JNIEnv* env, const char* operation, const char* name, jbyte
   }
 }
 
+// On the CPU or a CUDA device, where x lies.
 Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
   constexpr const char* kName = "linear";
-  const TensorInfo x = Info(kName, "x", x_handle);
-  const TensorInfo weight = Info(kName, "weight", weight_handle);
+  const TensorPlace place = PlaceOf(ToHandle(x_handle));
+  const TensorInfo x = Describe(kName, "x", ToHandle(x_handle), place);
+  const TensorInfo weight = Describe(kName, "weight", ToHandle(weight_handle), place);
   RequireKernelType(kName, x);
   RequireType(kName, weight, x.type);
   RequireDim(kName, weight, 2);
@@ -116,14 +118,14 @@ Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
            weight.Text().c_str());
   }
   if (bias_handle != 0) {
-    const TensorInfo bias = Info(kName, "bias", bias_handle);
+    const TensorInfo bias = Describe(kName, "bias", ToHandle(bias_handle), place);
     RequireType(kName, bias, x.type);
     if (bias.dim != 1 || bias.numel != weight.sizes[0]) {
       Refuse("%s: bias is %s, but weight %s takes [%lld]", kName, bias.Text().c_str(), weight.Text().c_str(),
              Long(weight.sizes[0]));
     }
   }
-  if (FewRows(x, weight)) {
+  if (!place.cuda && FewRows(x, weight)) {
     CheckLinear(kName, {x.handle, weight.handle, nullptr, ToHandle(bias_handle)});
     return CallForTensor(
         "djl_lora::linear_rows", "",
@@ -691,7 +693,7 @@ LORA_NATIVE(jlongArray, linearGroup)(JNIEnv* env, jclass, jlong x, jlongArray we
   return Guard(env, [&]() -> jlongArray {
     const std::vector<AtenTensorHandle> tensors = djl_lora::Handles(env, kName, "weights", weights);
     const jlongArray result = djl_lora::NewArray(env, tensors.size());
-    if (djl_lora::FewRowsOfAll(kName, x, tensors)) {
+    if (!djl_lora::PlaceOf(ToHandle(x)).cuda && djl_lora::FewRowsOfAll(kName, x, tensors)) {
       djl_lora::SetTensors(env, djl_lora::LinearGroup(kName, ToHandle(x), tensors, omp_get_max_threads()), result);
     } else {
       djl_lora::SetTensors(env, djl_lora::ManyRows(x, tensors), result);

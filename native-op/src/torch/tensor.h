@@ -85,9 +85,15 @@ TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle ha
 TensorInfo DescribeFlat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type,
                         const TensorPlace& place = kOnCpu);
 
+// Where a tensor lies: on one of CUDA's devices or, for this purpose, elsewhere, which Describe then refuses unless it
+// is the CPU. A null handle lies on the CPU.
+TensorPlace PlaceOf(AtenTensorHandle handle);
+
 // Refuse a tensor that is not as the name of the function says.
 void RequireType(const char* operation, const TensorInfo& tensor, ElementType type);
 void RequireKernelType(const char* operation, const TensorInfo& tensor);
+// Kernels on a device: float16 or bfloat16.
+void RequireDeviceType(const char* operation, const TensorInfo& tensor);
 void RequireDim(const char* operation, const TensorInfo& tensor, int64_t dim);
 void RequireContiguous(const char* operation, const TensorInfo& tensor);
 // The last dimension has no gaps and no other dimension runs backwards.
