@@ -12,7 +12,7 @@
 // devices that somebody uses already only the memory changes.
 DJL_LORA_EMULATED_EXPORT void emulated_cuda_configure(int32_t devices, int32_t major, int32_t minor, int64_t bytes);
 
-// How much memory of the host may be pinned; without a limit at first.
+// How much memory of the host may be pinned or registered; without a limit at first.
 DJL_LORA_EMULATED_EXPORT void emulated_cuda_limit_pinned(int64_t bytes);
 
 // Makes the next calls of a function, by its symbol (cuMemAlloc_v2), fail with a code.
@@ -26,9 +26,10 @@ DJL_LORA_EMULATED_EXPORT void emulated_cuda_slow_copies(int64_t nanoseconds);
 DJL_LORA_EMULATED_EXPORT void emulated_cuda_hold(int64_t stream);
 DJL_LORA_EMULATED_EXPORT void emulated_cuda_let_go(int64_t stream);
 
-// How many there are, alive: "allocations", "allocated bytes", "pinned", "pinned bytes", "registered", "streams",
-// "events", "modules", "contexts" (retained); or were, since the library was loaded: "launches", "copies",
-// "copied bytes", "pageable copies" (from or to memory that was not pinned). -1 for any other name.
+// How many there are, alive: "allocations", "allocated bytes", "pinned", "pinned bytes", "registered",
+// "registered bytes", "streams", "events", "modules", "contexts" (retained); or were, since the library was loaded:
+// "launches", "copies", "copied bytes", "pageable copies" (from or to memory that was not pinned). -1 for any other
+// name.
 DJL_LORA_EMULATED_EXPORT int64_t emulated_cuda_count(const char* what);
 
 #endif  // DJL_LORA_TEST_EMULATED_CUDA_CONTROL_H_

@@ -246,6 +246,12 @@ int64_t Total(const Stretches& stretches) {
   return bytes;
 }
 
+// How much more of the host's memory may be pinned.
+size_t PinnableBytes(const State& state) {
+  const int64_t left = state.pinned_limit - Total(state.pinned) - Total(state.registered);
+  return static_cast<size_t>(std::max<int64_t>(0, left));
+}
+
 void* TakeMemory(size_t bytes) {
   return std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
 }
@@ -444,15 +450,12 @@ DJL_LORA_EMULATED_EXPORT int64_t emulated_cuda_count(const char* what) {
   for (const auto& device : state.devices) {
     retained += device->retained;
   }
-  const std::map<std::string, int64_t> alive{{"allocations", state.allocations.size()},
-                                             {"allocated bytes", Total(state.allocations)},
-                                             {"pinned", state.pinned.size()},
-                                             {"pinned bytes", Total(state.pinned)},
-                                             {"registered", state.registered.size()},
-                                             {"streams", state.streams.size()},
-                                             {"events", state.events.size()},
-                                             {"modules", state.modules.size()},
-                                             {"contexts", retained}};
+  const std::map<std::string, int64_t> alive{
+      {"allocations", state.allocations.size()}, {"allocated bytes", Total(state.allocations)},
+      {"pinned", state.pinned.size()},           {"pinned bytes", Total(state.pinned)},
+      {"registered", state.registered.size()},   {"registered bytes", Total(state.registered)},
+      {"streams", state.streams.size()},         {"events", state.events.size()},
+      {"modules", state.modules.size()},         {"contexts", retained}};
   for (const auto* counts : {&alive, &std::as_const(state.happened)}) {
     const auto found = counts->find(what);
     if (found != counts->end()) {
@@ -783,8 +786,7 @@ FUNCTION(cuMemHostAlloc, void** address, size_t bytes, uint32_t) {
   if (bytes == 0) {
     return kCuErrorInvalidValue;
   }
-  const int64_t left = state.pinned_limit - Total(state.pinned);
-  *address = left < 0 || bytes > static_cast<size_t>(left) ? nullptr : TakeMemory(bytes);
+  *address = bytes > PinnableBytes(state) ? nullptr : TakeMemory(bytes);
   if (*address == nullptr) {
     return kCuErrorOutOfMemory;
   }
@@ -819,6 +821,9 @@ FUNCTION(cuMemHostRegister_v2, void* address, size_t bytes, uint32_t) {
   if (Around(state.registered, place) != nullptr ||
       (behind != state.registered.end() && behind->first - place < bytes)) {
     return kAlreadyRegistered;
+  }
+  if (bytes > PinnableBytes(state)) {
+    return kCuErrorOutOfMemory;
   }
   state.registered[place] = {bytes, device};
   return kCuSuccess;
