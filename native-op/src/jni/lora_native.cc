@@ -42,7 +42,7 @@ TensorInfo Info(const char* operation, const char* name, jlong handle) {
 
 // An argument that may lie on any device.
 TensorInfo InfoAnywhere(const char* operation, const char* name, jlong handle) {
-  return Describe(operation, name, ToHandle(handle), PlaceOf(operation, name, ToHandle(handle)));
+  return Describe(operation, name, ToHandle(handle), PlaceOf(ToHandle(handle)));
 }
 
 // A place as Java names it: the number of a CUDA device, or -1 for the CPU.
@@ -71,9 +71,7 @@ char* ByteRange(const char* operation, const TensorInfo& tensor, int64_t offset,
 }
 
 // Whether the bytes of a tensor can be read and written here.
-bool OnHost(const char* operation, const TensorInfo& tensor) {
-  return !PlaceOf(operation, tensor.name, tensor.handle).cuda;
-}
+bool OnHost(const TensorInfo& tensor) { return !PlaceOf(tensor.handle).cuda; }
 
 // Copies between bytes [offset, offset + length) of a contiguous tensor on a device and the host's memory. Waits.
 void CopyBytes(const char* operation, const TensorInfo& tensor, int64_t offset, int64_t length, void* host,
@@ -138,7 +136,7 @@ Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
 
 Tensor Embedding(jlong weight_handle, jlong ids_handle) {
   constexpr const char* kName = "embedding";
-  const TensorPlace place = PlaceOf(kName, "weight", ToHandle(weight_handle));
+  const TensorPlace place = PlaceOf(ToHandle(weight_handle));
   const TensorInfo weight = InfoAnywhere(kName, "weight", weight_handle);
   const TensorInfo ids = Describe(kName, "ids", ToHandle(ids_handle), place);
   RequireKernelType(kName, weight);
@@ -306,12 +304,12 @@ void CopyRows(jlong target_handle, int64_t target_row, jlong source_handle) {
            target.Text().c_str());
   }
   const Tensor part = NarrowRows(kName, target, target_row, target_row + rows);
-  const TensorInfo written = Describe(kName, "target", part.get(), PlaceOf(kName, "target", part.get()));
+  const TensorInfo written = Describe(kName, "target", part.get(), PlaceOf(part.get()));
   RequireSeparate(kName, written, source);
   if (source.numel == 0) {
     return;
   }
-  const bool on_host = OnHost(kName, target) && OnHost(kName, source);
+  const bool on_host = OnHost(target) && OnHost(source);
   if (on_host && written.Contiguous() && source.Contiguous() && source.type != ElementType::kOther) {
     std::memcpy(written.data, source.data, static_cast<size_t>(source.numel * ElementSize(source.type)));
   } else {
@@ -605,7 +603,7 @@ LORA_NATIVE(void, copyFromBytes)
     const TensorInfo target = djl_lora::InfoAnywhere(kName, "tensor", tensor);
     djl_lora::CheckArrayRange(env, kName, "source", source, from, length);
     char* data = djl_lora::ByteRange(kName, target, byte_offset, length);
-    if (djl_lora::OnHost(kName, target)) {
+    if (djl_lora::OnHost(target)) {
       env->GetByteArrayRegion(source, from, length, reinterpret_cast<jbyte*>(data));
       return;
     }
@@ -622,7 +620,7 @@ LORA_NATIVE(void, copyToBytes)
     const TensorInfo source = djl_lora::InfoAnywhere(kName, "tensor", tensor);
     djl_lora::CheckArrayRange(env, kName, "target", target, from, length);
     const char* data = djl_lora::ByteRange(kName, source, byte_offset, length);
-    if (djl_lora::OnHost(kName, source)) {
+    if (djl_lora::OnHost(source)) {
       env->SetByteArrayRegion(target, from, length, reinterpret_cast<const jbyte*>(data));
       return;
     }
@@ -653,7 +651,7 @@ LORA_NATIVE(void, copyFromBuffer)
                        static_cast<int>(length), static_cast<int>(from), djl_lora::Long(memory.capacity));
     }
     char* data = djl_lora::ByteRange(kName, target, byte_offset, length);
-    if (!djl_lora::OnHost(kName, target)) {
+    if (!djl_lora::OnHost(target)) {
       djl_lora::CopyBytes(kName, target, byte_offset, length, memory.data + from, false);
     } else if (length > 0) {
       std::memmove(data, memory.data + from, static_cast<size_t>(length));
@@ -670,8 +668,8 @@ LORA_NATIVE(jlong, toType)(JNIEnv* env, jclass, jlong tensor, jint type_code) {
       djl_lora::Refuse("%s: type is %s, but it must be float32, float16 or bfloat16", kName,
                        djl_lora::ElementName(type));
     }
-    return ToJava(djl_lora::ContiguousCopy(source.handle, djl_lora::Sizes(source), type,
-                                           djl_lora::PlaceOf(kName, "tensor", source.handle)));
+    return ToJava(
+        djl_lora::ContiguousCopy(source.handle, djl_lora::Sizes(source), type, djl_lora::PlaceOf(source.handle)));
   });
 }
 

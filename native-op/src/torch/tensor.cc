@@ -113,24 +113,6 @@ std::pair<uintptr_t, uintptr_t> TensorInfo::Span() const {
   return {begin, begin + static_cast<uintptr_t>((last + 1) * ElementSize(type))};
 }
 
-TensorPlace PlaceOf(const char* operation, const char* name, AtenTensorHandle handle) {
-  if (handle == nullptr) {
-    Refuse("%s: %s is missing (its handle is 0)", operation, name);
-  }
-  int32_t type = 0;
-  CheckTorch(aoti_torch_get_device_type(handle, &type), "aoti_torch_get_device_type");
-  if (type == Codes().cpu) {
-    return kOnCpu;
-  }
-  if (type != Codes().cuda) {
-    Refuse("%s: %s is on device type %d, but only tensors on the CPU or a CUDA device are allowed", operation, name,
-           static_cast<int>(type));
-  }
-  TensorPlace place{true, 0};
-  CheckTorch(aoti_torch_get_device_index(handle, &place.device), "aoti_torch_get_device_index");
-  return place;
-}
-
 TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place) {
   if (handle == nullptr) {
     Refuse("%s: %s is missing (its handle is 0)", operation, name);

@@ -73,9 +73,6 @@ struct TensorPlace {
 };
 inline constexpr TensorPlace kOnCpu{};
 
-// Refuses a null handle, and a tensor that lies neither on the CPU nor on a CUDA device.
-TensorPlace PlaceOf(const char* operation, const char* name, AtenTensorHandle handle);
-
 // Describes an argument of an operator. Refuses a null handle and a tensor that lies somewhere else; `operation` and
 // `name` appear in the messages.
 TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle handle,
