@@ -3,6 +3,7 @@
 // The native methods of ai.djl.lora.jni.DeviceTableNative; their contracts are that class's Javadoc.
 #include "common/errors.h"
 #include "cuda/cuda_device.h"
+#include "cuda/torch_stream.h"
 #include "jni/adapter_arguments.h"
 #include "jni/jni_support.h"
 #include "ops/device_table.h"
@@ -161,6 +162,18 @@ DEVICE_TABLE_NATIVE(void, check)(JNIEnv* env, jclass, jlong table) {
 
 DEVICE_TABLE_NATIVE(void, close)(JNIEnv* env, jclass, jlong table) {
   Guard(env, [&] { djl_lora::DeviceTableClose(table); });
+}
+
+DEVICE_TABLE_NATIVE(jlong, address)(JNIEnv* env, jclass, jlong tensor) {
+  return Guard(env, [&] {
+    const djl_lora::TensorInfo info =
+        djl_lora::Describe("address", "tensor", ToHandle(tensor), djl_lora::PlaceOf(ToHandle(tensor)));
+    return reinterpret_cast<jlong>(info.data);
+  });
+}
+
+DEVICE_TABLE_NATIVE(jlong, stream)(JNIEnv* env, jclass, jint device) {
+  return Guard(env, [&] { return reinterpret_cast<jlong>(djl_lora::CurrentTorchStream(device)); });
 }
 
 DEVICE_TABLE_NATIVE(jlong, openTables)(JNIEnv*, jclass) { return djl_lora::OpenDeviceTables(); }

@@ -14,7 +14,6 @@ import ai.djl.lora.memory.MoveGuard;
 import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongConsumer;
@@ -31,7 +30,7 @@ final class AdapterMemory implements AutoCloseable {
     private final Moves moves;
     private final NDArray tensor;
     private final BlockPool<Long> pool;
-    private final Map<Integer, Block<Long>> blocks = new HashMap<>();
+    private final Map<Integer, Block<Long>> blocks = new ConcurrentHashMap<>();
 
     /** The slots of blocks that may be moved: those neither being written nor being freed. */
     private final Map<Block<Long>, Integer> slots = new ConcurrentHashMap<>();

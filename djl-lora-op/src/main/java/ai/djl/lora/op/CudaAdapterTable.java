@@ -4,6 +4,7 @@
 package ai.djl.lora.op;
 
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.cuda.CudaContext;
 import ai.djl.lora.jni.DeviceTableNative;
 import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.memory.Defragmentation;
@@ -16,7 +17,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.IntStream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The adapters of a model on a CUDA device, in a native table there. Each lies in one stretch of
@@ -26,6 +31,8 @@ import java.util.stream.IntStream;
  * calls and never within one.
  */
 final class CudaAdapterTable implements AdapterTable {
+
+    private static final Logger logger = LoggerFactory.getLogger(CudaAdapterTable.class);
 
     private static final int LEAST_SLOTS = 64;
     private static final int LEAST_ROWS = 256;
@@ -40,8 +47,13 @@ final class CudaAdapterTable implements AdapterTable {
     /** The rank of each module of the adapters, by slot. Guarded by this. */
     private final Map<Integer, int[]> ranks = new HashMap<>();
 
-    /** The arenas of adapters that have memory of their own, by slot. Guarded by this. */
-    private final Map<Integer, NDArray> arenas = new HashMap<>();
+    /** The arenas of adapters that have memory of their own, by slot. */
+    private final Map<Integer, NDArray> arenas = new ConcurrentHashMap<>();
+
+    /** Held to read where entries lie and to write them, and to change where they lie. */
+    private final ReadWriteLock growth = new ReentrantReadWriteLock();
+
+    private final CudaUpload upload;
 
     private final CudaPlans plans;
     private final CudaLimits limits;
@@ -73,12 +85,13 @@ final class CudaAdapterTable implements AdapterTable {
                             NativeTensorOps.device(manager),
                             limits.values());
             plans = new CudaPlans(manager);
+            upload = newUpload();
             memory =
                     shared == null
                             ? null
                             : new AdapterMemory(
                                     shared,
-                                    (slot, offset) -> DeviceTableNative.move(table, slot, offset));
+                                    this::move);
             made = true;
         } finally {
             if (!made) {
@@ -87,21 +100,42 @@ final class CudaAdapterTable implements AdapterTable {
         }
     }
 
+    private CudaUpload newUpload() {
+        Optional<String> reason = CudaContext.unavailable();
+        if (reason.isEmpty()) {
+            return new CudaStreamUpload(manager, NativeTensorOps.device(manager));
+        }
+        logger.info(
+                "Adapters are copied to the GPU between steps, and not beside them: {}",
+                reason.get());
+        return new CudaUpload.InStream(manager);
+    }
+
     /** {@inheritDoc} */
     @Override
-    public synchronized int put(PackedAdapter adapter) {
-        int slot = slots.take();
+    public int put(PackedAdapter adapter) {
+        int slot = takeSlot();
         putOrRelease(slot, adapter);
         return slot;
     }
 
     /** {@inheritDoc} */
     @Override
-    public synchronized void put(int slot, PackedAdapter adapter) {
-        if (!slots.take(slot)) {
-            throw new LoraBackendException("Slot " + slot + " of the adapter table is taken");
+    public void put(int slot, PackedAdapter adapter) {
+        synchronized (this) {
+            if (!slots.take(slot)) {
+                throw new LoraBackendException("Slot " + slot + " of the adapter table is taken");
+            }
         }
         putOrRelease(slot, adapter);
+    }
+
+    private synchronized int takeSlot() {
+        return slots.take();
+    }
+
+    private synchronized void releaseSlot(int slot) {
+        slots.release(slot);
     }
 
     private void putOrRelease(int slot, PackedAdapter adapter) {
@@ -111,13 +145,12 @@ final class CudaAdapterTable implements AdapterTable {
             put = true;
         } finally {
             if (!put) {
-                slots.release(slot);
+                releaseSlot(slot);
             }
         }
     }
 
     private void load(int slot, PackedAdapter given) {
-        checkOpen();
         PackedAdapterChecks.fits(given, modules, type);
         PackedAdapter adapter =
                 given.integers() == null ? given : Int8Packing.widen(given, modules);
@@ -125,46 +158,58 @@ final class CudaAdapterTable implements AdapterTable {
         for (int m = 0; m < rankOf.length; ++m) {
             rankOf[m] = adapter.entries()[m] == null ? 0 : adapter.entries()[m].rank();
         }
-        grow(limits.slots(slot + 1).rank(IntStream.of(rankOf).max().orElse(0)));
+        synchronized (this) {
+            checkOpen();
+            grow(limits.slots(slot + 1).rank(IntStream.of(rankOf).max().orElse(0)));
+        }
         long bytes = DeviceTableNative.packedBytes(table, NativeLayout.rows(adapter));
         if (memory != null && bytes > 0) {
-            memory.put(slot, bytes, offset -> write(slot, adapter, memory.handle(), offset));
+            memory.put(slot, bytes, offset -> upload(slot, adapter, memory.handle(), offset));
         } else {
-            NDArray arena = AdapterMemory.allocate(manager, LoraNative.UINT8, bytes);
-            boolean written = false;
-            try {
-                write(slot, adapter, NativeTensorOps.handle(arena), 0);
-                arenas.put(slot, arena);
-                written = true;
-            } finally {
-                if (!written) {
-                    arena.close();
-                }
-            }
+            loadAlone(slot, adapter, bytes);
         }
-        ranks.put(slot, rankOf);
-        bytesOfSlot.put(slot, bytes);
+        synchronized (this) {
+            ranks.put(slot, rankOf);
+            bytesOfSlot.put(slot, bytes);
+        }
     }
 
-    private void write(int slot, PackedAdapter adapter, long arena, long offset) {
-        long[] shape = {adapter.data().length / type.bytes()};
-        try (NDArray block = NativeTensorOps.wrap(manager, LoraNative.empty(type.code(), shape))) {
-            long handle = NativeTensorOps.handle(block);
-            LoraNative.copyFromBytes(handle, 0, adapter.data(), 0, adapter.data().length);
-            DeviceTableNative.put(
-                    table,
-                    slot,
-                    handle,
-                    NativeLayout.rows(adapter),
-                    NativeLayout.scales(adapter),
-                    arena,
-                    offset);
+    private void loadAlone(int slot, PackedAdapter adapter, long bytes) {
+        NDArray arena = AdapterMemory.allocate(manager, LoraNative.UINT8, bytes);
+        boolean written = false;
+        try {
+            // libtorch may have had it for an array that its stream still works on
+            upload.memoryChanged();
+            upload(slot, adapter, NativeTensorOps.handle(arena), 0);
+            arenas.put(slot, arena);
+            written = true;
+        } finally {
+            if (!written) {
+                arena.close();
+            }
+        }
+    }
+
+    /* Computing goes on meanwhile, unless the table has to grow. */
+    private void upload(int slot, PackedAdapter adapter, long arena, long offset) {
+        long bytes = CudaLayout.bytes(adapter, modules);
+        growth.readLock().lock();
+        try {
+            upload.put(new CudaUpload.Target(table, slot, arena, offset, bytes), adapter);
+        } finally {
+            growth.readLock().unlock();
         }
     }
 
     private void grow(CudaLimits wanted) {
         if (wanted.takeRaised()) {
-            DeviceTableNative.grow(table, wanted.values());
+            growth.writeLock().lock();
+            try {
+                DeviceTableNative.grow(table, wanted.values());
+                upload.memoryChanged();
+            } finally {
+                growth.writeLock().unlock();
+            }
         }
     }
 
@@ -177,14 +222,20 @@ final class CudaAdapterTable implements AdapterTable {
         }
         NDArray own = arenas.remove(slot);
         if (own == null) {
-            memory.remove(slot, () -> DeviceTableNative.remove(table, slot));
+            memory.remove(slot, () -> takeOut(slot));
         } else {
-            DeviceTableNative.remove(table, slot);
+            takeOut(slot);
             own.close();
         }
         ranks.remove(slot);
         bytesOfSlot.remove(slot);
         slots.release(slot);
+    }
+
+    /* Before its memory is free, so that whoever takes that waits for what may still read it. */
+    private void takeOut(int slot) {
+        DeviceTableNative.remove(table, slot);
+        upload.memoryChanged();
     }
 
     /** {@inheritDoc} */
@@ -268,15 +319,32 @@ final class CudaAdapterTable implements AdapterTable {
 
     /** {@inheritDoc} */
     @Override
+    public long trim() {
+        return upload.trim();
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public synchronized void close() {
         if (!closed) {
             closed = true;
             bytesOfSlot.clear();
+            upload.close(); // waits for copies
             if (memory != null) {
                 memory.close(); // first: it waits for a move that is under way
             }
             DeviceTableNative.close(table);
             manager.close();
+        }
+    }
+
+    private void move(int slot, long offset) {
+        growth.readLock().lock();
+        try {
+            DeviceTableNative.move(table, slot, offset);
+            upload.memoryChanged();
+        } finally {
+            growth.readLock().unlock();
         }
     }
 

@@ -157,6 +157,22 @@ public final class DeviceTableNative {
     public static native void close(long table);
 
     /**
+     * Returns where a tensor's elements lie.
+     *
+     * @param tensor a tensor on any device
+     * @return the address of the first
+     */
+    public static native long address(long tensor);
+
+    /**
+     * Returns the stream on which libtorch computes in the calling thread.
+     *
+     * @param device the CUDA device
+     * @return the {@code cudaStream_t} as a number; 0 is the default stream
+     */
+    public static native long stream(int device);
+
+    /**
      * Returns how many tables there are.
      *
      * @return the number of open tables on devices
