@@ -109,9 +109,7 @@ public final class PinnedArena implements Arena<ByteBuffer> {
             try {
                 context.call(
                         "Releasing pinned memory of the host (cuMemHostUnregister)",
-                        () ->
-                                JCudaDriver.cuMemHostUnregister(
-                                        Handles.host(memory.view(start, 1))));
+                        () -> JCudaDriver.cuMemHostUnregister(Handles.host(memory.view(start, 1))));
             } finally {
                 memory.close();
             }

@@ -76,8 +76,7 @@ public class EmulatedCopyTest {
                     copies.copyToDevice(
                             List.of(
                                     new DeviceCopy(source.slice(0, SIZE / 2), memory),
-                                    new DeviceCopy(
-                                            source.position(SIZE / 2), memory + SIZE / 2)));
+                                    new DeviceCopy(source.position(SIZE / 2), memory + SIZE / 2)));
             assertFalse(copied.isDone());
             assertEquals(EmulatedGpu.read(memory, SIZE), before);
             gpu.letGo(0);
@@ -244,9 +243,7 @@ public class EmulatedCopyTest {
     public void memoryThatCannotBePinnedIsRefused() {
         gpu.limitPinned(SIZE);
         String message =
-                expectThrows(
-                                LoraMemoryException.class,
-                                () -> new PinnedArena(context, SIZE + 1))
+                expectThrows(LoraMemoryException.class, () -> new PinnedArena(context, SIZE + 1))
                         .getMessage();
         assertEquals(
                 message,
@@ -261,9 +258,7 @@ public class EmulatedCopyTest {
     @Test
     public void deviceMemoryThatIsNotThereIsRefused() {
         String message =
-                expectThrows(
-                                LoraMemoryException.class,
-                                () -> gpu.allocate(context, 1L << 30))
+                expectThrows(LoraMemoryException.class, () -> gpu.allocate(context, 1L << 30))
                         .getMessage();
         assertTrue(message.contains("CUDA_ERROR_OUT_OF_MEMORY"), message);
     }
