@@ -7,8 +7,9 @@
 #include <utility>
 
 #include "cuda/kernels/abi.h"
+#include "cuda/kernels/layers_abi.h"
 
-// Defined where the kernels' sources are compiled for the emulator (test/cuda/emulated_kernels.cc).
+// Defined where the kernels' sources are compiled for the emulator (test/cuda/emulated_kernels.cc, emulated_layers.cc).
 void sgmv_decode_shrink_f16(const djl_lora::cuda::SgmvParams& params);
 void sgmv_decode_expand_f16(const djl_lora::cuda::SgmvParams& params);
 void sgmv_decode_fused_f16(const djl_lora::cuda::SgmvParams& params);
@@ -19,6 +20,13 @@ void sgmv_decode_expand_bf16(const djl_lora::cuda::SgmvParams& params);
 void sgmv_decode_fused_bf16(const djl_lora::cuda::SgmvParams& params);
 void sgmv_tile_shrink_bf16(const djl_lora::cuda::SgmvParams& params);
 void sgmv_tile_expand_bf16(const djl_lora::cuda::SgmvParams& params);
+void layers_decode_rms_norm_f16(const djl_lora::cuda::NormParams& params);
+void layers_decode_silu_mul_f16(const djl_lora::cuda::SiluMulParams& params);
+void layers_decode_kv_write_f16(const djl_lora::cuda::KvWriteParams& params);
+void layers_decode_rms_norm_bf16(const djl_lora::cuda::NormParams& params);
+void layers_decode_silu_mul_bf16(const djl_lora::cuda::SiluMulParams& params);
+void layers_decode_kv_write_bf16(const djl_lora::cuda::KvWriteParams& params);
+void layers_decode_argmax_f32(const djl_lora::cuda::ArgmaxParams& params);
 
 namespace djl_lora::emulated {
 
@@ -62,10 +70,12 @@ Launched Once(void** arguments) {
 
 const std::map<std::string, Prepare>& Kernels() {
   static const auto* const kernels = new std::map<std::string, Prepare>{
-      {"djl_lora_self_test", &Once<SelfTest>}, KERNEL(sgmv_decode_shrink_f16),  KERNEL(sgmv_decode_expand_f16),
-      KERNEL(sgmv_decode_fused_f16),           KERNEL(sgmv_tile_shrink_f16),    KERNEL(sgmv_tile_expand_f16),
-      KERNEL(sgmv_decode_shrink_bf16),         KERNEL(sgmv_decode_expand_bf16), KERNEL(sgmv_decode_fused_bf16),
-      KERNEL(sgmv_tile_shrink_bf16),           KERNEL(sgmv_tile_expand_bf16),
+      {"djl_lora_self_test", &Once<SelfTest>}, KERNEL(sgmv_decode_shrink_f16),      KERNEL(sgmv_decode_expand_f16),
+      KERNEL(sgmv_decode_fused_f16),           KERNEL(sgmv_tile_shrink_f16),        KERNEL(sgmv_tile_expand_f16),
+      KERNEL(sgmv_decode_shrink_bf16),         KERNEL(sgmv_decode_expand_bf16),     KERNEL(sgmv_decode_fused_bf16),
+      KERNEL(sgmv_tile_shrink_bf16),           KERNEL(sgmv_tile_expand_bf16),       KERNEL(layers_decode_rms_norm_f16),
+      KERNEL(layers_decode_silu_mul_f16),      KERNEL(layers_decode_kv_write_f16),  KERNEL(layers_decode_rms_norm_bf16),
+      KERNEL(layers_decode_silu_mul_bf16),     KERNEL(layers_decode_kv_write_bf16), KERNEL(layers_decode_argmax_f32),
   };
   return *kernels;
 }
