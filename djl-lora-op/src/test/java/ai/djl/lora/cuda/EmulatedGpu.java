@@ -15,7 +15,7 @@ import org.testng.SkipException;
  * (native-op/test/emulated_cuda). What has loaded it keeps it until the process ends, so tests that
  * use it have names that begin with "Emulated": they run in a process of their own.
  */
-final class EmulatedGpu {
+public final class EmulatedGpu {
 
     private static final long MEMORY = 1 << 24;
 
@@ -26,11 +26,11 @@ final class EmulatedGpu {
     }
 
     /** Loads the driver before anybody looks for one, with one device of 16 MiB. */
-    static EmulatedGpu load() {
+    public static EmulatedGpu load() {
         return load(1);
     }
 
-    static EmulatedGpu load(int devices) {
+    public static EmulatedGpu load(int devices) {
         String path = System.getProperty("djl.lora.emulatedCuda");
         if (path == null || !Files.isRegularFile(Path.of(path))) {
             throw new SkipException("native-op's tests were not built: " + path + " is not there");
@@ -43,36 +43,36 @@ final class EmulatedGpu {
         return gpu;
     }
 
-    void configure(int devices, long bytes) {
+    public void configure(int devices, long bytes) {
         call("emulated_cuda_configure", devices, 9, 0, bytes);
     }
 
-    void limitPinned(long bytes) {
+    public void limitPinned(long bytes) {
         call("emulated_cuda_limit_pinned", bytes);
     }
 
-    void slowCopies(long nanoseconds) {
+    public void slowCopies(long nanoseconds) {
         call("emulated_cuda_slow_copies", nanoseconds);
     }
 
-    void fail(String function, int code, int times) {
+    public void fail(String function, int code, int times) {
         call("emulated_cuda_fail", function, code, times);
     }
 
-    void hold(long stream) {
+    public void hold(long stream) {
         call("emulated_cuda_hold", stream);
     }
 
-    void letGo(long stream) {
+    public void letGo(long stream) {
         call("emulated_cuda_let_go", stream);
     }
 
-    long count(String what) {
+    public long count(String what) {
         return library.getFunction("emulated_cuda_count").invokeLong(new Object[] {what});
     }
 
     /** Takes memory of the device. */
-    long allocate(CudaContext context, long bytes) {
+    public long allocate(CudaContext context, long bytes) {
         LongByReference address = new LongByReference();
         context.call(
                 "Allocating " + bytes + " bytes (cuMemAlloc)",
@@ -82,14 +82,14 @@ final class EmulatedGpu {
         return address.getValue();
     }
 
-    void free(CudaContext context, long address) {
+    public void free(CudaContext context, long address) {
         context.call(
                 "Freeing memory (cuMemFree)",
                 () -> library.getFunction("cuMemFree_v2").invokeInt(new Object[] {address}));
     }
 
     /** Returns what lies on the device now, whatever is under way. */
-    static byte[] read(long address, int bytes) {
+    public static byte[] read(long address, int bytes) {
         return new Pointer(address).getByteArray(0, bytes);
     }
 
