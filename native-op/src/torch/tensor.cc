@@ -274,8 +274,9 @@ Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const s
   return Tensor(result);
 }
 
-Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type) {
-  Tensor result = Empty(sizes, type);
+Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type,
+                      const TensorPlace& place) {
+  Tensor result = Empty(sizes, type, place);
   CheckTorch(aoti_torch_copy_(result.get(), source, 0), "aten::copy_");
   return result;
 }

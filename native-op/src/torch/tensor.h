@@ -112,7 +112,9 @@ Tensor Wrap(void* data, const std::vector<int64_t>& sizes, ElementType type);
 // A view; `offset` counts elements from the tensor's own first element.
 Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides,
             int64_t offset);
-Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type);
+// Where the source lies or elsewhere.
+Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type,
+                      const TensorPlace& place = kOnCpu);
 
 // One argument of a call by name. Borrows tensors; the call passes handles of its own.
 struct Argument {
