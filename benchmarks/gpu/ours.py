@@ -34,12 +34,17 @@ def features(shape: Shape, layers: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(ins * layers), torch.tensor(outs * layers)
 
 
+def on_gpu(device: torch.device) -> bool:
+    """Tell whether adapters lie in a table of a device."""
+    return device.type == "cuda"
+
+
 class Table:
     """A table with all adapters of a case, on a GPU or on the CPU."""
 
     def __init__(self, inputs: Inputs) -> None:
         self.ops = torch.ops.djl_lora
-        self.on_device = inputs.device.type == "cuda"
+        self.on_device = on_gpu(inputs.device)
         code = CODES[inputs.dtype]
         ins, outs = features(inputs.shape, len(inputs.layers))
         if not self.on_device:
