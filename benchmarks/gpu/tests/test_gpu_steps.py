@@ -84,7 +84,7 @@ class Operators:
     """The library's, with tables on the CPU behind those of a device."""
 
     def __init__(self, real: object) -> None:
-        self.real, self.puts, self.open = real, [], 0
+        self.real, self.puts, self.open, self.ranks = real, [], 0, set()
         self.sgmv_group = real.sgmv_group
 
     def device_table_create(
@@ -93,6 +93,7 @@ class Operators:
     ) -> int:  # fmt: skip
         """Make a table."""
         assert device == 0 and min(slots, tokens, rank, stack_ranks) > 0
+        self.ranks.add(rank)
         self.open += 1
         return self.real.table_create(ins, outs, dtype)
 
@@ -180,9 +181,11 @@ class GpuStepsTest(unittest.TestCase):
         self.assertEqual(0, self.operators.open)
         self.assertEqual([], found["left_out"])
         for row in found["rows"]:
-            self.assertAlmostEqual(0.1e-3 / 2, row["candidates"]["djl-lora"]["graph"]["median"], 6)
+            self.assertAlmostEqual(0.1e-3 / 2, row["candidates"]["djl-lora"]["graph"]["median"], delta=1e-6)
             self.assertLess(row["candidates"]["djl-lora"]["eager"]["median"], 1e-6)  # no work goes by in the operator
             self.assertEqual(row["phase"] == "prefill", "matmul" in row["candidates"])
+            self.assertEqual(row["phase"] == "decode", "djl-lora, two launches" in row["candidates"])
+        self.assertIn(257, self.operators.ranks)
         found["dry_run"] = False
         self.assertIn("beside copies", bench.report.markdown(found))
 
