@@ -6,15 +6,15 @@
 #   gpu.sh OUT [LIBRARY [STEP...]]
 # OUT       a folder for what is found: summary.txt, log.txt, results.json, cuda-speed.md, profile.txt
 # LIBRARY   libdjl_lora.so, as built on any machine (it carries the kernels); default: target/cmake/libdjl_lora.so
-# STEP      which ones, in this order; default: all, 20 minutes at most
+# STEP      which ones, in this order; default: all, 23 minutes at most
 #     machine     what is there                                                  (1 minute at most)
 #     cpp         djl_lora_test's part that needs a device, where it lies beside the library (1)
 #     python      load_in_python.py: the operators on each path, in a replayed graph (2)
 #     check       every path once more, on small shapes                          (2)
 #     bench       benchmarks/gpu/bench.py, with the peers that fetch.sh fetched  (7)
-#     memcheck    the same checks under compute-sanitizer                        (2)
-#     racecheck                                                                  (2)
-#     synccheck                                                                  (1)
+#     memcheck    both of the checks under compute-sanitizer                     (3)
+#     racecheck                                                                  (3)
+#     synccheck                                                                  (2)
 #     profile     what Nsight Compute counts in the kernels of the decode case   (2)
 # PYTHON    the Python that has torch; default: python3
 # Ends with 1 if a step failed.
@@ -110,12 +110,15 @@ run_bench() {
 }
 
 sanitizer() {
-  local tool=$1 limit=$2
+  local tool=$1 limit=$2 options
   has "$tool" compute-sanitizer || return
   # only our kernels: libtorch's need not be looked at, and make this take minutes
-  step "$tool" "$limit" compute-sanitizer --tool "$tool" --error-exitcode 9 --launch-timeout 120 \
-    --report-api-errors no --kernel-name kernel_substring=sgmv_ \
+  options=(--tool "$tool" --error-exitcode 9 --launch-timeout 120 --report-api-errors no
+    --kernel-name 'regex=sgmv_|attention_|layers_')
+  step "$tool, small shapes" "$limit" compute-sanitizer "${options[@]}" \
     "$python" "$bench" "$library" --tiny --check --no-peers
+  step "$tool, load_in_python" "$limit" compute-sanitizer "${options[@]}" \
+    "$python" "$here/load_in_python.py" "$library"
 }
 
 profile() {
@@ -136,9 +139,9 @@ for name; do
     python) step python 120 "$python" "$here/load_in_python.py" "$library" ;;
     check) step check 120 "$python" "$bench" "$library" --tiny --check --no-peers ;;
     bench) run_bench ;;
-    memcheck) sanitizer memcheck 150 ;;
-    racecheck) sanitizer racecheck 150 ;;
-    synccheck) sanitizer synccheck 90 ;;
+    memcheck) sanitizer memcheck 90 ;;
+    racecheck) sanitizer racecheck 90 ;;
+    synccheck) sanitizer synccheck 60 ;;
     profile) profile ;;
     *)
       say "$name: FAILED, there is no such step"
