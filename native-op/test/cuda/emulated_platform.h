@@ -19,7 +19,7 @@
 #define DJL_LORA_KEEP_LOOP
 #define DJL_LORA_UNROLL_BY(times)
 #define DJL_LORA_CLUSTERS
-#define DJL_LORA_KERNEL(name, threads, blocks) void name(const djl_lora::cuda::SgmvParams& params)
+#define DJL_LORA_KERNEL(name, threads, blocks) static void name(const djl_lora::cuda::SgmvParams& params)
 
 namespace djl_lora::cuda {
 
