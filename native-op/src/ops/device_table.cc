@@ -8,6 +8,7 @@
 
 #include "common/errors.h"
 #include "cuda/device_layout.h"
+#include "ops/kernel_times.h"
 
 namespace djl_lora {
 
@@ -131,6 +132,11 @@ DeviceTable::DeviceTable(int64_t id, ElementType type, std::vector<ModuleShape> 
       limits_(limits),
       device_(std::move(device)),
       places_(static_cast<size_t>(limits.slots)) {
+  try {
+    embedded_ = device_->Embedded(type);
+  } catch (const EngineError& failed) {
+    not_embedded_ = failed.what();
+  }
   const int64_t count = limits.slots * static_cast<int64_t>(this->modules().size());
   DeviceModule empty{};
   empty.rank = cuda::kEmptySlot;
@@ -280,11 +286,120 @@ void DeviceTable::Sgmv(const SgmvArguments& arguments) {
   if (tokens == 0) {
     return;
   }
-  const SgmvPath path = cuda::ChoosePath(params, device_->clusters());
+  const SgmvKernels& kernels = KernelsFor(name, problem.in);
+  const SgmvPath path = cuda::ChoosePath(params, kernels.clusters());
   params.splits = cuda::Splits(path, params.in);
   for (const cuda::KernelLaunch& launch : cuda::Launches(path, params)) {
-    device_->Launch(type(), launch, params);
+    kernels.Launch(launch, params);
   }
+}
+
+const SgmvKernels* DeviceTable::Given(int64_t in) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const GivenKernels& given : given_) {
+    if (given.in == in) {
+      return given.kernels.get();
+    }
+  }
+  if (embedded_ == nullptr) {
+    for (const GivenKernels& given : given_) {
+      if (given.in != 0) {
+        return given.kernels.get();
+      }
+    }
+  }
+  return nullptr;
+}
+
+const SgmvKernels& DeviceTable::KernelsFor(const char* operation, int64_t in) const {
+  const SgmvKernels* given = Given(in);
+  if (given == nullptr && embedded_ == nullptr) {
+    throw EngineError(Format("%s: table %lld has no kernels (%s); device_table_use_image can give it some", operation,
+                             Long(id()), not_embedded_.c_str()));
+  }
+  return given != nullptr ? *given : *embedded_;
+}
+
+void DeviceTable::UseImage(AtenTensorHandle image_handle, int64_t in) {
+  constexpr const char* kName = "device_table_use_image";
+  if (std::none_of(modules().begin(), modules().end(), [in](const ModuleShape& shape) { return shape.in == in; })) {
+    Refuse("%s: in_features is %lld, but no module of table %lld takes as many", kName, Long(in), Long(id()));
+  }
+  const TensorInfo image = DescribeFlat(kName, "image", image_handle, ElementType::kUInt8);
+  constexpr int64_t kLeast = 64;  // an ELF header
+  if (image.numel < kLeast) {
+    Refuse("%s: image has %lld bytes, which is neither machine code nor PTX", kName, Long(image.numel));
+  }
+  const char* bytes = image.As<char>();
+  if (std::memcmp(bytes, "\177ELF", 4) != 0 && bytes[image.numel - 1] != '\0') {
+    Refuse("%s: image is not machine code, and not PTX either: no zero ends it", kName);
+  }
+  std::shared_ptr<const SgmvKernels> kernels;
+  try {
+    kernels = device_->Load(type(), bytes);
+  } catch (const EngineError& failed) {
+    throw EngineError(Format("%s: %s", kName, failed.what()));
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (GivenKernels& given : given_) {
+    given.in = given.in == in ? 0 : given.in;
+  }
+  given_.push_back({in, std::move(kernels)});
+}
+
+void DeviceTable::DropImage(int64_t in) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (GivenKernels& given : given_) {
+    if (given.in == in && in != 0) {
+      given.in = 0;
+      return;
+    }
+  }
+  Refuse("device_table_drop_image: table %lld has no image for in_features %lld", Long(id()), Long(in));
+}
+
+std::string DeviceTable::MissingKernels() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const bool given = std::any_of(given_.begin(), given_.end(), [](const GivenKernels& one) { return one.in != 0; });
+  return given ? "" : not_embedded_;
+}
+
+std::pair<double, double> DeviceTable::TimeImage(const std::vector<int64_t>& modules_of_call, int64_t segments,
+                                                 int64_t rank) const {
+  constexpr const char* kName = "device_table_time_image";
+  const int64_t count = static_cast<int64_t>(modules_of_call.size());
+  if (count < 1 || count > kMaxGroup) {
+    Refuse("%s: modules has %lld values, but it must have 1 to %lld", kName, Long(count), Long(kMaxGroup));
+  }
+  TimedCall call{type(), 0, {}, segments, rank, limits_.rank};
+  for (const int64_t module : modules_of_call) {
+    if (module < 0 || module >= static_cast<int64_t>(modules().size())) {
+      Refuse("%s: modules has %lld, but table %lld has modules 0 to %lld", kName, Long(module), Long(id()),
+             Long(static_cast<int64_t>(modules().size()) - 1));
+    }
+    const ModuleShape& shape = modules()[static_cast<size_t>(module)];
+    if (call.in != 0 && shape.in != call.in) {
+      Refuse("%s: modules take %lld and %lld inputs, but a group shares x", kName, Long(call.in), Long(shape.in));
+    }
+    call.in = shape.in;
+    call.outs.push_back(shape.out);
+  }
+  if (segments < 1 || segments > limits_.tokens) {
+    Refuse("%s: segments is %lld, but table %lld was made for 1 to %lld rows", kName, Long(segments), Long(id()),
+           Long(limits_.tokens));
+  }
+  if (rank < 1 || rank > limits_.rank) {
+    Refuse("%s: rank is %lld, but table %lld was made for ranks 1 to %lld", kName, Long(rank), Long(id()),
+           Long(limits_.rank));
+  }
+  if (embedded_ == nullptr) {
+    Refuse("%s: table %lld has no kernels but its images' (%s)", kName, Long(id()), not_embedded_.c_str());
+  }
+  const SgmvKernels* given = Given(call.in);
+  if (given == nullptr) {
+    Refuse("%s: table %lld has no image for in_features %lld", kName, Long(id()), Long(call.in));
+  }
+  return TimeKernels(*device_, call, *embedded_, *given);
 }
 
 void DeviceTable::Check() {
