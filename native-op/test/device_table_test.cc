@@ -227,6 +227,58 @@ TEST_F(DeviceTableTest, ComputesWhatTheOperatorOnTheCpuDoes) {
   }
 }
 
+TEST_F(DeviceTableTest, MovesAdaptersWithinTheirArena) {
+  Put(0, 8, 4, true);
+  Put(1, 16, 8, false);
+  const uintptr_t base = reinterpret_cast<uintptr_t>(Describe("test", "arena", arena_.get()).data);
+  const int64_t first = static_cast<int64_t>(-base % cuda::kPartAlignment);
+  table_->Move(1, next_ + 4096);
+  Compare({{0, 2, 5}, {0, 1}, {}, {}}, 2);
+  table_->Move(0, first + cuda::kPartAlignment);  // over itself
+  Compare({{0, 2, 5}, {0, 1}, {}, {}}, 2);
+  const std::string table = std::to_string(device_);
+  EXPECT_NE(std::string::npos,
+            Refusal([&] { table_->Move(0, next_ + 4096); }).find("overlap with those of the adapter"));
+  EXPECT_NE(std::string::npos, Refusal([&] { table_->Move(0, first + 1); }).find("begin at a multiple of 128"));
+  EXPECT_NE(std::string::npos, Refusal([&] { table_->Move(0, 1 << 20); }).find("must lie within arena"));
+  EXPECT_EQ("device_table_move: slot 2 of table " + table + " holds no adapter",
+            Refusal([&] { table_->Move(2, first); }));
+  Compare({{0, 2, 5}, {0, 1}, {}, {}}, 2);
+}
+
+TEST_F(DeviceTableTest, GrowsWithItsAdapters) {
+  Put(0, 8, 4, false);
+  Put(3, 16, 8, true);
+  table_->Grow({16, 32, 64, 1});
+  Put(9, 40, 64, false);
+  Compare({{0, 2, 5, 6}, {0, 9, 3}, {}, {}}, 2);
+  Compare({{0, 64}, {9}, {}, {}}, 1);
+  EXPECT_NE(std::string::npos, Refusal([&] { table_->Grow({1, 1, 513, 1}); }).find("device_table_grow: rank is 513"));
+  Compare({{0, 3, 5}, {0, 0, 0}, {0, 2, 3}, {0.5f, -2.0f, 1.0f}}, 2);
+}
+
+TEST_F(DeviceTableTest, PacksForACallerWhoCopies) {
+  const Parts parts = MakeParts(8, 4, true);
+  TablePut(cpu_, 2, parts.weights.get(), parts.layout.get(), parts.scales.get());
+  const int64_t bytes = table_->PackedBytes(parts.layout.get());
+  const auto pack = [&](const Tensor& packed) {
+    table_->Pack(2, parts.weights.get(), parts.layout.get(), parts.scales.get(), arena_.get(), next_, packed.get());
+  };
+  const Tensor small = Empty({bytes}, ElementType::kUInt8);
+  EXPECT_NE(std::string::npos, Refusal([&] { pack(small); }).find("but the adapter takes"));
+  const Tensor packed = Empty({bytes + table_->RowBytes()}, ElementType::kUInt8);
+  pack(packed);
+  const char* source = Describe("test", "packed", packed.get()).As<char>();
+  // the weights first: before the entries are there nobody looks for them
+  std::memcpy(Describe("test", "arena", arena_.get()).As<char>() + next_, source, static_cast<size_t>(bytes));
+  std::memcpy(reinterpret_cast<void*>(table_->EntriesAddress(2)), source + bytes,
+              static_cast<size_t>(table_->RowBytes()));
+  Compare({{0, 2, 5}, {2, -1}, {}, {}}, 2);
+  EXPECT_NE(std::string::npos, Refusal([&] { pack(packed); }).find("overlap with those of the adapter in slot 2"));
+  table_->Remove(2);
+  pack(packed);
+}
+
 TEST_F(DeviceTableTest, TellsWhatThePlanHadWrong) {
   Put(0, 8, 4, false);
   Put(1, 8, 4, true);
@@ -415,8 +467,8 @@ TEST_F(DeviceTableTest, TimesAnImageBesideItsOwnKernels) {
   EXPECT_EQ(launches, emulated_->given_launches);
   EXPECT_EQ(name + "modules has 0 values, but it must have 1 to 4", refusal({}, 4, 8));
   EXPECT_EQ(name + "modules has 2, but table " + table + " has modules 0 to 1", refusal({0, 2}, 4, 8));
-  EXPECT_EQ(name + "segments is 65, but table " + table + " was made for 1 to 64 rows", refusal({0}, 65, 8));
-  EXPECT_EQ(name + "rank is 17, but table " + table + " was made for ranks 1 to 16", refusal({0}, 4, 17));
+  EXPECT_EQ(name + "segments is 0, but it must be from 1 to 4096", refusal({0}, 0, 8));
+  EXPECT_EQ(name + "rank is 513, but it must be from 1 to 512", refusal({0}, 4, 513));
 }
 
 TEST_F(DeviceTableTest, RefusesTablesThatNoDeviceCouldHave) {

@@ -2,6 +2,7 @@
 #include "cuda/device_layout.h"
 
 #include <cstring>
+#include <initializer_list>
 
 namespace djl_lora::cuda {
 
@@ -59,6 +60,14 @@ DeviceModule PackDeviceModule(const ModuleWeights& weights, char* host, uint64_t
   module.out_scale = packer.Put(weights.out_scale, 1, weights.out, weights.out);
   module.bias = packer.Put(weights.bias, 1, weights.out, weights.out);
   return module;
+}
+
+void ShiftDeviceModule(DeviceModule* module, int64_t bytes) {
+  for (const void** part : {&module->a, &module->b, &module->out_scale, &module->bias}) {
+    if (*part != nullptr) {
+      *part = static_cast<const char*>(*part) + bytes;
+    }
+  }
 }
 
 }  // namespace djl_lora::cuda

@@ -30,6 +30,9 @@ int64_t DeviceModuleBytes(const ModuleWeights& weights);
 // the device, at `device`, a multiple of kPartAlignment.
 DeviceModule PackDeviceModule(const ModuleWeights& weights, char* host, uint64_t device);
 
+// What the table is to hold once the module's bytes have been moved by so many.
+void ShiftDeviceModule(DeviceModule* module, int64_t bytes);
+
 }  // namespace djl_lora::cuda
 
 #endif  // DJL_LORA_CUDA_DEVICE_LAYOUT_H_

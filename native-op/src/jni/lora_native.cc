@@ -13,6 +13,7 @@
 #include "cpu/isa.h"
 #include "cpu/layers_cpu.h"
 #include "cpu/read_all.h"
+#include "jni/adapter_arguments.h"
 #include "jni/jni_support.h"
 #include "ops/attention.h"
 #include "ops/layers.h"
@@ -39,6 +40,20 @@ TensorInfo Info(const char* operation, const char* name, jlong handle) {
   return Describe(operation, name, ToHandle(handle));
 }
 
+// An argument that may lie on any device.
+TensorInfo InfoAnywhere(const char* operation, const char* name, jlong handle) {
+  return Describe(operation, name, ToHandle(handle), PlaceOf(ToHandle(handle)));
+}
+
+// A place as Java names it: the number of a CUDA device, or -1 for the CPU.
+TensorPlace PlaceArgument(const char* operation, jint device) {
+  if (device < -1 || device > 1023) {
+    Refuse("%s: device is %d, but it must be -1 for the CPU or the number of a CUDA device", operation,
+           static_cast<int>(device));
+  }
+  return device < 0 ? kOnCpu : TensorPlace{true, device};
+}
+
 std::vector<int64_t> Sizes(const TensorInfo& tensor) { return {tensor.sizes, tensor.sizes + tensor.dim}; }
 
 // Bytes [offset, offset + length) of a contiguous tensor.
@@ -55,6 +70,27 @@ char* ByteRange(const char* operation, const TensorInfo& tensor, int64_t offset,
   return tensor.As<char>() + offset;
 }
 
+// Whether the bytes of a tensor can be read and written here.
+bool OnHost(const TensorInfo& tensor) { return !PlaceOf(tensor.handle).cuda; }
+
+// Copies between bytes [offset, offset + length) of a contiguous tensor on a device and the host's memory. Waits.
+void CopyBytes(const char* operation, const TensorInfo& tensor, int64_t offset, int64_t length, void* host,
+               bool to_host) {
+  ByteRange(operation, tensor, offset, length);
+  const int64_t size = ElementSize(tensor.type);
+  if (offset % size != 0 || length % size != 0) {
+    Refuse("%s: %lld bytes at offset %lld are not whole elements of %s %s", operation, Long(length), Long(offset),
+           tensor.name, tensor.Text().c_str());
+  }
+  if (length == 0) {
+    return;
+  }
+  const Tensor part = View(tensor, {length / size}, {1}, offset / size);
+  const Tensor here = Wrap(host, {length / size}, tensor.type);
+  const AtenTensorHandle target = to_host ? here.get() : part.get();
+  CheckTorch(aoti_torch_copy_(target, to_host ? part.get() : here.get(), 0), "aten::copy_");
+}
+
 void CheckArrayRange(JNIEnv* env, const char* operation, const char* name, jbyteArray array, jint from, jint length) {
   if (array == nullptr) {
     Refuse("%s: %s is null", operation, name);
@@ -66,10 +102,12 @@ void CheckArrayRange(JNIEnv* env, const char* operation, const char* name, jbyte
   }
 }
 
+// On the CPU or a CUDA device, where x lies.
 Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
   constexpr const char* kName = "linear";
-  const TensorInfo x = Info(kName, "x", x_handle);
-  const TensorInfo weight = Info(kName, "weight", weight_handle);
+  const TensorPlace place = PlaceOf(ToHandle(x_handle));
+  const TensorInfo x = Describe(kName, "x", ToHandle(x_handle), place);
+  const TensorInfo weight = Describe(kName, "weight", ToHandle(weight_handle), place);
   RequireKernelType(kName, x);
   RequireType(kName, weight, x.type);
   RequireDim(kName, weight, 2);
@@ -78,14 +116,14 @@ Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
            weight.Text().c_str());
   }
   if (bias_handle != 0) {
-    const TensorInfo bias = Info(kName, "bias", bias_handle);
+    const TensorInfo bias = Describe(kName, "bias", ToHandle(bias_handle), place);
     RequireType(kName, bias, x.type);
     if (bias.dim != 1 || bias.numel != weight.sizes[0]) {
       Refuse("%s: bias is %s, but weight %s takes [%lld]", kName, bias.Text().c_str(), weight.Text().c_str(),
              Long(weight.sizes[0]));
     }
   }
-  if (FewRows(x, weight)) {
+  if (!place.cuda && FewRows(x, weight)) {
     CheckLinear(kName, {x.handle, weight.handle, nullptr, ToHandle(bias_handle)});
     return CallForTensor(
         "djl_lora::linear_rows", "",
@@ -98,14 +136,23 @@ Tensor Linear(jlong x_handle, jlong weight_handle, jlong bias_handle) {
 
 Tensor Embedding(jlong weight_handle, jlong ids_handle) {
   constexpr const char* kName = "embedding";
-  const TensorInfo weight = Info(kName, "weight", weight_handle);
-  const TensorInfo ids = Info(kName, "ids", ids_handle);
+  const TensorPlace place = PlaceOf(ToHandle(weight_handle));
+  const TensorInfo weight = InfoAnywhere(kName, "weight", weight_handle);
+  const TensorInfo ids = Describe(kName, "ids", ToHandle(ids_handle), place);
   RequireKernelType(kName, weight);
   RequireDim(kName, weight, 2);
   RequireType(kName, ids, ElementType::kInt64);
   RequireContiguous(kName, ids);
+  std::vector<int64_t> copy;
+  const int64_t* values = ids.As<int64_t>();
+  if (place.cuda) {
+    // a bad row asserts on the device, after which nothing runs there any more
+    copy.resize(static_cast<size_t>(ids.numel));
+    CopyBytes(kName, ids, 0, ids.numel * int64_t{sizeof(int64_t)}, copy.data(), true);
+    values = copy.data();
+  }
   for (int64_t i = 0; i < ids.numel; ++i) {
-    const int64_t id = ids.As<int64_t>()[i];
+    const int64_t id = values[i];
     if (id < 0 || id >= weight.sizes[0]) {
       Refuse("%s: id %lld at index %lld is not a row of weight %s", kName, Long(id), Long(i), weight.Text().c_str());
     }
@@ -240,8 +287,8 @@ Tensor NarrowRows(const char* operation, const TensorInfo& tensor, int64_t from,
 
 void CopyRows(jlong target_handle, int64_t target_row, jlong source_handle) {
   constexpr const char* kName = "copyRows";
-  const TensorInfo target = Info(kName, "target", target_handle);
-  const TensorInfo source = Info(kName, "source", source_handle);
+  const TensorInfo target = InfoAnywhere(kName, "target", target_handle);
+  const TensorInfo source = InfoAnywhere(kName, "source", source_handle);
   RequireType(kName, source, target.type);
   bool fits = target.dim >= 1 && target.dim == source.dim;
   for (int64_t i = 1; fits && i < target.dim; ++i) {
@@ -257,12 +304,13 @@ void CopyRows(jlong target_handle, int64_t target_row, jlong source_handle) {
            target.Text().c_str());
   }
   const Tensor part = NarrowRows(kName, target, target_row, target_row + rows);
-  const TensorInfo written = Describe(kName, "target", part.get());
+  const TensorInfo written = Describe(kName, "target", part.get(), PlaceOf(part.get()));
   RequireSeparate(kName, written, source);
   if (source.numel == 0) {
     return;
   }
-  if (written.Contiguous() && source.Contiguous() && source.type != ElementType::kOther) {
+  const bool on_host = OnHost(target) && OnHost(source);
+  if (on_host && written.Contiguous() && source.Contiguous() && source.type != ElementType::kOther) {
     std::memcpy(written.data, source.data, static_cast<size_t>(source.numel * ElementSize(source.type)));
   } else {
     CheckTorch(aoti_torch_copy_(written.handle, source.handle, 0), "aten::copy_");
@@ -271,16 +319,6 @@ void CopyRows(jlong target_handle, int64_t target_row, jlong source_handle) {
 
 Tensor WrapArray(std::vector<int64_t>* values) {
   return Wrap(values->data(), {static_cast<int64_t>(values->size())}, ElementType::kInt64);
-}
-
-// [modules, Table::kLayoutColumns]
-Tensor WrapLayout(const char* operation, std::vector<int64_t>* values) {
-  constexpr int64_t kColumns = Table::kLayoutColumns;
-  const int64_t count = static_cast<int64_t>(values->size());
-  if (count % kColumns != 0) {
-    Refuse("%s: layout has %lld values, but it must have %lld for each module", operation, Long(count), Long(kColumns));
-  }
-  return Wrap(values->data(), {count / kColumns, kColumns}, ElementType::kInt64);
 }
 
 std::vector<AtenTensorHandle> Handles(JNIEnv* env, const char* operation, const char* name, jlongArray array) {
@@ -327,23 +365,6 @@ std::vector<Tensor> ManyRows(jlong x, const std::vector<AtenTensorHandle>& weigh
     products.push_back(Linear(x, reinterpret_cast<jlong>(weight), 0));
   }
   return products;
-}
-
-// The modules of a group from arrays of one length.
-std::vector<SgmvTarget> Targets(JNIEnv* env, const char* operation, const char* ys_name, jlongArray ys,
-                                jlongArray biases, jintArray modules) {
-  const std::vector<int64_t> y = LongArray(env, operation, ys_name, ys);
-  const std::vector<int64_t> bias = LongArray(env, operation, "biasesOrZero", biases);
-  const std::vector<int32_t> module = IntArray(env, operation, "modules", modules);
-  if (y.size() != module.size() || bias.size() != module.size()) {
-    Refuse("%s: %s has %zu values, biasesOrZero %zu and modules %zu, but they must have the same length", operation,
-           ys_name, y.size(), bias.size(), module.size());
-  }
-  std::vector<SgmvTarget> targets;
-  for (size_t i = 0; i < module.size(); ++i) {
-    targets.push_back({ToHandle(y[i]), ToHandle(bias[i]), module[i]});
-  }
-  return targets;
 }
 
 void SgmvGroup(const SgmvArguments& arguments) {
@@ -496,12 +517,12 @@ LORA_NATIVE(void, useThreads)(JNIEnv*, jclass, jint threads) { omp_set_num_threa
 LORA_NATIVE(void, releaseThreads)(JNIEnv*, jclass) { omp_pause_resource_all(omp_pause_soft); }
 
 LORA_NATIVE(jint, elementType)(JNIEnv* env, jclass, jlong tensor) {
-  return Guard(env, [&] { return static_cast<jint>(djl_lora::Info("elementType", "tensor", tensor).type); });
+  return Guard(env, [&] { return static_cast<jint>(djl_lora::InfoAnywhere("elementType", "tensor", tensor).type); });
 }
 
 LORA_NATIVE(jlongArray, shape)(JNIEnv* env, jclass, jlong tensor) {
   return Guard(env, [&] {
-    const TensorInfo info = djl_lora::Info("shape", "tensor", tensor);
+    const TensorInfo info = djl_lora::InfoAnywhere("shape", "tensor", tensor);
     jlongArray result = env->NewLongArray(static_cast<jsize>(info.dim));
     if (result == nullptr) {
       throw djl_lora::PendingJavaException();
@@ -539,17 +560,19 @@ LORA_NATIVE(jlong, fromBuffer)
   });
 }
 
-LORA_NATIVE(jlong, empty)(JNIEnv* env, jclass, jint type_code, jlongArray shape) {
+LORA_NATIVE(jlong, empty)(JNIEnv* env, jclass, jint type_code, jlongArray shape, jint device) {
   return Guard(env, [&] {
     const ElementType type = djl_lora::TypeArgument("empty", type_code);
-    return ToJava(djl_lora::Empty(djl_lora::Shape(env, "empty", shape, type), type));
+    const djl_lora::TensorPlace place = djl_lora::PlaceArgument("empty", device);
+    return ToJava(djl_lora::Empty(djl_lora::Shape(env, "empty", shape, type), type, place));
   });
 }
 
-LORA_NATIVE(jlong, zeros)(JNIEnv* env, jclass, jint type_code, jlongArray shape) {
+LORA_NATIVE(jlong, zeros)(JNIEnv* env, jclass, jint type_code, jlongArray shape, jint device) {
   return Guard(env, [&] {
     const ElementType type = djl_lora::TypeArgument("zeros", type_code);
-    Tensor result = djl_lora::Empty(djl_lora::Shape(env, "zeros", shape, type), type);
+    const djl_lora::TensorPlace place = djl_lora::PlaceArgument("zeros", device);
+    Tensor result = djl_lora::Empty(djl_lora::Shape(env, "zeros", shape, type), type, place);
     djl_lora::CheckTorch(aoti_torch_zero_(result.get()), "aten::zero_");
     return ToJava(std::move(result));
   });
@@ -577,10 +600,16 @@ LORA_NATIVE(void, copyFromBytes)
 (JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray source, jint from, jint length) {
   constexpr const char* kName = "copyFromBytes";
   Guard(env, [&] {
-    const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
+    const TensorInfo target = djl_lora::InfoAnywhere(kName, "tensor", tensor);
     djl_lora::CheckArrayRange(env, kName, "source", source, from, length);
     char* data = djl_lora::ByteRange(kName, target, byte_offset, length);
-    env->GetByteArrayRegion(source, from, length, reinterpret_cast<jbyte*>(data));
+    if (djl_lora::OnHost(target)) {
+      env->GetByteArrayRegion(source, from, length, reinterpret_cast<jbyte*>(data));
+      return;
+    }
+    std::vector<jbyte> copy(static_cast<size_t>(length));
+    env->GetByteArrayRegion(source, from, length, copy.data());
+    djl_lora::CopyBytes(kName, target, byte_offset, length, copy.data(), false);
   });
 }
 
@@ -588,10 +617,16 @@ LORA_NATIVE(void, copyToBytes)
 (JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jbyteArray target, jint from, jint length) {
   constexpr const char* kName = "copyToBytes";
   Guard(env, [&] {
-    const TensorInfo source = djl_lora::Info(kName, "tensor", tensor);
+    const TensorInfo source = djl_lora::InfoAnywhere(kName, "tensor", tensor);
     djl_lora::CheckArrayRange(env, kName, "target", target, from, length);
     const char* data = djl_lora::ByteRange(kName, source, byte_offset, length);
-    env->SetByteArrayRegion(target, from, length, reinterpret_cast<const jbyte*>(data));
+    if (djl_lora::OnHost(source)) {
+      env->SetByteArrayRegion(target, from, length, reinterpret_cast<const jbyte*>(data));
+      return;
+    }
+    std::vector<jbyte> copy(static_cast<size_t>(length));
+    djl_lora::CopyBytes(kName, source, byte_offset, length, copy.data(), true);
+    env->SetByteArrayRegion(target, from, length, copy.data());
   });
 }
 
@@ -609,14 +644,16 @@ LORA_NATIVE(void, copyFromBuffer)
 (JNIEnv* env, jclass, jlong tensor, jlong byte_offset, jobject source, jint from, jint length) {
   constexpr const char* kName = "copyFromBuffer";
   Guard(env, [&] {
-    const TensorInfo target = djl_lora::Info(kName, "tensor", tensor);
+    const TensorInfo target = djl_lora::InfoAnywhere(kName, "tensor", tensor);
     const djl_lora::DirectMemory memory = djl_lora::DirectBuffer(env, kName, "source", source);
     if (from < 0 || length < 0 || from > memory.capacity - length) {
       djl_lora::Refuse("%s: %d bytes at index %d do not lie within source of %lld bytes", kName,
                        static_cast<int>(length), static_cast<int>(from), djl_lora::Long(memory.capacity));
     }
     char* data = djl_lora::ByteRange(kName, target, byte_offset, length);
-    if (length > 0) {
+    if (!djl_lora::OnHost(target)) {
+      djl_lora::CopyBytes(kName, target, byte_offset, length, memory.data + from, false);
+    } else if (length > 0) {
       std::memmove(data, memory.data + from, static_cast<size_t>(length));
     }
   });
@@ -626,12 +663,22 @@ LORA_NATIVE(jlong, toType)(JNIEnv* env, jclass, jlong tensor, jint type_code) {
   constexpr const char* kName = "toType";
   return Guard(env, [&] {
     const ElementType type = djl_lora::TypeArgument(kName, type_code);
-    const TensorInfo source = djl_lora::Info(kName, "tensor", tensor);
+    const TensorInfo source = djl_lora::InfoAnywhere(kName, "tensor", tensor);
     if (!djl_lora::IsKernelType(type)) {
       djl_lora::Refuse("%s: type is %s, but it must be float32, float16 or bfloat16", kName,
                        djl_lora::ElementName(type));
     }
-    return ToJava(djl_lora::ContiguousCopy(source.handle, djl_lora::Sizes(source), type));
+    return ToJava(
+        djl_lora::ContiguousCopy(source.handle, djl_lora::Sizes(source), type, djl_lora::PlaceOf(source.handle)));
+  });
+}
+
+LORA_NATIVE(jlong, toDevice)(JNIEnv* env, jclass, jlong tensor, jint device) {
+  constexpr const char* kName = "toDevice";
+  return Guard(env, [&] {
+    const TensorInfo source = djl_lora::InfoAnywhere(kName, "tensor", tensor);
+    return ToJava(djl_lora::ContiguousCopy(source.handle, djl_lora::Sizes(source), source.type,
+                                           djl_lora::PlaceArgument(kName, device)));
   });
 }
 
@@ -644,7 +691,7 @@ LORA_NATIVE(jlongArray, linearGroup)(JNIEnv* env, jclass, jlong x, jlongArray we
   return Guard(env, [&]() -> jlongArray {
     const std::vector<AtenTensorHandle> tensors = djl_lora::Handles(env, kName, "weights", weights);
     const jlongArray result = djl_lora::NewArray(env, tensors.size());
-    if (djl_lora::FewRowsOfAll(kName, x, tensors)) {
+    if (!djl_lora::PlaceOf(ToHandle(x)).cuda && djl_lora::FewRowsOfAll(kName, x, tensors)) {
       djl_lora::SetTensors(env, djl_lora::LinearGroup(kName, ToHandle(x), tensors, omp_get_max_threads()), result);
     } else {
       djl_lora::SetTensors(env, djl_lora::ManyRows(x, tensors), result);
@@ -759,7 +806,7 @@ LORA_NATIVE(void, copyRows)(JNIEnv* env, jclass, jlong target, jlong target_row,
 
 LORA_NATIVE(jlong, narrowRows)(JNIEnv* env, jclass, jlong tensor, jlong from, jlong to) {
   return Guard(env, [&] {
-    return ToJava(djl_lora::NarrowRows("narrowRows", djl_lora::Info("narrowRows", "tensor", tensor), from, to));
+    return ToJava(djl_lora::NarrowRows("narrowRows", djl_lora::InfoAnywhere("narrowRows", "tensor", tensor), from, to));
   });
 }
 
@@ -787,7 +834,7 @@ LORA_NATIVE(void, tablePut)
   Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
     std::vector<float> factors = djl_lora::FloatArray(env, kName, "scales", scales);
-    const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
+    const Tensor layout_tensor = djl_lora::LayoutTensor(kName, &rows);
     const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
     djl_lora::CheckTablePut(table, slot, ToHandle(weights), layout_tensor.get(), scales_tensor.get(),
                             {ToHandle(arena), offset});
@@ -806,7 +853,7 @@ LORA_NATIVE(void, tablePutInt8)
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
     std::vector<float> components = djl_lora::FloatArray(env, kName, "componentScales", component_scales);
     std::vector<float> factors = djl_lora::FloatArray(env, kName, "scales", scales);
-    const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
+    const Tensor layout_tensor = djl_lora::LayoutTensor(kName, &rows);
     const Tensor components_tensor =
         Wrap(components.data(), {static_cast<int64_t>(components.size())}, ElementType::kFloat32);
     const Tensor scales_tensor = Wrap(factors.data(), {static_cast<int64_t>(factors.size())}, ElementType::kFloat32);
@@ -832,7 +879,7 @@ LORA_NATIVE(jlong, tablePackedBytes)(JNIEnv* env, jclass, jlong table, jlongArra
   constexpr const char* kName = "table_packed_bytes";
   return Guard(env, [&] {
     std::vector<int64_t> rows = djl_lora::LongArray(env, kName, "layout", layout);
-    const Tensor layout_tensor = djl_lora::WrapLayout(kName, &rows);
+    const Tensor layout_tensor = djl_lora::LayoutTensor(kName, &rows);
     return static_cast<jlong>(djl_lora::TablePackedBytes(table, layout_tensor.get(), int8 != JNI_FALSE));
   });
 }

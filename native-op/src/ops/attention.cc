@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/attention.h"
 
+#include <climits>
 #include <cmath>
 
 #include "common/errors.h"
@@ -13,9 +14,10 @@ namespace {
 long long Long(int64_t value) { return static_cast<long long>(value); }
 
 // Pages for activations like the given ones.
-Pages DescribePages(const char* operation, const PagesArgument& argument, const TensorInfo& activations) {
-  const TensorInfo keys = Describe(operation, "keys", argument.keys);
-  const TensorInfo values = Describe(operation, "values", argument.values);
+Pages DescribePages(const char* operation, const PagesArgument& argument, const TensorInfo& activations,
+                    const TensorPlace& place) {
+  const TensorInfo keys = Describe(operation, "keys", argument.keys, place);
+  const TensorInfo values = Describe(operation, "values", argument.values, place);
   RequireKernelType(operation, activations);
   const bool int8 = keys.type == ElementType::kInt8;
   if (!int8) {
@@ -44,8 +46,9 @@ Pages DescribePages(const char* operation, const PagesArgument& argument, const 
 }
 
 // [tokens, heads, dim] beside pages.
-TensorInfo Heads(const char* operation, const char* name, AtenTensorHandle handle, const Pages& pages) {
-  TensorInfo info = Describe(operation, name, handle);
+TensorInfo Heads(const char* operation, const char* name, AtenTensorHandle handle, const Pages& pages,
+                 const TensorPlace& place) {
+  TensorInfo info = Describe(operation, name, handle, place);
   RequireType(operation, info, pages.type);
   RequireDim(operation, info, 3);
   RequireDenseLast(operation, info);
@@ -56,8 +59,8 @@ TensorInfo Heads(const char* operation, const char* name, AtenTensorHandle handl
   return info;
 }
 
-TensorInfo Indices(const char* operation, const char* name, AtenTensorHandle handle) {
-  return DescribeFlat(operation, name, handle, ElementType::kInt64);
+TensorInfo Indices(const char* operation, const char* name, AtenTensorHandle handle, const TensorPlace& place) {
+  return DescribeFlat(operation, name, handle, ElementType::kInt64, place);
 }
 
 void RequireQueryHeads(const char* operation, const TensorInfo& q, const Pages& pages) {
@@ -67,12 +70,16 @@ void RequireQueryHeads(const char* operation, const TensorInfo& q, const Pages& 
   }
 }
 
-// Starts of parts of something with `total` elements: from 0, rising, to the total.
-void RequireStarts(const char* operation, const TensorInfo& starts, int64_t parts, int64_t total) {
+// Starts of that many parts.
+void RequireParts(const char* operation, const TensorInfo& starts, int64_t parts) {
   if (starts.numel != parts + 1) {
     Refuse("%s: %s is %s, but %lld sequences take [%lld]", operation, starts.name, starts.Text().c_str(), Long(parts),
            Long(parts + 1));
   }
+}
+
+// Starts of parts of something with `total` elements: from 0, rising, to the total.
+void RequireStarts(const char* operation, const TensorInfo& starts, int64_t parts, int64_t total) {
   const auto* values = starts.As<int64_t>();
   for (int64_t i = 0; i <= parts; ++i) {
     const bool right =
@@ -84,83 +91,148 @@ void RequireStarts(const char* operation, const TensorInfo& starts, int64_t part
   }
 }
 
-}  // namespace
+struct AttentionCall {
+  Pages pages;
+  TensorInfo q;
+  TensorInfo row_starts;
+  TensorInfo lengths;
+  TensorInfo page_starts;
+  TensorInfo page_table;
+};
 
-Tensor PagedAttention(const AttentionArguments& arguments, int threads) {
+// All but what the plan's tensors hold.
+AttentionCall CheckAttention(const AttentionArguments& arguments, const TensorPlace& place) {
   constexpr const char* kName = "paged_attention";
-  const Pages pages = DescribePages(kName, arguments.pages, Describe(kName, "q", arguments.q));
-  const TensorInfo q = Heads(kName, "q", arguments.q, pages);
-  RequireQueryHeads(kName, q, pages);
-  const TensorInfo row_starts = Indices(kName, "row_starts", arguments.row_starts);
-  const TensorInfo lengths = Indices(kName, "lengths", arguments.lengths);
-  const TensorInfo page_starts = Indices(kName, "page_starts", arguments.page_starts);
-  const TensorInfo page_table = Indices(kName, "page_table", arguments.page_table);
-  const int64_t sequences = lengths.numel;
-  RequireStarts(kName, row_starts, sequences, q.sizes[0]);
-  RequireStarts(kName, page_starts, sequences, page_table.numel);
-  for (int64_t i = 0; i < page_table.numel; ++i) {
-    const int64_t page = page_table.As<int64_t>()[i];
-    if (page < 0 || page >= pages.count) {
-      Refuse("%s: page_table[%lld] is %lld, but there are %lld pages", kName, Long(i), Long(page), Long(pages.count));
-    }
-  }
-  for (int64_t s = 0; s < sequences; ++s) {
-    const int64_t rows = row_starts.As<int64_t>()[s + 1] - row_starts.As<int64_t>()[s];
-    const int64_t room = (page_starts.As<int64_t>()[s + 1] - page_starts.As<int64_t>()[s]) * pages.positions;
-    const int64_t length = lengths.As<int64_t>()[s];
-    if (length < rows || length > room) {
-      Refuse("%s: lengths[%lld] is %lld, but it must be %lld (its rows) to %lld (its pages' room)", kName, Long(s),
-             Long(length), Long(rows), Long(room));
-    }
-  }
+  AttentionCall call{
+      DescribePages(kName, arguments.pages, Describe(kName, "q", arguments.q, place), place), {}, {}, {}, {}, {}};
+  call.q = Heads(kName, "q", arguments.q, call.pages, place);
+  RequireQueryHeads(kName, call.q, call.pages);
+  call.row_starts = Indices(kName, "row_starts", arguments.row_starts, place);
+  call.lengths = Indices(kName, "lengths", arguments.lengths, place);
+  call.page_starts = Indices(kName, "page_starts", arguments.page_starts, place);
+  call.page_table = Indices(kName, "page_table", arguments.page_table, place);
+  RequireParts(kName, call.row_starts, call.lengths.numel);
+  RequireParts(kName, call.page_starts, call.lengths.numel);
   if (arguments.window < 0 || !std::isfinite(arguments.scale)) {
     Refuse("%s: window is %lld and scale is %g, but the window must not be negative and the scale be finite", kName,
            Long(arguments.window), arguments.scale);
   }
+  return call;
+}
+
+// What a kernel on a device takes of pages.
+void RequireDevicePages(const char* operation, const TensorInfo& activations, const Pages& pages) {
+  RequireDeviceType(operation, activations);
+  if (pages.int8) {
+    Refuse("%s: keys and values are int8, which kernels on a device do not take; they must be %s", operation,
+           ElementName(pages.type));
+  }
+  if (pages.positions > INT_MAX / kMostHeadDim || pages.heads > INT_MAX) {
+    Refuse("%s: pages have %lld heads and %lld positions, which is too much for a kernel on a device", operation,
+           Long(pages.heads), Long(pages.positions));
+  }
+}
+
+// Heads are an axis of the grid.
+void RequireGrid(const char* operation, const TensorInfo& activations, int64_t heads, const Pages& pages) {
+  if (activations.sizes[0] > INT_MAX / 2 || heads + pages.heads > cuda::kMaxGridY) {
+    Refuse("%s: %lld rows of %lld query heads and %lld heads are too many for a kernel on a device", operation,
+           Long(activations.sizes[0]), Long(heads), Long(pages.heads));
+  }
+}
+
+}  // namespace
+
+Tensor PagedAttention(const AttentionArguments& arguments, int threads) {
+  constexpr const char* kName = "paged_attention";
+  const TensorPlace place = PlaceOf(arguments.q);
+  if (place.cuda) {
+    return PagedAttentionOn(CudaLayerDevice(place.device), arguments);
+  }
+  const AttentionCall call = CheckAttention(arguments, kOnCpu);
+  const Pages& pages = call.pages;
+  const TensorInfo& q = call.q;
+  const auto* row_starts = call.row_starts.As<int64_t>();
+  const auto* lengths = call.lengths.As<int64_t>();
+  const auto* page_starts = call.page_starts.As<int64_t>();
+  const auto* page_table = call.page_table.As<int64_t>();
+  const int64_t sequences = call.lengths.numel;
+  RequireStarts(kName, call.row_starts, sequences, q.sizes[0]);
+  RequireStarts(kName, call.page_starts, sequences, call.page_table.numel);
+  for (int64_t i = 0; i < call.page_table.numel; ++i) {
+    if (page_table[i] < 0 || page_table[i] >= pages.count) {
+      Refuse("%s: page_table[%lld] is %lld, but there are %lld pages", kName, Long(i), Long(page_table[i]),
+             Long(pages.count));
+    }
+  }
+  for (int64_t s = 0; s < sequences; ++s) {
+    const int64_t rows = row_starts[s + 1] - row_starts[s];
+    const int64_t room = (page_starts[s + 1] - page_starts[s]) * pages.positions;
+    if (lengths[s] < rows || lengths[s] > room) {
+      Refuse("%s: lengths[%lld] is %lld, but it must be %lld (its rows) to %lld (its pages' room)", kName, Long(s),
+             Long(lengths[s]), Long(rows), Long(room));
+    }
+  }
   Tensor result = Empty({q.sizes[0], q.sizes[1], q.sizes[2]}, q.type);
   if (q.sizes[0] > 0) {
-    AttentionCpu({pages, q.sizes[1], q.data, q.strides[0], q.strides[1], sequences, row_starts.As<int64_t>(),
-                  lengths.As<int64_t>(), page_starts.As<int64_t>(), page_table.As<int64_t>(), arguments.window,
-                  static_cast<float>(arguments.scale), Describe(kName, "result", result.get()).data},
-                 threads);
+    AttentionCpu(
+        {pages, q.sizes[1], q.data, q.strides[0], q.strides[1], sequences, row_starts, lengths, page_starts, page_table,
+         arguments.window, static_cast<float>(arguments.scale), Describe(kName, "result", result.get()).data},
+        threads);
   }
   return result;
 }
 
-void KvWrite(const KvWriteArguments& arguments, int threads) {
+namespace {
+
+struct KvWriteCall {
+  Pages pages;
+  TensorInfo q;  // data is null without queries
+  TensorInfo k;
+  TensorInfo v;
+  TensorInfo cos;  // data is null, and of sin, to turn nothing
+  TensorInfo sin;
+  TensorInfo places;
+};
+
+// All but the places themselves.
+KvWriteCall CheckKvWrite(const KvWriteArguments& arguments, const TensorPlace& place) {
   constexpr const char* kName = "kv_write";
-  const Pages pages = DescribePages(kName, arguments.pages, Describe(kName, "k", arguments.k));
-  const TensorInfo k = Heads(kName, "k", arguments.k, pages);
-  const TensorInfo v = Heads(kName, "v", arguments.v, pages);
-  const TensorInfo places = Indices(kName, "places", arguments.places);
+  KvWriteCall call{
+      DescribePages(kName, arguments.pages, Describe(kName, "k", arguments.k, place), place), {}, {}, {}, {}, {}, {}};
+  const Pages& pages = call.pages;
+  call.k = Heads(kName, "k", arguments.k, pages, place);
+  call.v = Heads(kName, "v", arguments.v, pages, place);
+  call.places = Indices(kName, "places", arguments.places, place);
+  const TensorInfo& k = call.k;
+  const TensorInfo& v = call.v;
   const int64_t tokens = k.sizes[0];
-  if (v.sizes[0] != tokens || places.numel != tokens || k.sizes[1] != pages.heads || v.sizes[1] != pages.heads) {
+  if (v.sizes[0] != tokens || call.places.numel != tokens || k.sizes[1] != pages.heads || v.sizes[1] != pages.heads) {
     Refuse("%s: k is %s, v is %s and places is %s, but all must have as many tokens, and k and v %lld heads", kName,
-           k.Text().c_str(), v.Text().c_str(), places.Text().c_str(), Long(pages.heads));
+           k.Text().c_str(), v.Text().c_str(), call.places.Text().c_str(), Long(pages.heads));
   }
   const bool turned = arguments.cos != nullptr;
   if (turned != (arguments.sin != nullptr) || (arguments.q != nullptr && !turned)) {
     Refuse("%s: cos and sin must be given together, and with q", kName);
   }
-  TensorInfo q;
-  TensorInfo tables[2];
   if (turned) {
     if (pages.dim % 2 != 0) {
       Refuse("%s: heads have %lld components, but only an even number can be turned", kName, Long(pages.dim));
     }
-    tables[0] = Describe(kName, "cos", arguments.cos);
-    tables[1] = Describe(kName, "sin", arguments.sin);
-    for (const TensorInfo& table : tables) {
-      RequireType(kName, table, ElementType::kFloat32);
-      RequireContiguous(kName, table);
-      if (table.dim != 2 || table.sizes[0] != tokens || table.sizes[1] != pages.dim / 2) {
-        Refuse("%s: %s is %s, but k %s takes [%lld, %lld]", kName, table.name, table.Text().c_str(), k.Text().c_str(),
+    call.cos = Describe(kName, "cos", arguments.cos, place);
+    call.sin = Describe(kName, "sin", arguments.sin, place);
+    for (const TensorInfo* table : {&call.cos, &call.sin}) {
+      RequireType(kName, *table, ElementType::kFloat32);
+      RequireContiguous(kName, *table);
+      if (table->dim != 2 || table->sizes[0] != tokens || table->sizes[1] != pages.dim / 2) {
+        Refuse("%s: %s is %s, but k %s takes [%lld, %lld]", kName, table->name, table->Text().c_str(), k.Text().c_str(),
                Long(tokens), Long(pages.dim / 2));
       }
     }
   }
   if (arguments.q != nullptr) {
-    q = Heads(kName, "q", arguments.q, pages);
+    call.q = Heads(kName, "q", arguments.q, pages, place);
+    const TensorInfo& q = call.q;
     RequireQueryHeads(kName, q, pages);
     if (q.sizes[0] != tokens || q.strides[0] < q.sizes[1] * q.strides[1] || q.strides[1] < pages.dim) {
       Refuse("%s: q is %s with strides %s, but k %s takes as many tokens, and its rows must not overlap", kName,
@@ -170,21 +242,80 @@ void KvWrite(const KvWriteArguments& arguments, int threads) {
     RequireSeparate(kName, q, v);
   }
   for (const AtenTensorHandle written : {arguments.pages.keys, arguments.pages.values}) {
-    const TensorInfo info = Describe(kName, "pages", written);
+    const TensorInfo info = Describe(kName, "pages", written, place);
     RequireSeparate(kName, info, k);
     RequireSeparate(kName, info, v);
   }
+  return call;
+}
+
+}  // namespace
+
+void KvWrite(const KvWriteArguments& arguments, int threads) {
+  constexpr const char* kName = "kv_write";
+  const TensorPlace place = PlaceOf(arguments.k);
+  if (place.cuda) {
+    KvWriteOn(CudaLayerDevice(place.device), arguments);
+    return;
+  }
+  const KvWriteCall call = CheckKvWrite(arguments, kOnCpu);
+  const TensorInfo& q = call.q;
+  const int64_t tokens = call.k.sizes[0];
   for (int64_t i = 0; i < tokens; ++i) {
-    const int64_t place = places.As<int64_t>()[i];
-    if (place < 0 || place >= pages.count * pages.positions) {
-      Refuse("%s: places[%lld] is %lld, but there are %lld", kName, Long(i), Long(place),
-             Long(pages.count * pages.positions));
+    const int64_t at = call.places.As<int64_t>()[i];
+    if (at < 0 || at >= call.pages.count * call.pages.positions) {
+      Refuse("%s: places[%lld] is %lld, but there are %lld", kName, Long(i), Long(at),
+             Long(call.pages.count * call.pages.positions));
     }
   }
-  KvWriteCpu({pages, tokens, q.handle == nullptr ? 0 : q.sizes[1], q.data, q.handle == nullptr ? 0 : q.strides[0],
-              q.handle == nullptr ? 0 : q.strides[1], k.data, k.strides[0], k.strides[1], v.data, v.strides[0],
-              v.strides[1], tables[0].As<float>(), tables[1].As<float>(), places.As<int64_t>()},
-             threads);
+  KvWriteCpu(
+      {call.pages, tokens, q.handle == nullptr ? 0 : q.sizes[1], q.data, q.handle == nullptr ? 0 : q.strides[0],
+       q.handle == nullptr ? 0 : q.strides[1], call.k.data, call.k.strides[0], call.k.strides[1], call.v.data,
+       call.v.strides[0], call.v.strides[1], call.cos.As<float>(), call.sin.As<float>(), call.places.As<int64_t>()},
+      threads);
+}
+
+void KvWriteOn(const LayerDevice& device, const KvWriteArguments& arguments) {
+  constexpr const char* kName = "kv_write";
+  const KvWriteCall call = CheckKvWrite(arguments, device.place());
+  const Pages& pages = call.pages;
+  RequireDevicePages(kName, call.k, pages);
+  RequireGrid(kName, call.k, call.q.handle == nullptr ? 0 : call.q.sizes[1], pages);
+  if (call.k.sizes[0] == 0) {
+    return;
+  }
+  cuda::KvWriteParams params{};
+  if (call.q.handle != nullptr) {
+    params.q = call.q.data;
+    params.q_token_stride = call.q.strides[0];
+    params.q_head_stride = call.q.strides[1];
+    params.heads = static_cast<int>(call.q.sizes[1]);
+  }
+  params.k = call.k.data;
+  params.k_token_stride = call.k.strides[0];
+  params.k_head_stride = call.k.strides[1];
+  params.v = call.v.data;
+  params.v_token_stride = call.v.strides[0];
+  params.v_head_stride = call.v.strides[1];
+  params.cos = call.cos.As<float>();
+  params.sin = call.sin.As<float>();
+  params.places = call.places.As<long long>();
+  params.keys = pages.keys;
+  params.values = pages.values;
+  params.pages = pages.count;
+  params.tokens = static_cast<int>(call.k.sizes[0]);
+  params.kv_heads = static_cast<int>(pages.heads);
+  params.dim = static_cast<int>(pages.dim);
+  params.positions = static_cast<int>(pages.positions);
+  device.Launch(pages.type, cuda::LaunchOf(params));
+}
+
+Tensor PagedAttentionOn(const LayerDevice& device, const AttentionArguments& arguments) {
+  constexpr const char* kName = "paged_attention";
+  const AttentionCall call = CheckAttention(arguments, device.place());
+  RequireDevicePages(kName, call.q, call.pages);
+  RequireGrid(kName, call.q, call.q.sizes[1], call.pages);
+  Refuse("%s: there is no kernel for a device yet", kName);
 }
 
 }  // namespace djl_lora

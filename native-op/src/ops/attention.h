@@ -4,9 +4,15 @@
 #ifndef DJL_LORA_OPS_ATTENTION_H_
 #define DJL_LORA_OPS_ATTENTION_H_
 
+#include "cuda/layer_device.h"
 #include "torch/tensor.h"
 
 namespace djl_lora {
+
+// Each function computes where its first tensor (k of KvWrite) lies, on the CPU or on a CUDA device, and there must all
+// others be, the plan as well. On a device the work goes to libtorch's current stream, which nobody waits for; types
+// are float16 and bfloat16, in pages too; and since the host does not see what the plan's tensors hold, it is checked
+// where it is used: what is wrong there makes rows NaN and is neither read nor written through.
 
 // The pages of one layer, both of one type, which is that of all floating-point arguments; or int8 with dim + 2 in
 // dim's place, which holds the scales as Pages in cpu/attention_cpu.h says.
@@ -40,6 +46,11 @@ struct KvWriteArguments {
 };
 
 void KvWrite(const KvWriteArguments& arguments, int threads);
+
+// The same on a given device.
+Tensor PagedAttentionOn(const LayerDevice& device, const AttentionArguments& arguments);
+// A place outside the pages is written nowhere, and its row of q is NaN.
+void KvWriteOn(const LayerDevice& device, const KvWriteArguments& arguments);
 
 }  // namespace djl_lora
 

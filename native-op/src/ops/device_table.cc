@@ -37,11 +37,17 @@ Registry& TheRegistry() {
   return *kRegistry;
 }
 
-void RequireRange(const char* name, int64_t value, int64_t least, int64_t most) {
+void RequireRange(const char* operation, const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most) {
-    Refuse("device_table_create: %s is %lld, but it must be from %lld to %lld", name, Long(value), Long(least),
-           Long(most));
+    Refuse("%s: %s is %lld, but it must be from %lld to %lld", operation, name, Long(value), Long(least), Long(most));
   }
+}
+
+void RequireLimits(const char* operation, const DeviceTableLimits& limits) {
+  RequireRange(operation, "slots", limits.slots, 1, TableShape::kMaxSlots);
+  RequireRange(operation, "tokens", limits.tokens, 1, kMaxTokens);
+  RequireRange(operation, "rank", limits.rank, 1, cuda::kMaxRank);
+  RequireRange(operation, "stack_ranks", limits.stack_ranks, 1, int64_t{cuda::kMaxRank} * cuda::kMaxEntries);
 }
 
 cuda::ModuleWeights WeightsOf(const ModuleShape& shape, const AdapterModule& module) {
@@ -128,32 +134,75 @@ std::string ErrorText(const DeviceError& error) {
 
 DeviceTable::DeviceTable(int64_t id, ElementType type, std::vector<ModuleShape> modules,
                          const DeviceTableLimits& limits, std::shared_ptr<const SgmvDevice> device)
-    : TableShape(id, type, std::move(modules)),
-      limits_(limits),
-      device_(std::move(device)),
-      places_(static_cast<size_t>(limits.slots)) {
+    : TableShape(id, type, std::move(modules)), device_(std::move(device)), places_(static_cast<size_t>(limits.slots)) {
   try {
     embedded_ = device_->Embedded(type);
   } catch (const EngineError& failed) {
     not_embedded_ = failed.what();
   }
-  const int64_t count = limits.slots * static_cast<int64_t>(this->modules().size());
-  DeviceModule empty{};
-  empty.rank = cuda::kEmptySlot;
-  const std::vector<DeviceModule> entries(static_cast<size_t>(count), empty);
-  entries_ = Empty({count * kEntryBytes}, ElementType::kUInt8, device_->place());
-  Upload(entries_, 0, entries.data(), count * kEntryBytes);
   error_ = Empty({static_cast<int64_t>(sizeof(DeviceError))}, ElementType::kUInt8, device_->place());
   CheckTorch(aoti_torch_zero_(error_.get()), "aten::zero_");
+  DeviceModule empty{};
+  empty.rank = cuda::kEmptySlot;
+  const std::vector<DeviceModule> entries(this->modules().size(), empty);
+  empty_row_ = Empty({RowBytes()}, ElementType::kUInt8, device_->place());
+  Upload(empty_row_, 0, entries.data(), RowBytes());
+  buffers_ = NewBuffers(limits, nullptr);
+}
+
+int64_t DeviceTable::RowBytes() const { return static_cast<int64_t>(modules().size()) * kEntryBytes; }
+
+std::shared_ptr<const DeviceTable::Buffers> DeviceTable::buffers() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return buffers_;
+}
+
+std::shared_ptr<const DeviceTable::Buffers> DeviceTable::NewBuffers(const DeviceTableLimits& limits,
+                                                                    const Buffers* before) const {
+  auto fresh = std::make_shared<Buffers>();
+  fresh->limits = limits;
+  DeviceModule empty{};
+  empty.rank = cuda::kEmptySlot;
+  const int64_t kept = before == nullptr ? 0 : before->limits.slots;
+  const int64_t bytes = limits.slots * RowBytes();
+  const std::vector<DeviceModule> entries(static_cast<size_t>(limits.slots - kept) * modules().size(), empty);
+  fresh->entries = Empty({bytes}, ElementType::kUInt8, device_->place());
+  if (kept > 0) {
+    const TensorInfo whole = Describe("grow", "entries", fresh->entries.get(), device_->place());
+    const Tensor first = View(whole, {kept * RowBytes()}, {1}, 0);
+    CheckTorch(aoti_torch_copy_(first.get(), before->entries.get(), 0), "aten::copy_");
+  }
+  if (limits.slots > kept) {
+    Upload(fresh->entries, kept * RowBytes(), entries.data(), bytes - kept * RowBytes());
+  }
   // The most that a call may need: of the modules with as many inputs as any of them, kMaxGroup at once.
   int64_t splits = 0;
-  for (const ModuleShape& shape : this->modules()) {
+  for (const ModuleShape& shape : modules()) {
     for (const SgmvPath path : {SgmvPath::kDecode, SgmvPath::kTiles}) {
       splits = std::max(splits, int64_t{cuda::Splits(path, static_cast<int>(shape.in))});
     }
   }
   const int64_t ranks = std::max(limits.rank, limits.stack_ranks);
-  partial_ = Empty({splits * kMaxGroup * limits.tokens * ranks}, ElementType::kFloat32, device_->place());
+  fresh->partial = Empty({splits * kMaxGroup * limits.tokens * ranks}, ElementType::kFloat32, device_->place());
+  return fresh;
+}
+
+void DeviceTable::Grow(const DeviceTableLimits& least) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const DeviceTableLimits& now = buffers_->limits;
+  const DeviceTableLimits limits{std::max(now.slots, least.slots), std::max(now.tokens, least.tokens),
+                                 std::max(now.rank, least.rank), std::max(now.stack_ranks, least.stack_ranks)};
+  RequireLimits("device_table_grow", limits);
+  std::shared_ptr<const Buffers> fresh = NewBuffers(limits, buffers_.get());
+  places_.resize(static_cast<size_t>(limits.slots));
+  buffers_ = std::move(fresh);
+}
+
+int64_t DeviceTable::EntriesAddress(int64_t slot) const {
+  const std::shared_ptr<const Buffers> now = buffers();
+  CheckSlotOf("device_table_entries", *now, slot);
+  const TensorInfo entries = Describe("device_table_entries", "entries", now->entries.get(), device_->place());
+  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(entries.data)) + slot * RowBytes();
 }
 
 void DeviceTable::Upload(const Tensor& target, int64_t offset, const void* bytes, int64_t count) const {
@@ -164,90 +213,156 @@ void DeviceTable::Upload(const Tensor& target, int64_t offset, const void* bytes
   CheckTorch(aoti_torch_copy_(part.get(), source.get(), 0), "aten::copy_");
 }
 
-void DeviceTable::CheckSlotOf(const char* operation, int64_t slot) const {
-  if (slot < 0 || slot >= limits_.slots) {
+void DeviceTable::CheckSlotOf(const char* operation, const Buffers& buffers, int64_t slot) const {
+  if (slot < 0 || slot >= buffers.limits.slots) {
     Refuse("%s: slot is %lld, but table %lld has slots 0 to %lld", operation, Long(slot), Long(id()),
-           Long(limits_.slots - 1));
+           Long(buffers.limits.slots - 1));
+  }
+}
+
+DeviceTable::Arrival DeviceTable::CheckArrival(const char* operation, int64_t slot, AtenTensorHandle weights,
+                                               AtenTensorHandle layout, AtenTensorHandle scales,
+                                               AtenTensorHandle arena_handle, int64_t offset) const {
+  const std::shared_ptr<const Buffers> now = buffers();
+  CheckSlotOf(operation, *now, slot);
+  Arrival arrival;
+  arrival.source = ReadSource(operation, *this, slot, weights, layout, scales);
+  for (size_t i = 0; i < arrival.source.modules.size(); ++i) {
+    const AdapterModule& module = arrival.source.modules[i];
+    if (module.rank > now->limits.rank) {
+      Refuse("%s: the rank of module %zu is %lld, but table %lld was made for ranks up to %lld", operation, i,
+             Long(module.rank), Long(id()), Long(now->limits.rank));
+    }
+    arrival.bytes += cuda::DeviceModuleBytes(WeightsOf(modules()[i], module));
+  }
+  arrival.arena = DescribeFlat(operation, "arena", arena_handle, ElementType::kUInt8, device_->place());
+  arrival.begin = reinterpret_cast<uintptr_t>(arrival.arena.data) + static_cast<uintptr_t>(offset);
+  if (offset < 0 || arrival.begin % cuda::kPartAlignment != 0) {
+    Refuse("%s: offset is %lld, but the adapter must begin at a multiple of %d in the device's memory", operation,
+           Long(offset), cuda::kPartAlignment);
+  }
+  if (offset > arrival.arena.numel - arrival.bytes) {
+    Refuse("%s: the adapter's %lld bytes at offset %lld do not lie within arena %s", operation, Long(arrival.bytes),
+           Long(offset), arrival.arena.Text().c_str());
+  }
+  return arrival;
+}
+
+DeviceTable::Place DeviceTable::PackArrival(const Arrival& arrival, char* packed) const {
+  Place place;
+  place.arena = View(arrival.arena, {arrival.arena.numel}, {1}, 0);
+  place.begin = arrival.begin;
+  place.end = arrival.begin + static_cast<uintptr_t>(arrival.bytes);
+  place.entries.reserve(arrival.source.modules.size());
+  int64_t used = 0;
+  for (size_t i = 0; i < arrival.source.modules.size(); ++i) {
+    const cuda::ModuleWeights module = WeightsOf(modules()[i], arrival.source.modules[i]);
+    place.entries.push_back(
+        cuda::PackDeviceModule(module, packed + used, arrival.begin + static_cast<uintptr_t>(used)));
+    used += cuda::DeviceModuleBytes(module);
+  }
+  return place;
+}
+
+void DeviceTable::RequireFree(const char* operation, uintptr_t begin, uintptr_t end, int64_t own) const {
+  for (size_t other = 0; other < places_.size(); ++other) {
+    if (static_cast<int64_t>(other) != own && begin < places_[other].end && places_[other].begin < end) {
+      Refuse("%s: the %lld bytes overlap with those of the adapter in slot %zu of table %lld", operation,
+             Long(static_cast<int64_t>(end - begin)), other, Long(id()));
+    }
   }
 }
 
 void DeviceTable::Put(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
-                      AtenTensorHandle arena_handle, int64_t offset) {
+                      AtenTensorHandle arena, int64_t offset) {
   constexpr const char* kName = "device_table_put";
-  CheckSlotOf(kName, slot);
-  const Source source = ReadSource(kName, *this, slot, weights, layout, scales);
-  int64_t bytes = 0;
-  for (size_t i = 0; i < source.modules.size(); ++i) {
-    if (source.modules[i].rank > limits_.rank) {
-      Refuse("%s: the rank of module %zu is %lld, but table %lld was made for ranks up to %lld", kName, i,
-             Long(source.modules[i].rank), Long(id()), Long(limits_.rank));
-    }
-    bytes += cuda::DeviceModuleBytes(WeightsOf(modules()[i], source.modules[i]));
-  }
-  const TensorInfo arena = DescribeFlat(kName, "arena", arena_handle, ElementType::kUInt8, device_->place());
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(arena.data) + static_cast<uintptr_t>(offset);
-  if (offset < 0 || begin % cuda::kPartAlignment != 0) {
-    Refuse("%s: offset is %lld, but the adapter must begin at a multiple of %d in the device's memory", kName,
-           Long(offset), cuda::kPartAlignment);
-  }
-  if (offset > arena.numel - bytes) {
-    Refuse("%s: the adapter's %lld bytes at offset %lld do not lie within arena %s", kName, Long(bytes), Long(offset),
-           arena.Text().c_str());
-  }
-  const uintptr_t end = begin + static_cast<uintptr_t>(bytes);
+  const Arrival arrival = CheckArrival(kName, slot, weights, layout, scales, arena, offset);
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (size_t other = 0; other < places_.size(); ++other) {
-    if (begin < places_[other].end && places_[other].begin < end) {
-      Refuse("%s: the %lld bytes overlap with those of the adapter in slot %zu of table %lld", kName, Long(bytes),
-             other, Long(id()));
-    }
+  RequireFree(kName, arrival.begin, arrival.begin + static_cast<uintptr_t>(arrival.bytes), -1);
+  std::vector<char> packed(static_cast<size_t>(arrival.bytes));
+  Place place = PackArrival(arrival, packed.data());
+  if (arrival.bytes > 0) {
+    Upload(place.arena, offset, packed.data(), arrival.bytes);
   }
-  std::vector<char> packed(static_cast<size_t>(bytes));
-  std::vector<DeviceModule> entries;
-  entries.reserve(source.modules.size());
-  int64_t used = 0;
-  for (size_t i = 0; i < source.modules.size(); ++i) {
-    const cuda::ModuleWeights module = WeightsOf(modules()[i], source.modules[i]);
-    entries.push_back(cuda::PackDeviceModule(module, packed.data() + used, begin + static_cast<uintptr_t>(used)));
-    used += cuda::DeviceModuleBytes(module);
+  Upload(buffers_->entries, slot * RowBytes(), place.entries.data(), RowBytes());
+  places_[static_cast<size_t>(slot)] = std::move(place);
+}
+
+void DeviceTable::Pack(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
+                       AtenTensorHandle arena, int64_t offset, AtenTensorHandle packed_handle) {
+  constexpr const char* kName = "device_table_pack";
+  const Arrival arrival = CheckArrival(kName, slot, weights, layout, scales, arena, offset);
+  const TensorInfo packed = DescribeFlat(kName, "packed", packed_handle, ElementType::kUInt8);
+  if (packed.numel != arrival.bytes + RowBytes()) {
+    Refuse("%s: packed is %s, but the adapter takes %lld bytes and its entries %lld", kName, packed.Text().c_str(),
+           Long(arrival.bytes), Long(RowBytes()));
   }
-  Place place;
-  place.arena = View(arena, {arena.numel}, {1}, 0);
-  place.begin = begin;
-  place.end = end;
-  if (bytes > 0) {
-    Upload(place.arena, offset, packed.data(), bytes);
-  }
-  const int64_t row = static_cast<int64_t>(entries.size()) * kEntryBytes;
-  Upload(entries_, slot * row, entries.data(), row);
+  Place place = PackArrival(arrival, packed.As<char>());
+  std::memcpy(packed.As<char>() + arrival.bytes, place.entries.data(), static_cast<size_t>(RowBytes()));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  RequireFree(kName, place.begin, place.end, -1);
   places_[static_cast<size_t>(slot)] = std::move(place);
 }
 
 void DeviceTable::Remove(int64_t slot) {
   constexpr const char* kName = "device_table_remove";
-  CheckSlotOf(kName, slot);
   const std::lock_guard<std::mutex> lock(mutex_);
+  CheckSlotOf(kName, *buffers_, slot);
   if (places_[static_cast<size_t>(slot)].arena.get() == nullptr) {
     Refuse("%s: slot %lld of table %lld holds no adapter", kName, Long(slot), Long(id()));
   }
-  DeviceModule empty{};
-  empty.rank = cuda::kEmptySlot;
-  const std::vector<DeviceModule> entries(modules().size(), empty);
-  const int64_t row = static_cast<int64_t>(entries.size()) * kEntryBytes;
-  Upload(entries_, slot * row, entries.data(), row);
+  // within the device, so that nobody waits for it
+  const TensorInfo entries = Describe(kName, "entries", buffers_->entries.get(), device_->place());
+  const Tensor row = View(entries, {RowBytes()}, {1}, slot * RowBytes());
+  CheckTorch(aoti_torch_copy_(row.get(), empty_row_.get(), 1), "aten::copy_");
   places_[static_cast<size_t>(slot)] = Place();
+}
+
+void DeviceTable::Move(int64_t slot, int64_t offset) {
+  constexpr const char* kName = "device_table_move";
+  const std::lock_guard<std::mutex> lock(mutex_);
+  CheckSlotOf(kName, *buffers_, slot);
+  Place& place = places_[static_cast<size_t>(slot)];
+  if (place.arena.get() == nullptr) {
+    Refuse("%s: slot %lld of table %lld holds no adapter", kName, Long(slot), Long(id()));
+  }
+  const TensorInfo arena = Describe(kName, "arena", place.arena.get(), device_->place());
+  const int64_t bytes = static_cast<int64_t>(place.end - place.begin);
+  const uintptr_t base = reinterpret_cast<uintptr_t>(arena.data);
+  const uintptr_t begin = base + static_cast<uintptr_t>(offset);
+  if (offset < 0 || offset > arena.numel - bytes || begin % cuda::kPartAlignment != 0) {
+    Refuse("%s: the adapter's %lld bytes at offset %lld must lie within arena %s and begin at a multiple of %d", kName,
+           Long(bytes), Long(offset), arena.Text().c_str(), cuda::kPartAlignment);
+  }
+  RequireFree(kName, begin, begin + static_cast<uintptr_t>(bytes), slot);
+  std::vector<DeviceModule> entries = place.entries;
+  for (DeviceModule& entry : entries) {
+    cuda::ShiftDeviceModule(&entry, static_cast<int64_t>(begin - place.begin));
+  }
+  if (bytes > 0) {
+    const Tensor from = View(arena, {bytes}, {1}, static_cast<int64_t>(place.begin - base));
+    const Tensor to = View(arena, {bytes}, {1}, offset);
+    const Tensor between = Empty({bytes}, ElementType::kUInt8, device_->place());
+    CheckTorch(aoti_torch_copy_(between.get(), from.get(), 1), "aten::copy_");
+    CheckTorch(aoti_torch_copy_(to.get(), between.get(), 1), "aten::copy_");
+  }
+  Upload(buffers_->entries, slot * RowBytes(), entries.data(), RowBytes());
+  place.begin = begin;
+  place.end = begin + static_cast<uintptr_t>(bytes);
+  place.entries = std::move(entries);
 }
 
 int64_t DeviceTable::PackedBytes(AtenTensorHandle layout_handle) const {
   constexpr const char* kName = "device_table_packed_bytes";
   const TensorInfo layout = LayoutOf(kName, *this, layout_handle);
   static const uint16_t kPart = 0;  // only whether there is one counts
+  const int64_t most = buffers()->limits.rank;
   int64_t bytes = 0;
   for (int64_t i = 0; i < layout.sizes[0]; ++i) {
     const int64_t* row = layout.As<int64_t>() + i * kLayoutColumns;
-    if (row[0] < 0 || row[0] > limits_.rank) {
+    if (row[0] < 0 || row[0] > most) {
       Refuse("%s: the rank of module %lld is %lld, but table %lld was made for ranks 0 to %lld", kName, Long(i),
-             Long(row[0]), Long(id()), Long(limits_.rank));
+             Long(row[0]), Long(id()), Long(most));
     }
     const ModuleShape& shape = modules()[static_cast<size_t>(i)];
     bytes += cuda::DeviceModuleBytes({shape.in, shape.out, row[0], nullptr, nullptr, row[3] != -1 ? &kPart : nullptr,
@@ -259,11 +374,13 @@ int64_t DeviceTable::PackedBytes(AtenTensorHandle layout_handle) const {
 void DeviceTable::Sgmv(const SgmvArguments& arguments) {
   const char* name = arguments.name;
   const TensorPlace place = device_->place();
+  const std::shared_ptr<const Buffers> now = buffers();
+  const DeviceTableLimits& limits = now->limits;
   SgmvProblem problem{};
   const int64_t tokens = CheckTargets(arguments, *this, place, &problem);
-  if (tokens > limits_.tokens) {
+  if (tokens > limits.tokens) {
     Refuse("%s: y has %lld rows, but table %lld was made for %lld", name, Long(tokens), Long(id()),
-           Long(limits_.tokens));
+           Long(limits.tokens));
   }
   SgmvParams params{};
   params.x = problem.x;
@@ -277,16 +394,18 @@ void DeviceTable::Sgmv(const SgmvArguments& arguments) {
                         static_cast<int>(arguments.targets[i].module)};
   }
   ReadPlan(arguments, place, &params);
-  params.table = Describe(name, "table", entries_.get(), place).As<DeviceModule>();
-  params.table_slots = static_cast<int>(limits_.slots);
+  params.table = Describe(name, "table", now->entries.get(), place).As<DeviceModule>();
+  params.table_slots = static_cast<int>(limits.slots);
   params.table_modules = static_cast<int>(modules().size());
   params.error = Describe(name, "error", error_.get(), place).As<DeviceError>();
-  params.partial = Describe(name, "partial", partial_.get(), place).As<float>();
-  params.max_rank = static_cast<int>(params.entry_starts != nullptr ? limits_.stack_ranks : limits_.rank);
+  params.partial = Describe(name, "partial", now->partial.get(), place).As<float>();
+  params.max_rank = static_cast<int>(params.entry_starts != nullptr ? limits.stack_ranks : limits.rank);
   if (tokens == 0) {
     return;
   }
   const SgmvKernels& kernels = KernelsFor(name, problem.in);
+  // The launches of one call belong together: all calls share the sums between them.
+  const std::lock_guard<std::mutex> lock(launches_);
   const SgmvPath path = cuda::ChoosePath(params, kernels.clusters());
   params.splits = cuda::Splits(path, params.in);
   for (const cuda::KernelLaunch& launch : cuda::Launches(path, params)) {
@@ -371,7 +490,7 @@ std::pair<double, double> DeviceTable::TimeImage(const std::vector<int64_t>& mod
   if (count < 1 || count > kMaxGroup) {
     Refuse("%s: modules has %lld values, but it must have 1 to %lld", kName, Long(count), Long(kMaxGroup));
   }
-  TimedCall call{type(), 0, {}, segments, rank, limits_.rank};
+  TimedCall call{type(), 0, {}, segments, rank, std::max(rank, buffers()->limits.rank)};
   for (const int64_t module : modules_of_call) {
     if (module < 0 || module >= static_cast<int64_t>(modules().size())) {
       Refuse("%s: modules has %lld, but table %lld has modules 0 to %lld", kName, Long(module), Long(id()),
@@ -384,13 +503,12 @@ std::pair<double, double> DeviceTable::TimeImage(const std::vector<int64_t>& mod
     call.in = shape.in;
     call.outs.push_back(shape.out);
   }
-  if (segments < 1 || segments > limits_.tokens) {
-    Refuse("%s: segments is %lld, but table %lld was made for 1 to %lld rows", kName, Long(segments), Long(id()),
-           Long(limits_.tokens));
+  constexpr int64_t kMostSegments = 4096;
+  if (segments < 1 || segments > kMostSegments) {
+    Refuse("%s: segments is %lld, but it must be from 1 to %lld", kName, Long(segments), Long(kMostSegments));
   }
-  if (rank < 1 || rank > limits_.rank) {
-    Refuse("%s: rank is %lld, but table %lld was made for ranks 1 to %lld", kName, Long(rank), Long(id()),
-           Long(limits_.rank));
+  if (rank < 1 || rank > cuda::kMaxRank) {
+    Refuse("%s: rank is %lld, but it must be from 1 to %d", kName, Long(rank), cuda::kMaxRank);
   }
   if (embedded_ == nullptr) {
     Refuse("%s: table %lld has no kernels but its images' (%s)", kName, Long(id()), not_embedded_.c_str());
@@ -436,12 +554,9 @@ int64_t DeviceTableCreate(AtenTensorHandle in_features, AtenTensorHandle out_fea
   }
   constexpr int64_t kMostFeatures = int64_t{1} << 30;
   for (const ModuleShape& shape : shapes) {
-    RequireRange("a module's number of inputs or outputs", std::max(shape.in, shape.out), 1, kMostFeatures);
+    RequireRange(kName, "a module's number of inputs or outputs", std::max(shape.in, shape.out), 1, kMostFeatures);
   }
-  RequireRange("slots", limits.slots, 1, TableShape::kMaxSlots);
-  RequireRange("tokens", limits.tokens, 1, kMaxTokens);
-  RequireRange("rank", limits.rank, 1, cuda::kMaxRank);
-  RequireRange("stack_ranks", limits.stack_ranks, 1, int64_t{cuda::kMaxRank} * cuda::kMaxEntries);
+  RequireLimits(kName, limits);
   Registry& registry = TheRegistry();
   int64_t id = 0;
   {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/kernels/abi.h"
 #include "cuda/sgmv_device.h"
 #include "ops/adapter_source.h"
 #include "ops/sgmv_targets.h"
@@ -45,8 +46,21 @@ class DeviceTable : public TableShape {
   // bytes must belong to none of the table's adapters, that of the slot included, and no call may still read them.
   void Put(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
            AtenTensorHandle arena, int64_t offset);
+  // The same for a caller who copies by itself, as on a stream of copies: writes to `packed`, uint8, 1-D, contiguous on
+  // the CPU, the adapter's bytes, which belong to `offset` of the arena, and behind them RowBytes() for
+  // EntriesAddress() of the slot. What lies there before the copies is an empty slot, whose rows become NaN.
+  void Pack(int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout, AtenTensorHandle scales,
+            AtenTensorHandle arena, int64_t offset, AtenTensorHandle packed);
   void Remove(int64_t slot);
+  // Moves a slot's adapter, which no call may be reading, to another offset of its arena; old and new bytes may
+  // overlap.
+  void Move(int64_t slot, int64_t offset);
   int64_t PackedBytes(AtenTensorHandle layout) const;
+  int64_t RowBytes() const;
+  // Where the entries of a slot lie on the device. Changes with Grow.
+  int64_t EntriesAddress(int64_t slot) const;
+  // Raises limits; those that are lower than they are stay. Must not overlap with copies of the caller's own.
+  void Grow(const DeviceTableLimits& least);
 
   // Computes the operators. x, ys, biases and the plan lie on the device. What a plan has wrong is found there: the
   // rows that it concerns become NaN, and the next Check tells.
@@ -74,9 +88,31 @@ class DeviceTable : public TableShape {
     Tensor arena;
     uintptr_t begin = 0;
     uintptr_t end = 0;
+    std::vector<cuda::DeviceModule> entries;
+  };
+  // An adapter that fits, and where it is to lie.
+  struct Arrival {
+    Source source;
+    TensorInfo arena;
+    int64_t bytes = 0;
+    uintptr_t begin = 0;
+  };
+  // What calls work with. Replaced as a whole, so that a call keeps what it began with.
+  struct Buffers {
+    DeviceTableLimits limits;
+    Tensor entries;  // uint8, cuda::DeviceModule [slots, modules]
+    Tensor partial;  // float32, see cuda::SgmvParams
   };
 
-  void CheckSlotOf(const char* operation, int64_t slot) const;
+  std::shared_ptr<const Buffers> buffers() const;
+  std::shared_ptr<const Buffers> NewBuffers(const DeviceTableLimits& limits, const Buffers* before) const;
+  Arrival CheckArrival(const char* operation, int64_t slot, AtenTensorHandle weights, AtenTensorHandle layout,
+                       AtenTensorHandle scales, AtenTensorHandle arena, int64_t offset) const;
+  // Writes the adapter's bytes, and returns its place.
+  Place PackArrival(const Arrival& arrival, char* packed) const;
+  // With the lock: refuses bytes that belong to a slot other than `own`, -1 for any.
+  void RequireFree(const char* operation, uintptr_t begin, uintptr_t end, int64_t own) const;
+  void CheckSlotOf(const char* operation, const Buffers& buffers, int64_t slot) const;
   // Copies to the device, in the order of the stream.
   void Upload(const Tensor& target, int64_t offset, const void* bytes, int64_t count) const;
 
@@ -90,16 +126,16 @@ class DeviceTable : public TableShape {
   // Valid as long as the table.
   const SgmvKernels& KernelsFor(const char* operation, int64_t in) const;
 
-  const DeviceTableLimits limits_;
   const std::shared_ptr<const SgmvDevice> device_;
   std::shared_ptr<const SgmvKernels> embedded_;  // or null
   std::string not_embedded_;                     // why
+  Tensor error_;                                 // uint8, a cuda::DeviceError
+  Tensor empty_row_;                             // uint8, the entries of a slot without an adapter
+  std::mutex launches_;                          // held while a call is launched
   mutable std::mutex mutex_;                     // of what follows
+  std::shared_ptr<const Buffers> buffers_;       // never null
   std::vector<GivenKernels> given_;
   std::vector<Place> places_;  // by slot
-  Tensor entries_;             // uint8, cuda::DeviceModule [slots, modules]
-  Tensor error_;               // uint8, a cuda::DeviceError
-  Tensor partial_;             // float32, see cuda::SgmvParams
 };
 
 // The open table with this id. Throws ArgumentError where there is none.

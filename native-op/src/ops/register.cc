@@ -10,6 +10,7 @@
 #include "cuda/cuda_device.h"
 #include "ops/attention.h"
 #include "ops/device_table.h"
+#include "ops/layers.h"
 #include "ops/linear.h"
 #include "ops/sgmv.h"
 #include "ops/table.h"
@@ -321,6 +322,25 @@ void KvWriteKernel(StableValue* stack, uint64_t, uint64_t) {
   });
 }
 
+void RmsNormKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::rms_norm", [stack] {
+    const Tensor x = TakeTensor(stack[0]);
+    const Tensor delta = TakeOptionalTensor(stack[1]);
+    const Tensor weight = TakeTensor(stack[2]);
+    Tensor result = RmsNorm(x.get(), delta.get(), weight.get(), TakeDouble(stack[3]), omp_get_max_threads());
+    stack[0] = reinterpret_cast<StableValue>(result.release());
+  });
+}
+
+void SiluMulKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::silu_mul", [stack] {
+    const Tensor gate = TakeTensor(stack[0]);
+    const Tensor up = TakeTensor(stack[1]);
+    Tensor result = SiluMul(gate.get(), up.get(), omp_get_max_threads());
+    stack[0] = reinterpret_cast<StableValue>(result.release());
+  });
+}
+
 struct Operator {
   const char* name;
   const char* schema;
@@ -386,11 +406,14 @@ const Operator kOperators[] = {
     {"paged_attention",
      "paged_attention(Tensor q, Tensor keys, Tensor values, Tensor row_starts, Tensor lengths, Tensor page_starts, "
      "Tensor page_table, int window, float scale) -> Tensor",
-     "CPU", PagedAttentionKernel},
+     "CPU", PagedAttentionKernel, PagedAttentionKernel},
     {"kv_write",
      "kv_write(Tensor(a!)? q, Tensor k, Tensor v, Tensor? cos, Tensor? sin, Tensor(b!) keys, Tensor(c!) values, "
      "Tensor places) -> ()",
-     "CPU", KvWriteKernel},
+     "CPU", KvWriteKernel, KvWriteKernel},
+    {"rms_norm", "rms_norm(Tensor(a!) x, Tensor? delta, Tensor weight, float eps) -> Tensor", "CPU", RmsNormKernel,
+     RmsNormKernel},
+    {"silu_mul", "silu_mul(Tensor gate, Tensor up) -> Tensor", "CPU", SiluMulKernel, SiluMulKernel},
     {"linear_rows", "linear_rows(Tensor x, Tensor weight, Tensor? bias) -> Tensor", "CPU", LinearRowsKernel},
     {"linear_rows_int8", "linear_rows_int8(Tensor x, Tensor weight, Tensor scale, Tensor? bias) -> Tensor", "CPU",
      LinearRowsInt8Kernel},

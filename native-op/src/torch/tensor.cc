@@ -161,6 +161,19 @@ TensorInfo DescribeFlat(const char* operation, const char* name, AtenTensorHandl
   return info;
 }
 
+TensorPlace PlaceOf(AtenTensorHandle handle) {
+  int32_t device = Codes().cpu;
+  int32_t index = 0;
+  if (handle != nullptr) {
+    CheckTorch(aoti_torch_get_device_type(handle, &device), "aoti_torch_get_device_type");
+  }
+  if (device != Codes().cuda) {
+    return kOnCpu;
+  }
+  CheckTorch(aoti_torch_get_device_index(handle, &index), "aoti_torch_get_device_index");
+  return {true, index};
+}
+
 void RequireType(const char* operation, const TensorInfo& tensor, ElementType type) {
   if (tensor.type != type) {
     Refuse("%s: %s is %s, but its type must be %s", operation, tensor.name, tensor.Text().c_str(), ElementName(type));
@@ -170,6 +183,13 @@ void RequireType(const char* operation, const TensorInfo& tensor, ElementType ty
 void RequireKernelType(const char* operation, const TensorInfo& tensor) {
   if (!IsKernelType(tensor.type)) {
     Refuse("%s: %s is %s, but its type must be float32, float16 or bfloat16", operation, tensor.name,
+           tensor.Text().c_str());
+  }
+}
+
+void RequireDeviceType(const char* operation, const TensorInfo& tensor) {
+  if (tensor.type != ElementType::kFloat16 && tensor.type != ElementType::kBFloat16) {
+    Refuse("%s: %s is %s, but kernels on a device take float16 or bfloat16", operation, tensor.name,
            tensor.Text().c_str());
   }
 }
@@ -254,8 +274,9 @@ Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const s
   return Tensor(result);
 }
 
-Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type) {
-  Tensor result = Empty(sizes, type);
+Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type,
+                      const TensorPlace& place) {
+  Tensor result = Empty(sizes, type, place);
   CheckTorch(aoti_torch_copy_(result.get(), source, 0), "aten::copy_");
   return result;
 }

@@ -82,9 +82,15 @@ TensorInfo Describe(const char* operation, const char* name, AtenTensorHandle ha
 TensorInfo DescribeFlat(const char* operation, const char* name, AtenTensorHandle handle, ElementType type,
                         const TensorPlace& place = kOnCpu);
 
+// Where a tensor lies: on one of CUDA's devices or, for this purpose, elsewhere, which Describe then refuses unless it
+// is the CPU. A null handle lies on the CPU.
+TensorPlace PlaceOf(AtenTensorHandle handle);
+
 // Refuse a tensor that is not as the name of the function says.
 void RequireType(const char* operation, const TensorInfo& tensor, ElementType type);
 void RequireKernelType(const char* operation, const TensorInfo& tensor);
+// Kernels on a device: float16 or bfloat16.
+void RequireDeviceType(const char* operation, const TensorInfo& tensor);
 void RequireDim(const char* operation, const TensorInfo& tensor, int64_t dim);
 void RequireContiguous(const char* operation, const TensorInfo& tensor);
 // The last dimension has no gaps and no other dimension runs backwards.
@@ -106,7 +112,9 @@ Tensor Wrap(void* data, const std::vector<int64_t>& sizes, ElementType type);
 // A view; `offset` counts elements from the tensor's own first element.
 Tensor View(const TensorInfo& tensor, const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides,
             int64_t offset);
-Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type);
+// Where the source lies or elsewhere.
+Tensor ContiguousCopy(AtenTensorHandle source, const std::vector<int64_t>& sizes, ElementType type,
+                      const TensorPlace& place = kOnCpu);
 
 // One argument of a call by name. Borrows tensors; the call passes handles of its own.
 struct Argument {

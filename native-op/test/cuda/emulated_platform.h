@@ -19,7 +19,14 @@
 #define DJL_LORA_KEEP_LOOP
 #define DJL_LORA_UNROLL_BY(times)
 #define DJL_LORA_CLUSTERS
-#define DJL_LORA_KERNEL(name, threads, blocks) static void name(const djl_lora::cuda::SgmvParams& params)
+#ifdef DJL_LORA_FIXED
+#define DJL_LORA_KERNEL_LINKAGE static  // one program has kernels of these names for several shapes
+#else
+#define DJL_LORA_KERNEL_LINKAGE
+#endif
+#define DJL_LORA_KERNEL(name, threads, blocks) \
+  DJL_LORA_KERNEL_LINKAGE void name(const djl_lora::cuda::SgmvParams& params)
+#define DJL_LORA_KERNEL_OF(Params, name, threads, blocks) void name(const djl_lora::cuda::Params& params)
 
 namespace djl_lora::cuda {
 
@@ -72,6 +79,32 @@ inline int Shuffle(int value, int from) {
   return static_cast<int>(result);
 }
 
+inline uint32_t ShuffleXorBits(uint32_t value, uint32_t mask) {
+  const uint32_t operands[] = {value, mask};
+  uint32_t result = 0;
+  emulator::ExchangeInWarp(
+      operands, 2,
+      [](emulator::Exchange* all) {
+        for (uint32_t lane = 0; lane < emulator::kLanes; ++lane) {
+          all->results[lane][0] = all->operands[lane ^ all->operands[lane][1]][0];
+        }
+      },
+      &result, 1);
+  return result;
+}
+inline float ShuffleXor(float value, int mask) {
+  return BitsFloat(ShuffleXorBits(FloatBits(value), static_cast<uint32_t>(mask)));
+}
+inline int ShuffleXor(int value, int mask) {
+  return static_cast<int>(ShuffleXorBits(static_cast<uint32_t>(value), static_cast<uint32_t>(mask)));
+}
+inline int ThreadCount() { return static_cast<int>(emulator::ThreadCount()); }
+inline bool AnyInBlock(bool condition) { return emulator::AnyInBlock(condition); }
+
+inline float SquareRoot(float value) { return std::sqrt(value); }
+inline float Exp2(float value) { return std::exp2(value); }
+inline float Max(float a, float b) { return std::fmax(a, b); }
+
 // A GPU faults where an address is not a multiple of the size.
 template <typename V>
 V LoadAligned(const void* address) {
@@ -90,6 +123,7 @@ V Load(const V* address) {
 }
 inline Vec16 Load16(const void* address) { return LoadAligned<Vec16>(address); }
 inline Vec16 LoadWritten16(const void* address) { return LoadAligned<Vec16>(address); }
+inline Floats4 LoadFloats4(const float* address) { return LoadAligned<Floats4>(address); }
 inline float LoadWrittenFloat(const float* address) { return LoadAligned<float>(address); }
 inline void Store16(void* address, const Vec16& value) {
   if (reinterpret_cast<uintptr_t>(address) % sizeof(value) != 0) {
@@ -166,6 +200,43 @@ inline void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, unsigned a2
   MultiplyInWarp(sums, a0, a1, a2, a3, b0, b1, [](emulator::Exchange* all) {
     MultiplyFragments<8>(all, [](uint32_t bits, int) { return BitsFloat(bits & ~0x1fffu); });
   });
+}
+
+inline void CopyAsync16(void* shared, const void* global, bool really) {
+  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0) {
+    throw std::runtime_error("a copy of 16 bytes that is not aligned");
+  }
+  emulator::CopyLater(shared, really ? global : nullptr, 16);
+}
+inline void CommitCopies() { emulator::CommitCopies(); }
+template <int kLatest>
+void WaitForCopies() {
+  emulator::WaitForCopies(kLatest);
+}
+
+// PTX ISA, "ldmatrix" with .trans
+inline void LoadTransposed(unsigned (&matrices)[4], const void* row) {
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+    throw std::runtime_error("a row of a matrix that is not aligned");
+  }
+  const uint64_t address = reinterpret_cast<uintptr_t>(row);
+  const uint32_t operands[] = {static_cast<uint32_t>(address), static_cast<uint32_t>(address >> 32)};
+  emulator::ExchangeInWarp(
+      operands, 2,
+      [](emulator::Exchange* all) {
+        const auto element = [all](uint32_t matrix, uint32_t row, uint32_t column) {
+          const uint32_t* operands = all->operands[8 * matrix + row];
+          const auto* place = reinterpret_cast<const uint16_t*>(operands[0] | static_cast<uint64_t>(operands[1]) << 32);
+          return static_cast<uint32_t>(place[column]);
+        };
+        for (uint32_t lane = 0; lane < emulator::kLanes; ++lane) {
+          for (uint32_t m = 0; m < 4; ++m) {
+            all->results[lane][m] = element(m, 2 * (lane % 4), lane / 4) | element(m, 2 * (lane % 4) + 1, lane / 4)
+                                                                               << 16;
+          }
+        }
+      },
+      matrices, 4);
 }
 
 inline void Report(DeviceError* error, int code, int segment, int value) {

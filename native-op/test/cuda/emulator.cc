@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <numeric>
@@ -56,7 +57,14 @@ struct Block {
   unsigned index[3];
   std::unique_ptr<char[]> shared;  // a block of its own, so that what lies behind it is found
   Barrier barrier;
+  bool any[3] = {false, false, false};  // of AnyInBlock, in turn
   std::vector<Warp> warps;
+};
+
+struct Copy {
+  void* target;
+  const void* source;
+  unsigned bytes;
 };
 
 struct Fiber {
@@ -70,6 +78,8 @@ struct Fiber {
   const Barrier* waits_at = nullptr;
   unsigned waits_for = 0;  // until the barrier has left this generation
   unsigned exchanges = 0;
+  unsigned votes = 0;
+  std::vector<std::vector<Copy>> copies{1};  // by group; the last is not committed yet
   unsigned cluster_generation = 0;
 #ifdef DJL_LORA_FIBERS_OF_ASAN
   void* fake_stack = nullptr;
@@ -256,6 +266,7 @@ void RunGrid(const Grid& grid, uint64_t seed, const std::function<void()>& kerne
 
 unsigned ThreadIndex() { return running->current->thread; }
 unsigned BlockIndex(int axis) { return CurrentBlock().index[axis]; }
+unsigned ThreadCount() { return CurrentBlock().barrier.expected; }
 char* SharedMemory() { return CurrentBlock().shared.get(); }
 
 const void* InBlock(const void* own, unsigned block) {
@@ -272,8 +283,38 @@ void SyncBlock() {
   running->WaitAt(block.barrier, block.barrier.Arrive());
 }
 
+bool AnyInBlock(bool condition) {
+  Block& block = CurrentBlock();
+  const unsigned turn = running->current->votes++ % 3;
+  block.any[turn] = block.any[turn] || condition;
+  SyncBlock();
+  const bool result = block.any[turn];
+  block.any[(turn + 2) % 3] = false;  // all have read it, and nobody votes there before all have come here
+  return result;
+}
+
 void ArriveAtCluster() { running->current->cluster_generation = running->barrier.Arrive(); }
 void WaitForCluster() { running->WaitAt(running->barrier, running->current->cluster_generation); }
+
+void CopyLater(void* target, const void* source, unsigned bytes) {
+  running->current->copies.back().push_back({target, source, bytes});
+}
+
+void CommitCopies() { running->current->copies.emplace_back(); }
+
+void WaitForCopies(unsigned latest) {
+  auto& copies = running->current->copies;
+  while (copies.size() > latest + 1) {
+    for (const Copy& copy : copies.front()) {
+      if (copy.source == nullptr) {
+        std::memset(copy.target, 0, copy.bytes);
+      } else {
+        std::memcpy(copy.target, copy.source, copy.bytes);
+      }
+    }
+    copies.erase(copies.begin());
+  }
+}
 
 void ExchangeInWarp(const uint32_t* operands, unsigned operand_count, Compute compute, uint32_t* results,
                     unsigned result_count) {

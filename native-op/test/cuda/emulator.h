@@ -25,13 +25,21 @@ void RunGrid(const Grid& grid, uint64_t seed, const std::function<void()>& kerne
 
 // What a kernel asks for; only to be called from one.
 unsigned ThreadIndex();
+unsigned ThreadCount();  // of a block
 unsigned BlockIndex(int axis);
 char* SharedMemory();
 // The place in another block's shared memory that corresponds to one in this block's.
 const void* InBlock(const void* own, unsigned block);
 void SyncBlock();
+bool AnyInBlock(bool condition);  // a barrier; whether any thread of the block brought true
 void ArriveAtCluster();
 void WaitForCluster();
+
+// Copies that are made only when the thread waits for them, so that a wait too few is found: what it reads is then not
+// there yet. A null source is zeros. Groups end with a commit; to wait is for all but the `latest` ones.
+void CopyLater(void* target, const void* source, unsigned bytes);
+void CommitCopies();
+void WaitForCopies(unsigned latest);
 
 // An exchange between the 32 lanes of a warp. Each gives its operands and gets its results; `compute` is called once,
 // when all have arrived. All lanes must take part.

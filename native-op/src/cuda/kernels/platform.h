@@ -24,6 +24,10 @@
 #define DJL_LORA_KERNEL(name, threads, blocks)                  \
   extern "C" __global__ void __launch_bounds__(threads, blocks) \
       name(const __grid_constant__ djl_lora::cuda::SgmvParams params)
+// The same with parameters of another type.
+#define DJL_LORA_KERNEL_OF(Params, name, threads, blocks)       \
+  extern "C" __global__ void __launch_bounds__(threads, blocks) \
+      name(const __grid_constant__ djl_lora::cuda::Params params)
 
 namespace djl_lora {
 namespace cuda {
@@ -83,6 +87,10 @@ DJL_LORA_DEVICE Vec16 Load16(const void* address) {
 // Of memory that this kernel or the one before writes.
 DJL_LORA_DEVICE Vec16 LoadWritten16(const void* address) {
   const uint4 value = *static_cast<const uint4*>(address);
+  return {{value.x, value.y, value.z, value.w}};
+}
+DJL_LORA_DEVICE Floats4 LoadFloats4(const float* address) {
+  const float4 value = __ldg(reinterpret_cast<const float4*>(address));
   return {{value.x, value.y, value.z, value.w}};
 }
 DJL_LORA_DEVICE void Store16(void* address, const Vec16& value) {
@@ -160,6 +168,45 @@ DJL_LORA_DEVICE void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, un
       "{%0, %1, %2, %3};"
       : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+DJL_LORA_DEVICE int ThreadCount() { return static_cast<int>(blockDim.x); }
+DJL_LORA_DEVICE float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+DJL_LORA_DEVICE int ShuffleXor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+// Whether the condition holds in any thread of the block; a barrier, too.
+DJL_LORA_DEVICE bool AnyInBlock(bool condition) { return __syncthreads_or(condition ? 1 : 0) != 0; }
+
+DJL_LORA_DEVICE float SquareRoot(float value) { return sqrtf(value); }
+// 2^x within two units in the last place; 0 for negative infinity.
+DJL_LORA_DEVICE float Exp2(float value) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(value));
+  return result;
+}
+// The greater one; the other one where one is NaN.
+DJL_LORA_DEVICE float Max(float a, float b) { return fmaxf(a, b); }
+
+// Copies of 16 bytes to shared memory that go on while the thread does: those between two commits are a group, and to
+// wait is for all groups of the thread but the latest ones. Others see them after a barrier. Zeros where not `really`.
+DJL_LORA_DEVICE void CopyAsync16(void* shared, const void* global, bool really) {
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;"
+               :
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global), "r"(really ? 16 : 0)
+               : "memory");
+}
+DJL_LORA_DEVICE void CommitCopies() { asm volatile("cp.async.commit_group;" : : : "memory"); }
+template <int kLatest>
+DJL_LORA_DEVICE void WaitForCopies() {
+  asm volatile("cp.async.wait_group %0;" : : "n"(kLatest) : "memory");
+}
+
+// Four matrices of 8 by 8 elements in shared memory, transposed as a warp's fragments: lane 8 · m + r gives the place of
+// row r of matrix m, on a boundary of 16 bytes, and lane 4 · g + t gets of each the rows 2t and 2t + 1 of column g.
+DJL_LORA_DEVICE void LoadTransposed(unsigned (&matrices)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "memory");
 }
 
 // Keeps the first error.

@@ -6,6 +6,7 @@ package ai.djl.lora.cli;
 import ai.djl.Device;
 import ai.djl.MalformedModelException;
 import ai.djl.lora.LoraConfigurationException;
+import ai.djl.lora.config.DeviceName;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.tensor.ElementType;
@@ -31,21 +32,29 @@ public final class ModelOptions {
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            defaultValue = "float32",
             converter = TypeConverter.class,
             description =
                     "The type to compute in, float32, float16 or bfloat16, whatever the files"
                             + " hold."
-                            + " Default: float32.")
+                            + " Default: float32 on the CPU, bfloat16 on a GPU.")
     private ElementType type;
+
+    @Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            description =
+                    "Where the model lies and is computed: cpu, gpu, or gpu:N with the GPU's number"
+                            + " from 0. Default: cpu.")
+    private String device;
 
     @Option(
             names = "--backend",
             paramLabel = "NAME",
             description =
-                    "What computes: cpu (the native operators) or pytorch (plain NDArray"
-                            + " operations). Default: the first of them"
-                            + " that works here; 'djl-lora doctor' tells which and why.")
+                    "What computes: cpu (the native operators), cuda (their kernels for NVIDIA"
+                            + " GPUs) or pytorch (plain NDArray operations). Default: the first of"
+                            + " them that works on the device; 'djl-lora doctor' tells which and"
+                            + " why.")
     private String backend;
 
     @Option(
@@ -75,6 +84,9 @@ public final class ModelOptions {
      * @param arguments the file's values, by the names that {@code Criteria} takes
      */
     void fallBackTo(ParseResult given, Map<String, String> arguments) {
+        if (device == null) {
+            device = arguments.get(DeviceName.ARGUMENT);
+        }
         if (!given.hasMatchedOption("--dtype") && arguments.containsKey("dtype")) {
             type = ElementType.ofLabel(arguments.get("dtype"));
         }
@@ -95,7 +107,20 @@ public final class ModelOptions {
      * @return the type
      */
     public ElementType type() {
-        return type;
+        if (type != null) {
+            return type;
+        }
+        return device().isGpu() ? ElementType.BFLOAT16 : ElementType.FLOAT32;
+    }
+
+    /**
+     * Returns where the model is to lie.
+     *
+     * @return the device
+     * @throws LoraConfigurationException if its name is none
+     */
+    public Device device() {
+        return device == null ? Device.cpu() : DeviceName.parse(device);
     }
 
     /**
@@ -104,7 +129,7 @@ public final class ModelOptions {
      * @return whether weights, activations or adapters are held in 16 bits or fewer
      */
     public boolean rounds() {
-        return type != ElementType.FLOAT32 || !AdapterType.MODEL.label().equals(adapterType);
+        return type() != ElementType.FLOAT32 || !AdapterType.MODEL.label().equals(adapterType);
     }
 
     /**
@@ -122,10 +147,9 @@ public final class ModelOptions {
                 Criteria.builder()
                         .setTypes(NDList.class, NDList.class)
                         .optEngine("PyTorch")
-                        // Both backends compute there, also where libtorch could use a GPU.
-                        .optDevice(Device.cpu())
+                        .optDevice(device())
                         .optTranslator(new NoopTranslator())
-                        .optArgument("dtype", type.label())
+                        .optArgument("dtype", type().label())
                         .optArgument("adapter_dtype", adapterType);
         if (backend != null) {
             criteria.optArgument("backend", backend);

@@ -19,6 +19,7 @@ import ai.djl.lora.compress.Compression;
 import ai.djl.lora.compress.HostCodec;
 import ai.djl.lora.memory.BlockPool;
 import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.memory.MemorySource;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.LoraContext;
@@ -77,6 +78,7 @@ public final class AdapterStore implements AutoCloseable {
     private final boolean ownsRegistry;
     private final AdapterCatalog catalog;
     private final DiskTier disk;
+    private final GpuMemory gpu;
     private final HostTier host;
     private final DeviceTier device;
     private final AdapterLoads loads;
@@ -134,17 +136,20 @@ public final class AdapterStore implements AutoCloseable {
                         : registry;
         ScheduledThreadPoolExecutor timer = StoreMaintenance.newTimer();
         catalog = new AdapterCatalog(this.registry);
-        Tier hostTier = newTier(options.getHost(), timer, entry -> {});
+        gpu = GpuMemory.open(context.getManager().getDevice(), options);
+        context.addEnding(gpu::close); // after this store, also where it does not come to be
+        Tier hostTier = newTier(options.getHost(), Optional.empty(), timer, entry -> {});
         hostTier.onEviction((entry, cause) -> events.evicted(entry, false, cause));
         host =
                 new HostTier(
                         hostTier,
                         options.isHostEnabled(),
                         () -> codec(Compression.NONE),
-                        () -> codec(options.getCompression()));
+                        () -> codec(options.getCompression()),
+                        gpu::hostArena);
         disk = new DiskTier(context, reader, this.registry, this::makeRoom);
         foresight = new Foresight(catalog);
-        Tier tier = newTier(options.getDevice(), timer, foresight::observe);
+        Tier tier = newTier(options.getDevice(), gpu.source(), timer, foresight::observe);
         tier.onEviction((entry, cause) -> events.evicted(entry, true, cause));
         device = new DeviceTier(context, tier, foresight, events, ticker);
         loads = new AdapterLoads(device, host, disk, foresight, options, ticker);
@@ -153,7 +158,9 @@ public final class AdapterStore implements AutoCloseable {
                         "djl-lora-offload", options.getOffloadWorkers(), options.getMoveQueue());
         previous = new PreviousRevisions(this.registry, this::managed, this::retire);
         leasing = new Leasing(catalog, loads, previous::of, options.getUnavailable(), ticker);
-        maintenance = new StoreMaintenance(catalog, device, host, loads, foresight, options, timer);
+        maintenance =
+                new StoreMaintenance(
+                        catalog, device, host, loads, foresight, options, gpu.source(), timer);
         loads.setAdmission(maintenance::admit);
         this.registry.list().stream()
                 .filter(adapter -> !adapter.retired())
@@ -167,9 +174,13 @@ public final class AdapterStore implements AutoCloseable {
         context.addEnding(this::close);
     }
 
-    private Tier newTier(TierOptions limits, Executor background, Consumer<CacheEntry> observer) {
+    private Tier newTier(
+            TierOptions limits,
+            Optional<MemorySource> memory,
+            Executor background,
+            Consumer<CacheEntry> observer) {
         return new Tier(
-                StoreMaintenance.limits(limits),
+                StoreMaintenance.limits(limits, memory),
                 options.getStrategies(),
                 limits.strategy(),
                 background,
@@ -1084,12 +1095,46 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
-     * Returns what watches memory.
+     * Returns what watches the host's memory.
      *
      * @return the monitor, to be read; empty where it is switched off, or before the first adapter
      */
     public Optional<MemoryMonitor> getMemoryMonitor() {
         return maintenance.monitor();
+    }
+
+    /**
+     * Returns whether the device tier lies in memory that is not the host's and whose use can be
+     * read: that of the GPU that the model lies on.
+     *
+     * @return whether there is a {@link #getDeviceMemoryMonitor()} where monitoring is on
+     */
+    public boolean hasDeviceMemory() {
+        return gpu.source().isPresent();
+    }
+
+    /**
+     * Returns what watches the memory of the GPU that the model lies on. Its samples have the
+     * consumers that are added to this store; its pressure makes no adapter leave, since the
+     * adapters' memory on a GPU is taken whole.
+     *
+     * @return the monitor, to be read; empty where the model lies on the CPU or nothing is watched,
+     *     or before the first adapter
+     */
+    public Optional<MemoryMonitor> getDeviceMemoryMonitor() {
+        return maintenance.deviceMonitor();
+    }
+
+    /**
+     * Takes in what a step of the model takes for activations, for what watches the memory that
+     * they lie in.
+     *
+     * @param bytes the most that it takes at a time, in bytes
+     */
+    public void reportStep(long bytes) {
+        getDeviceMemoryMonitor()
+                .or(this::getMemoryMonitor)
+                .ifPresent(monitor -> monitor.reportStep(bytes));
     }
 
     /**
@@ -1126,6 +1171,7 @@ public final class AdapterStore implements AutoCloseable {
         try {
             if (loads.awaitEnd(END) && offloads.awaitEnd(END)) {
                 host.close();
+                gpu.close();
             }
         } catch (InterruptedException e) {
             // the host's memory is left to whoever still reads it

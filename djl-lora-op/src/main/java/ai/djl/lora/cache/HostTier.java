@@ -8,15 +8,16 @@ import ai.djl.lora.cache.policy.CacheEntry;
 import ai.djl.lora.compress.EncodedAdapter;
 import ai.djl.lora.compress.HostCodec;
 import ai.djl.lora.compress.HostCompressor;
+import ai.djl.lora.memory.Arena;
 import ai.djl.lora.memory.Block;
 import ai.djl.lora.memory.BlockPool;
-import ai.djl.lora.memory.HostArena;
 import ai.djl.lora.memory.PoolStatistics;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongFunction;
 import java.util.function.Supplier;
 
 /**
@@ -29,6 +30,7 @@ final class HostTier implements AutoCloseable {
     private final boolean enabled;
     private final Supplier<HostCodec> plain;
     private final Supplier<HostCodec> codec;
+    private final LongFunction<Arena<ByteBuffer>> memory;
     private final Map<String, HostCopy> copies = new ConcurrentHashMap<>();
 
     /** Whose copies are being made: one at a time of each. */
@@ -44,12 +46,19 @@ final class HostTier implements AutoCloseable {
      * @param enabled whether copies are kept
      * @param plain keeps adapters as they are
      * @param codec compresses what has not been used
+     * @param memory takes memory of a size in bytes, closed with this
      */
-    HostTier(Tier tier, boolean enabled, Supplier<HostCodec> plain, Supplier<HostCodec> codec) {
+    HostTier(
+            Tier tier,
+            boolean enabled,
+            Supplier<HostCodec> plain,
+            Supplier<HostCodec> codec,
+            LongFunction<Arena<ByteBuffer>> memory) {
         this.tier = tier;
         this.enabled = enabled;
         this.plain = plain;
         this.codec = codec;
+        this.memory = memory;
     }
 
     /* Memory is taken with the first copy, in a range of addresses that is as large as the limit. */
@@ -58,7 +67,7 @@ final class HostTier implements AutoCloseable {
             return Optional.empty();
         }
         if (pool == null) {
-            pool = new BlockPool<>(new HostArena(tier.limits().bytes()));
+            pool = new BlockPool<>(memory.apply(tier.limits().bytes()));
         }
         return Optional.of(pool);
     }

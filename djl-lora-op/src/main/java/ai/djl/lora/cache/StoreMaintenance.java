@@ -8,6 +8,7 @@ import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.cache.policy.TierLimits;
 import ai.djl.lora.compress.Compression;
 import ai.djl.lora.memory.HostMemory;
+import ai.djl.lora.memory.MemoryAlert;
 import ai.djl.lora.memory.MemoryEstimate;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.memory.MemoryReading;
@@ -61,8 +62,13 @@ final class StoreMaintenance implements AutoCloseable {
 
     private final AtomicLong compressed = new AtomicLong();
     private final ScheduledThreadPoolExecutor timer;
+
+    /** The memory that the device tier lies in; empty where that is the host's. */
+    private final Optional<MemorySource> deviceMemory;
+
     private long lastForeseen;
     private volatile MemoryMonitor monitor;
+    private volatile MemoryMonitor deviceMonitor;
     private boolean started;
     private boolean closed;
 
@@ -75,6 +81,7 @@ final class StoreMaintenance implements AutoCloseable {
      * @param loads what loads adapters
      * @param foresight what is likely to be asked for
      * @param options what goes on, and how often
+     * @param deviceMemory the memory that the device tier lies in; empty where it is the host's
      * @param timer what it goes on on, closed with this
      */
     StoreMaintenance(
@@ -84,6 +91,7 @@ final class StoreMaintenance implements AutoCloseable {
             AdapterLoads loads,
             Foresight foresight,
             StoreOptions options,
+            Optional<MemorySource> deviceMemory,
             ScheduledThreadPoolExecutor timer) {
         this.catalog = catalog;
         this.device = device;
@@ -91,6 +99,7 @@ final class StoreMaintenance implements AutoCloseable {
         this.loads = loads;
         this.foresight = foresight;
         this.options = options;
+        this.deviceMemory = deviceMemory;
         this.timer = timer;
     }
 
@@ -109,15 +118,20 @@ final class StoreMaintenance implements AutoCloseable {
         return executor;
     }
 
-    /** Returns what a tier may hold by its options and by the memory that there is. */
-    static TierLimits limits(TierOptions options) {
-        long bytes = options.bytes().orElseGet(() -> memoryLimit() / SHARE);
+    /**
+     * Returns what a tier may hold.
+     *
+     * @param options its options
+     * @param memory the memory that it lies in; empty for the host's
+     */
+    static TierLimits limits(TierOptions options, Optional<MemorySource> memory) {
+        long bytes = options.bytes().orElseGet(() -> memoryLimit(memory) / SHARE);
         return new TierLimits(options.adapters(), bytes);
     }
 
-    private static long memoryLimit() {
+    private static long memoryLimit(Optional<MemorySource> memory) {
         try {
-            return HostMemory.open().read().limit();
+            return (memory.isPresent() ? memory.get() : HostMemory.open()).read().limit();
         } catch (IOException e) {
             throw new LoraConfigurationException(
                     "How much memory there is cannot be read ("
@@ -145,7 +159,7 @@ final class StoreMaintenance implements AutoCloseable {
             every(options.getPrefetchInterval(), this::foresee);
         }
         if (options.isMonitoringEnabled()) {
-            startMonitor();
+            startMonitors();
         }
     }
 
@@ -164,6 +178,29 @@ final class StoreMaintenance implements AutoCloseable {
                 TimeUnit.NANOSECONDS);
     }
 
+    private void startMonitors() {
+        deviceMemory.ifPresent(
+                memory -> {
+                    // its pressure makes nobody leave: what adapters lie in there is taken whole
+                    deviceMonitor = new MemoryMonitor(options.getMemory(), memory);
+                    deviceMonitor.onAlert(StoreMaintenance::log);
+                });
+        startMonitor();
+        MemoryMonitor ofDevice = deviceMonitor == null ? monitor : deviceMonitor;
+        if (ofDevice != null) {
+            ofDevice.addConsumer(
+                    "adapters on the device", () -> device.tier().statistics().bytes());
+            consumers.forEach((name, parts) -> ofDevice.addConsumer(name, () -> sum(parts)));
+        }
+        if (monitor != null) {
+            monitor.start();
+            every(options.getMemory().sampleInterval(), this::followLimit);
+        }
+        if (deviceMonitor != null) {
+            deviceMonitor.start();
+        }
+    }
+
     private void startMonitor() {
         try {
             MemorySource source = options.getMemorySource().orElse(null);
@@ -171,25 +208,24 @@ final class StoreMaintenance implements AutoCloseable {
                     new MemoryMonitor(
                             options.getMemory(), source == null ? HostMemory.open() : source);
         } catch (IOException e) {
-            logger.warn("Memory is not watched: {}", e.getMessage());
+            logger.warn("The host's memory is not watched: {}", e.getMessage());
             return;
         }
-        monitor.addConsumer("adapters on the device", () -> device.tier().statistics().bytes());
         monitor.addConsumer(
                 "adapters in the host's memory", () -> host.tier().statistics().bytes());
-        consumers.forEach((name, parts) -> monitor.addConsumer(name, () -> sum(parts)));
         monitor.onPressure(event -> later(() -> relieve(event)));
-        monitor.onAlert(
-                alert ->
-                        logger.warn(
-                                "Memory alert {} {}: {} of {} bytes are in use ({})",
-                                alert.level(),
-                                alert.raised() ? "raised" : "ended",
-                                alert.sample().memory().used(),
-                                alert.sample().memory().limit(),
-                                alert.sample().memory().source()));
-        monitor.start();
-        every(options.getMemory().sampleInterval(), this::followLimit);
+        monitor.onAlert(StoreMaintenance::log);
+    }
+
+    private static void log(MemoryAlert alert) {
+        MemoryReading memory = alert.sample().memory();
+        logger.warn(
+                "Memory alert {} {}: {} of {} bytes are in use ({})",
+                alert.level(),
+                alert.raised() ? "raised" : "ended",
+                memory.used(),
+                memory.limit(),
+                memory.source());
     }
 
     private void later(Runnable task) {
@@ -205,9 +241,11 @@ final class StoreMaintenance implements AutoCloseable {
         Optional<MemorySample> latest = monitor.latest();
         if (latest.isPresent()) {
             long share = latest.get().memory().limit() / SHARE;
-            follow(options.getDevice(), device.tier(), share);
+            if (deviceMemory.isEmpty()) {
+                follow(options.getDevice(), device.tier(), share);
+                device.shrink(Long.MAX_VALUE, EvictionCause.PRESSURE);
+            }
             follow(options.getHost(), host.tier(), share);
-            device.shrink(Long.MAX_VALUE, EvictionCause.PRESSURE);
             host.shrink(Long.MAX_VALUE, EvictionCause.PRESSURE);
         }
     }
@@ -225,8 +263,9 @@ final class StoreMaintenance implements AutoCloseable {
             List<LongSupplier> fresh = new CopyOnWriteArrayList<>();
             parts = fresh;
             consumers.put(name, fresh);
-            if (monitor != null) {
-                monitor.addConsumer(name, () -> sum(fresh));
+            MemoryMonitor ofDevice = deviceMonitor == null ? monitor : deviceMonitor;
+            if (ofDevice != null) {
+                ofDevice.addConsumer(name, () -> sum(fresh));
             }
         }
         parts.add(bytes);
@@ -247,6 +286,9 @@ final class StoreMaintenance implements AutoCloseable {
     void admit(ManagedAdapter adapter) {
         MemoryMonitor watching = monitor;
         long bytes = adapter.deviceEntry().bytes();
+        if (deviceMemory.isPresent()) {
+            return; // it goes into memory that was taken before
+        }
         if (watching == null || watching.latest().isEmpty() || watching.estimate(bytes).fits()) {
             return;
         }
@@ -274,11 +316,13 @@ final class StoreMaintenance implements AutoCloseable {
         switch (event.level()) {
             case SOFT -> {
                 loads.suspend(null);
-                cleanup(SOFT_AGE);
+                if (deviceMemory.isEmpty()) {
+                    cleanup(SOFT_AGE);
+                }
                 compress(SOFT_AGE);
             }
             case HARD -> {
-                device.shrink(device.tier().statistics().bytes() / 2, EvictionCause.PRESSURE);
+                shrinkDevice(device.tier().statistics().bytes() / 2);
                 host.shrink(host.tier().statistics().bytes() / 2, EvictionCause.PRESSURE);
             }
             case CRITICAL -> {
@@ -290,7 +334,7 @@ final class StoreMaintenance implements AutoCloseable {
                                 + " bytes are in use ("
                                 + memory.source()
                                 + ")");
-                device.shrink(0, EvictionCause.PRESSURE);
+                shrinkDevice(0);
                 host.shrink(0, EvictionCause.PRESSURE);
             }
             default -> loads.suspend(null);
@@ -298,6 +342,13 @@ final class StoreMaintenance implements AutoCloseable {
         long given = host.trim() + device.trim();
         logger.info("Memory pressure is {}; {} bytes are free again", event.level(), given);
         loads.retryParked();
+    }
+
+    /* What lies elsewhere makes no room in the host's memory. */
+    private void shrinkDevice(long target) {
+        if (deviceMemory.isEmpty()) {
+            device.shrink(target, EvictionCause.PRESSURE);
+        }
     }
 
     /** Takes adapters from the device that nobody has used for a time. */
@@ -361,9 +412,14 @@ final class StoreMaintenance implements AutoCloseable {
         return List.copyOf(hottest);
     }
 
-    /** Returns what watches memory; empty where nothing does, or nothing was registered yet. */
+    /** Returns what watches the host's memory; empty before something was registered. */
     synchronized Optional<MemoryMonitor> monitor() {
         return Optional.ofNullable(monitor);
+    }
+
+    /** Returns what watches the device's memory, where that is not the host's. */
+    synchronized Optional<MemoryMonitor> deviceMonitor() {
+        return Optional.ofNullable(deviceMonitor);
     }
 
     long compressed() {
@@ -378,6 +434,9 @@ final class StoreMaintenance implements AutoCloseable {
             timer.shutdown();
             if (monitor != null) {
                 monitor.close();
+            }
+            if (deviceMonitor != null) {
+                deviceMonitor.close();
             }
         }
         try {

@@ -23,6 +23,7 @@ public final class StoreOptions {
     private final TierOptions device;
     private final TierOptions host;
     private final boolean hostEnabled;
+    private final HostPinning hostPinning;
     private final EvictionStrategies strategies;
     private final Duration acquireTimeout;
     private final Duration loadTimeout;
@@ -44,6 +45,7 @@ public final class StoreOptions {
     private final boolean monitoringEnabled;
     private final MemoryOptions memory;
     private final MemorySource memorySource;
+    private final MemorySource deviceMemorySource;
     private final UnavailablePolicy unavailable;
     private final int maxRank;
 
@@ -51,6 +53,7 @@ public final class StoreOptions {
         device = builder.device;
         host = builder.host;
         hostEnabled = builder.hostEnabled;
+        hostPinning = builder.hostPinning;
         strategies = builder.strategies;
         acquireTimeout = builder.acquireTimeout;
         loadTimeout = builder.loadTimeout;
@@ -72,6 +75,7 @@ public final class StoreOptions {
         monitoringEnabled = builder.monitoringEnabled;
         memory = builder.memory;
         memorySource = builder.memorySource;
+        deviceMemorySource = builder.deviceMemorySource;
         unavailable = builder.unavailable;
         maxRank = builder.maxRank;
     }
@@ -133,6 +137,15 @@ public final class StoreOptions {
      */
     public boolean isHostEnabled() {
         return hostEnabled;
+    }
+
+    /**
+     * Returns whether the host tier's memory is pinned.
+     *
+     * @return the value
+     */
+    public HostPinning getHostPinning() {
+        return hostPinning;
     }
 
     /**
@@ -328,6 +341,16 @@ public final class StoreOptions {
     }
 
     /**
+     * Returns which memory the device tier lies in, where it is not the one of {@link
+     * #getMemorySource()}.
+     *
+     * @return the memory; empty for the model's device, whatever it is
+     */
+    public Optional<MemorySource> getDeviceMemorySource() {
+        return Optional.ofNullable(deviceMemorySource);
+    }
+
+    /**
      * Returns what happens when an adapter cannot be had, where a request does not say.
      *
      * @return the value
@@ -351,6 +374,7 @@ public final class StoreOptions {
         private TierOptions device = TierOptions.of(100);
         private TierOptions host = TierOptions.of(1000);
         private boolean hostEnabled = true;
+        private HostPinning hostPinning = HostPinning.AUTO;
         private EvictionStrategies strategies = new EvictionStrategies();
         private Duration acquireTimeout = Duration.ofSeconds(30);
         private Duration loadTimeout = Duration.ofSeconds(15);
@@ -372,6 +396,7 @@ public final class StoreOptions {
         private boolean monitoringEnabled = true;
         private MemoryOptions memory = MemoryOptions.defaults();
         private MemorySource memorySource;
+        private MemorySource deviceMemorySource;
         private UnavailablePolicy unavailable = UnavailablePolicy.FAIL;
         private int maxRank = Integer.MAX_VALUE;
 
@@ -408,6 +433,17 @@ public final class StoreOptions {
          */
         public Builder optHostEnabled(boolean hostEnabled) {
             this.hostEnabled = hostEnabled;
+            return this;
+        }
+
+        /**
+         * Sets whether the host tier's memory is pinned; {@link HostPinning#AUTO} by default.
+         *
+         * @param hostPinning the value
+         * @return this builder
+         */
+        public Builder optHostPinning(HostPinning hostPinning) {
+            this.hostPinning = hostPinning;
             return this;
         }
 
@@ -638,14 +674,26 @@ public final class StoreOptions {
         }
 
         /**
-         * Sets which memory is watched, such as a device's; the host's by default, as far as this
-         * process may use it.
+         * Sets which memory is watched; the host's by default, as far as this process may use it.
          *
          * @param memorySource the memory
          * @return this builder
          */
         public Builder optMemorySource(MemorySource memorySource) {
             this.memorySource = memorySource;
+            return this;
+        }
+
+        /**
+         * Sets which memory the device tier lies in, where it is not the one that {@link
+         * #optMemorySource} watches. By default it is that of the GPU that the model lies on, as
+         * the driver tells.
+         *
+         * @param deviceMemorySource the memory
+         * @return this builder
+         */
+        public Builder optDeviceMemorySource(MemorySource deviceMemorySource) {
+            this.deviceMemorySource = deviceMemorySource;
             return this;
         }
 

@@ -5,6 +5,7 @@ package ai.djl.lora.config;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.cache.AdapterSettings;
+import ai.djl.lora.cache.HostPinning;
 import ai.djl.lora.cache.StoreOptions;
 import ai.djl.lora.cache.TierOptions;
 import ai.djl.lora.cache.UnavailablePolicy;
@@ -269,6 +270,10 @@ public final class ResidencyConfig {
         private static void host(
                 ConfigSection section, StoreOptions.Builder builder, Set<String> strategies) {
             section.flag("enabled", builder::optHostEnabled);
+            section.choice(
+                    "pinned",
+                    Arrays.stream(HostPinning.values()).map(HostPinning::label).toList(),
+                    name -> builder.optHostPinning(HostPinning.ofLabel(name)));
             builder.optHost(tierOptions(section, 1000, strategies));
             ConfigSection compression = section.section("compression");
             compression.choice(

@@ -3,10 +3,14 @@
  */
 package ai.djl.lora.nn;
 
+import ai.djl.Device;
 import ai.djl.MalformedModelException;
 import ai.djl.Model;
+import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.jni.CudaStatus;
+import ai.djl.lora.jni.LoraLibrary;
 import ai.djl.lora.op.BackendManager;
 import ai.djl.lora.op.LoraBackend;
 import ai.djl.lora.op.LoraContext;
@@ -39,6 +43,8 @@ import java.util.Map;
  *   <li>{@code lora_dtype}: {@code auto}, the model's type, or {@code int8}, as {@code
  *       adapter_dtype}
  * </ul>
+ *
+ * <p>The model lies on the device of its {@code Criteria}: the CPU, or a GPU.
  *
  * <p>The last five are DJL Serving's names; a {@code serving.properties} in the model's folder may
  * have them with {@code option.} before them.
@@ -117,8 +123,13 @@ public abstract class LoraBlockFactory implements BlockFactory {
 
     private AdaptedBlock build(Model model, Path modelPath, Map<String, ?> arguments)
             throws IOException {
+        Device device = model.getNDManager().getDevice();
+        requireDevice(device);
         BackendManager backends =
-                BackendManager.builder().optPreferred(text(arguments, BACKEND)).build();
+                BackendManager.builder()
+                        .optDevice(device)
+                        .optPreferred(text(arguments, BACKEND))
+                        .build();
         LoraBackend backend = backends.current();
         String dtype = text(arguments, DTYPE);
         ElementType type =
@@ -134,6 +145,19 @@ public abstract class LoraBlockFactory implements BlockFactory {
         AdaptedBlock block = newBlock(modelPath, context, store, arguments);
         adapters.register(store);
         return block;
+    }
+
+    /* DJL would hand out arrays on a GPU that is not there, which end in libtorch's own words. */
+    private static void requireDevice(Device device) {
+        if (device.isGpu() && LoraLibrary.isAvailable()) {
+            CudaStatus.read()
+                    .whyNoDevice(device.getDeviceId())
+                    .ifPresent(
+                            reason -> {
+                                throw new LoraConfigurationException(
+                                        "The model cannot lie on " + device + ": " + reason);
+                            });
+        }
     }
 
     /**

@@ -14,7 +14,6 @@ import ai.djl.lora.memory.MoveGuard;
 import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongConsumer;
@@ -28,10 +27,10 @@ import java.util.function.LongConsumer;
  */
 final class AdapterMemory implements AutoCloseable {
 
-    private final long table;
+    private final Moves moves;
     private final NDArray tensor;
     private final BlockPool<Long> pool;
-    private final Map<Integer, Block<Long>> blocks = new HashMap<>();
+    private final Map<Integer, Block<Long>> blocks = new ConcurrentHashMap<>();
 
     /** The slots of blocks that may be moved: those neither being written nor being freed. */
     private final Map<Block<Long>, Integer> slots = new ConcurrentHashMap<>();
@@ -39,37 +38,47 @@ final class AdapterMemory implements AutoCloseable {
     /** The slot that is held for a move. Guarded by the pool's lock. */
     private int held;
 
+    /** What the table does to the adapters that lie in this memory. */
+    interface Moves {
+
+        /** Moves the adapter of a slot to another offset of the memory. */
+        void move(int slot, long offset);
+
+        /** Gives a part of the memory back to the system, if it can; returns how many bytes. */
+        default long discard(long offset, long bytes) {
+            return 0;
+        }
+    }
+
     /**
      * Constructs a new {@code AdapterMemory} instance.
      *
-     * @param table the native table's id
-     * @param tensor the memory, from {@link #allocate}; stays its manager's
+     * @param tensor the memory [bytes], of elements of one byte; stays its manager's
+     * @param moves moves adapters
      */
-    AdapterMemory(long table, NDArray tensor) {
-        this.table = table;
+    AdapterMemory(NDArray tensor, Moves moves) {
         this.tensor = tensor;
+        this.moves = moves;
         pool = new BlockPool<>(new TensorArena());
     }
 
     /**
-     * Takes memory, whose pages the operating system gives as they are first written.
+     * Takes memory.
      *
      * @param manager the manager that will own it
+     * @param type the type of the elements, of one byte each
      * @param bytes the size, at least {@link BlockPool#ALIGNMENT}
-     * @return int8 [bytes], not set
+     * @return [bytes], not set, where the manager's arrays lie
      */
-    static NDArray allocate(NDManager manager, long bytes) {
-        long handle;
+    static NDArray allocate(NDManager manager, int type, long bytes) {
         try {
-            handle = LoraNative.empty(LoraNative.INT8, new long[] {bytes});
+            return NativeTensorOps.wrap(
+                    manager,
+                    LoraNative.empty(type, new long[] {bytes}, NativeTensorOps.device(manager)));
         } catch (EngineException e) {
             throw new LoraMemoryException(
                     "Memory for adapters of " + bytes + " bytes was refused by the system", e);
         }
-        NDArray tensor = NativeTensorOps.wrap(manager, handle);
-        // as adapters in memory of their own have them: without, kernels miss the TLB more often
-        LoraNative.preferHugePages(handle);
-        return tensor;
     }
 
     /** Returns the tensor's handle. */
@@ -199,13 +208,13 @@ final class AdapterMemory implements AutoCloseable {
         /** {@inheritDoc} */
         @Override
         public void move(long from, long to, long bytes) {
-            LoraNative.tableMove(table, held, to);
+            moves.move(held, to);
         }
 
         /** {@inheritDoc} */
         @Override
         public long discard(long address, long bytes) {
-            return LoraNative.discardPages(handle(), address, bytes);
+            return moves.discard(address, bytes);
         }
 
         /** {@inheritDoc} */

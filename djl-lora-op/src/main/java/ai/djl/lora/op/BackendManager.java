@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.Device;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraFallbackException;
@@ -21,22 +22,25 @@ import org.slf4j.LoggerFactory;
  * be used. When a backend fails in the middle of work it gives the next one.
  *
  * <p>The order is the application's own providers, then those of other jars, then {@code cpu},
- * {@code pytorch} and {@code cuda}, which is listed but no model can use it yet. Each model has a
- * manager of its own, so that one model's failure does not move another.
+ * {@code cuda} and {@code pytorch}. Each model has a manager of its own, so that one model's
+ * failure does not move another, for the device that its arrays lie on.
  */
 public final class BackendManager {
 
     private static final Logger logger = LoggerFactory.getLogger(BackendManager.class);
 
     private final Map<String, Entry> entries = new LinkedHashMap<>();
+    private final Device device;
     private Entry current;
 
     private BackendManager(LoraBackend only) {
+        device = Device.cpu();
         current = new Entry(new FixedProvider(only));
         entries.put(only.getName(), current);
     }
 
     private BackendManager(Builder builder) {
+        device = builder.device;
         for (BackendProvider provider : builder.providers()) {
             if (entries.put(provider.getName(), new Entry(provider)) != null) {
                 throw new LoraConfigurationException(
@@ -106,7 +110,7 @@ public final class BackendManager {
         if (entry == null) {
             throw unknown(name);
         }
-        Optional<String> reason = entry.provider.whyUnavailable();
+        Optional<String> reason = entry.provider.whyUnavailableOn(device);
         if (reason.isPresent()) {
             throw new LoraBackendException("Backend " + name + " cannot be used: " + reason.get());
         }
@@ -154,7 +158,7 @@ public final class BackendManager {
     public synchronized List<BackendStatus> status() {
         List<BackendStatus> all = new ArrayList<>();
         for (Entry entry : entries.values()) {
-            Optional<String> reason = entry.provider.whyUnavailable();
+            Optional<String> reason = entry.provider.whyUnavailableOn(device);
             all.add(
                     new BackendStatus(
                             entry.name(),
@@ -169,7 +173,7 @@ public final class BackendManager {
     private Optional<Entry> firstUsable(ElementType type) {
         return entries.values().stream()
                 .filter(entry -> entry.failures == 0)
-                .filter(entry -> entry.provider.whyUnavailable().isEmpty())
+                .filter(entry -> entry.provider.whyUnavailableOn(device).isEmpty())
                 .filter(entry -> type == null || entry.backend().supports(type))
                 .findFirst();
     }
@@ -239,8 +243,20 @@ public final class BackendManager {
         private final List<BackendProvider> own = new ArrayList<>();
         private List<String> fallbackOrder = List.of();
         private String preferred;
+        private Device device = Device.cpu();
 
         private Builder() {}
+
+        /**
+         * Sets the device that the model's arrays lie on; by default the CPU.
+         *
+         * @param device the device
+         * @return this builder
+         */
+        public Builder optDevice(Device device) {
+            this.device = device;
+            return this;
+        }
 
         /**
          * Sets the backend to use; by default it is the first that can be used.
@@ -290,8 +306,8 @@ public final class BackendManager {
             List<BackendProvider> all = new ArrayList<>(own);
             ServiceLoader.load(BackendProvider.class).forEach(all::add);
             all.add(new NativeBackendProvider());
-            all.add(new NdArrayBackendProvider());
             all.add(new CudaBackendProvider());
+            all.add(new NdArrayBackendProvider());
             return all;
         }
     }

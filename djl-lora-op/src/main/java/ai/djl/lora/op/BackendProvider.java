@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.Device;
 import java.util.Optional;
 
 /**
@@ -33,6 +34,18 @@ public interface BackendProvider {
      * @return the reason, empty if it can be used
      */
     Optional<String> whyUnavailable();
+
+    /**
+     * Returns why the backend cannot be used for models whose arrays lie on a device.
+     *
+     * @param device the device
+     * @return the reason, empty if it can be used; by default a backend computes on the CPU alone
+     */
+    default Optional<String> whyUnavailableOn(Device device) {
+        return device.isGpu()
+                ? Optional.of("it computes on the CPU, and the model is on " + device)
+                : whyUnavailable();
+    }
 
     /**
      * Makes the backend.

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.Device;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.jni.CudaStatus;
 import ai.djl.lora.jni.LoraLibrary;
@@ -37,19 +38,27 @@ final class CudaBackendProvider implements BackendProvider {
         if (!LoraLibrary.isAvailable()) {
             return Optional.of(LoraLibrary.unavailableReason());
         }
-        return Optional.of(
-                CudaStatus.read()
-                        .obstacle()
-                        .orElse(
-                                "models lie on the CPU in this version; the CUDA kernels serve callers"
-                                        + " of the operator djl_lora::sgmv whose tensors lie on the"
-                                        + " GPU"));
+        return CudaStatus.read().obstacle();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Optional<String> whyUnavailableOn(Device device) {
+        Optional<String> reason = whyUnavailable();
+        return reason.isPresent() || device.isGpu()
+                ? reason
+                : Optional.of("it computes on a GPU, and the model is on " + device);
     }
 
     /** {@inheritDoc} */
     @Override
     public LoraBackend create() {
-        throw new LoraBackendException(
-                "Backend " + NAME + " cannot be used: " + whyUnavailable().orElseThrow());
+        whyUnavailable()
+                .ifPresent(
+                        reason -> {
+                            throw new LoraBackendException(
+                                    "Backend " + NAME + " cannot be used: " + reason);
+                        });
+        return new CudaBackend(NAME);
     }
 }

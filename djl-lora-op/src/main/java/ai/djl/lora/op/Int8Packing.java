@@ -8,6 +8,7 @@ import ai.djl.lora.op.PackedAdapter.Entry;
 import ai.djl.lora.op.PackedAdapter.Int8Components;
 import ai.djl.lora.tensor.ElementConverter;
 import ai.djl.lora.tensor.ElementType;
+import ai.djl.lora.tensor.HostTensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -91,6 +92,62 @@ public final class Int8Packing {
         }
         return new PackedAdapter(
                 adapter.type(), kept.array(), entries, new Int8Components(integers, scales));
+    }
+
+    /**
+     * Writes an adapter in 8 bits out in its floating-point type, for tables that hold no other.
+     * Its numbers stay those that it was rounded to, but for one more rounding to the type.
+     *
+     * @param adapter the adapter, with A and B in 8 bits
+     * @param modules the modules that it is packed for
+     * @return the adapter with everything in one block
+     */
+    static PackedAdapter widen(PackedAdapter adapter, List<LoraModule> modules) {
+        ElementType type = adapter.type();
+        byte[] integers = adapter.integers().data();
+        float[] scales = adapter.integers().scales();
+        long bytes = adapter.data().length + (long) integers.length * type.bytes();
+        ByteBuffer block =
+                ByteBuffer.allocate(Math.toIntExact(bytes)).order(ByteOrder.LITTLE_ENDIAN);
+        block.put(adapter.data());
+        Entry[] entries = new Entry[modules.size()];
+        int component = 0;
+        for (LoraModule module : modules) {
+            Entry entry = adapter.entries()[module.index()];
+            if (entry == null) {
+                continue;
+            }
+            int rank = entry.rank();
+            int in = module.inFeatures();
+            float[] a = new float[rank * in];
+            float[] b = new float[rank * module.outFeatures()];
+            for (int i = 0; i < a.length; ++i) {
+                a[i] = integers[(int) entry.offsetA() + i] * scales[component + i / in];
+            }
+            for (int i = 0; i < b.length; ++i) {
+                b[i] = integers[(int) entry.offsetB() + i] * scales[component + rank + i % rank];
+            }
+            component += 2 * rank;
+            entries[module.index()] =
+                    new Entry(
+                            rank,
+                            entry.scale(),
+                            write(block, a, type),
+                            write(block, b, type),
+                            entry.offsetOutScale(),
+                            entry.offsetBias());
+        }
+        return new PackedAdapter(type, block.array(), entries);
+    }
+
+    private static long write(ByteBuffer block, float[] values, ElementType type) {
+        if (values.length == 0) {
+            return PackedAdapter.ABSENT;
+        }
+        int start = block.position();
+        HostTensor tensor = HostTensor.of(values, values.length);
+        ElementConverter.convert(ByteBuffer.wrap(tensor.data()), tensor.type(), block, type);
+        return start / type.bytes();
     }
 
     /* Rounds a row or a column; both matrices keep their layout. Returns the scale. */

@@ -10,7 +10,6 @@ import ai.djl.lora.memory.PoolStatistics;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,9 +21,6 @@ import java.util.function.Supplier;
  * layout of its own: each adapter one contiguous block, of a memory that they share or of its own.
  */
 final class NativeAdapterTable implements AdapterTable {
-
-    /** The fields of a module's row in the native layout; see native-op's {@code table_put}. */
-    private static final int LAYOUT_FIELDS = 5;
 
     /** Larger adapters are copied through memory that is given back at once. */
     private static final int MOST_STAGING = 64 << 20;
@@ -50,19 +46,48 @@ final class NativeAdapterTable implements AdapterTable {
         manager.setName("adapters");
         boolean made = false;
         try {
-            NDArray shared =
-                    adapterMemory == 0 ? null : AdapterMemory.allocate(manager, adapterMemory);
+            NDArray shared = adapterMemory == 0 ? null : allocate(adapterMemory);
             table =
                     LoraNative.tableCreate(
                             modules.stream().mapToLong(LoraModule::inFeatures).toArray(),
                             modules.stream().mapToLong(LoraModule::outFeatures).toArray(),
                             type.code());
-            memory = shared == null ? null : new AdapterMemory(table, shared);
+            memory = shared == null ? null : new AdapterMemory(shared, new TableMoves(shared));
             made = true;
         } finally {
             if (!made) {
                 manager.close();
             }
+        }
+    }
+
+    /* The operating system gives the pages as they are first written. */
+    private NDArray allocate(long bytes) {
+        NDArray memory = AdapterMemory.allocate(manager, LoraNative.INT8, bytes);
+        // as adapters in memory of their own have them: without, kernels miss the TLB more often
+        LoraNative.preferHugePages(NativeTensorOps.handle(memory));
+        return memory;
+    }
+
+    /** What the native table does to adapters in the memory that they share. */
+    private final class TableMoves implements AdapterMemory.Moves {
+
+        private final NDArray memory;
+
+        TableMoves(NDArray memory) {
+            this.memory = memory;
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public void move(int slot, long offset) {
+            LoraNative.tableMove(table, slot, offset);
+        }
+
+        /** {@inheritDoc} */
+        @Override
+        public long discard(long offset, long bytes) {
+            return LoraNative.discardPages(NativeTensorOps.handle(memory), offset, bytes);
         }
     }
 
@@ -95,21 +120,8 @@ final class NativeAdapterTable implements AdapterTable {
     private void load(int slot, PackedAdapter adapter) {
         checkOpen();
         PackedAdapterChecks.fits(adapter, modules, type);
-        long[] layout = new long[modules.size() * LAYOUT_FIELDS];
-        float[] scales = new float[modules.size()];
-        for (int m = 0; m < modules.size(); ++m) {
-            PackedAdapter.Entry entry = adapter.entries()[m];
-            int field = m * LAYOUT_FIELDS;
-            Arrays.fill(layout, field + 1, field + LAYOUT_FIELDS, PackedAdapter.ABSENT);
-            if (entry != null) {
-                layout[field] = entry.rank();
-                layout[field + 1] = entry.offsetA();
-                layout[field + 2] = entry.offsetB();
-                layout[field + 3] = entry.offsetOutScale();
-                layout[field + 4] = entry.offsetBias();
-                scales[m] = entry.scale();
-            }
-        }
+        long[] layout = NativeLayout.rows(adapter);
+        float[] scales = NativeLayout.scales(adapter);
         long bytes =
                 memory == null
                         ? 0

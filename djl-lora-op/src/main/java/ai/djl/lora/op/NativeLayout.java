@@ -4,18 +4,52 @@
 package ai.djl.lora.op;
 
 import ai.djl.lora.tensor.ElementType;
+import java.util.Arrays;
 import java.util.List;
 
 /**
- * The sizes of what native-op's table makes of an adapter ({@code Pack} in ops/table.cc): A as it
- * is, B in tiles of 16 outputs, scales and vectors, each on a cache line of its own.
+ * How the native library takes an adapter, and the sizes of what its table on the CPU makes of one
+ * ({@code Pack} in ops/table.cc): A as it is, B in tiles of 16 outputs, scales and vectors, each on
+ * a cache line of its own.
  */
 final class NativeLayout {
+
+    /** The fields of a module's row; see native-op's {@code table_put}. */
+    private static final int FIELDS = 5;
 
     private static final int CACHE_LINE = 64;
     private static final int TILE = 16;
 
     private NativeLayout() {}
+
+    /** Returns where an adapter's parts lie, [modules, 5], as the native library takes it. */
+    static long[] rows(PackedAdapter adapter) {
+        PackedAdapter.Entry[] entries = adapter.entries();
+        long[] rows = new long[entries.length * FIELDS];
+        for (int m = 0; m < entries.length; ++m) {
+            PackedAdapter.Entry entry = entries[m];
+            int field = m * FIELDS;
+            Arrays.fill(rows, field + 1, field + FIELDS, PackedAdapter.ABSENT);
+            if (entry != null) {
+                rows[field] = entry.rank();
+                rows[field + 1] = entry.offsetA();
+                rows[field + 2] = entry.offsetB();
+                rows[field + 3] = entry.offsetOutScale();
+                rows[field + 4] = entry.offsetBias();
+            }
+        }
+        return rows;
+    }
+
+    /** Returns the factor of each module's product. */
+    static float[] scales(PackedAdapter adapter) {
+        PackedAdapter.Entry[] entries = adapter.entries();
+        float[] scales = new float[entries.length];
+        for (int m = 0; m < entries.length; ++m) {
+            scales[m] = entries[m] == null ? 0 : entries[m].scale();
+        }
+        return scales;
+    }
 
     /** Returns the size of A and B of every module, by their ranks. */
     static long bytes(List<LoraModule> modules, int[] ranks, ElementType type) {

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.Device;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.jni.LoraNative;
 import ai.djl.lora.tensor.ElementType;
@@ -14,7 +15,10 @@ import ai.djl.pytorch.engine.PtNDManager;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** Tensor operations through libdjl_lora, in float32 and bfloat16. */
+/**
+ * Tensor operations through libdjl_lora. Results lie where the arguments do: on the CPU, or on a
+ * CUDA device, where they are in the order of libtorch's current stream.
+ */
 final class NativeTensorOps implements TensorOps {
 
     /** The number by which the native library knows 8-bit integers. */
@@ -36,6 +40,9 @@ final class NativeTensorOps implements TensorOps {
             Shape shape) {
         TensorChecks.bufferHolds(data, stored, shape);
         ByteBuffer elements = data.slice().order(ByteOrder.LITTLE_ENDIAN);
+        if (manager.getDevice().isGpu()) {
+            return uploaded(manager, elements, stored, wanted, shape);
+        }
         if (!TensorChecks.isAligned(elements, stored.bytes())) {
             // rare: a file whose header does not end on an element's boundary
             PtNDArray copy = wrap(manager, LoraNative.empty(stored.code(), shape.getShape()));
@@ -44,6 +51,19 @@ final class NativeTensorOps implements TensorOps {
         }
         long handle = LoraNative.fromBuffer(elements, 0, stored.code(), shape.getShape());
         return converted(new PtNDArray((PtNDManager) manager, handle, elements), stored, wanted);
+    }
+
+    /* Read by libtorch's own copy, which takes the buffer as it is and returns when it is done. */
+    private NDArray uploaded(
+            NDManager manager,
+            ByteBuffer elements,
+            ElementType stored,
+            ElementType wanted,
+            Shape shape) {
+        int device = device(manager);
+        NDArray array = wrap(manager, LoraNative.empty(stored.code(), shape.getShape(), device));
+        LoraNative.copyFromBuffer(handle(array), 0, elements, 0, elements.remaining());
+        return converted(array, stored, wanted);
     }
 
     private NDArray converted(NDArray array, ElementType stored, ElementType wanted) {
@@ -58,7 +78,7 @@ final class NativeTensorOps implements TensorOps {
     /** {@inheritDoc} */
     @Override
     public NDArray zeros(NDManager manager, Shape shape, ElementType type) {
-        return wrap(manager, LoraNative.zeros(type.code(), shape.getShape()));
+        return wrap(manager, LoraNative.zeros(type.code(), shape.getShape(), device(manager)));
     }
 
     /** {@inheritDoc} */
@@ -193,12 +213,17 @@ final class NativeTensorOps implements TensorOps {
     /** {@inheritDoc} */
     @Override
     public NDArray empty(NDManager manager, Shape shape, ElementType type) {
-        return wrap(manager, LoraNative.empty(type.code(), shape.getShape()));
+        return wrap(manager, LoraNative.empty(type.code(), shape.getShape(), device(manager)));
     }
 
     /** {@inheritDoc} */
     @Override
     public KvPages int8Pages(NDManager manager, long pages, long heads, long dim, long positions) {
+        if (manager.getDevice().isGpu()) {
+            throw new LoraBackendException(
+                    "Keys and values in 8 bits are attended to on the CPU alone; the model is on "
+                            + manager.getDevice());
+        }
         long stored = dim + KvPages.SCALE_BYTES;
         return new KvPages(
                 wrap(manager, LoraNative.empty(INT8, new long[] {pages, heads, stored, positions})),
@@ -248,8 +273,14 @@ final class NativeTensorOps implements TensorOps {
             return pt.getHandle();
         }
         throw new LoraBackendException(
-                "Backend cpu takes arrays of the PyTorch engine; found "
+                "The native library takes arrays of the PyTorch engine; found "
                         + array.getClass().getName());
+    }
+
+    /** Returns where a manager's arrays lie, as the native library counts devices. */
+    static int device(NDManager manager) {
+        Device device = manager.getDevice();
+        return device.isGpu() ? device.getDeviceId() : LoraNative.CPU;
     }
 
     static PtNDArray wrap(NDManager manager, long handle) {

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.Device;
 import java.util.Optional;
 
 /** Provides the backend {@code pytorch}, which is there wherever DJL's PyTorch engine is. */
@@ -24,6 +25,12 @@ final class NdArrayBackendProvider implements BackendProvider {
     @Override
     public Optional<String> whyUnavailable() {
         return Optional.empty();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public Optional<String> whyUnavailableOn(Device device) {
+        return whyUnavailable();
     }
 
     /** {@inheritDoc} */

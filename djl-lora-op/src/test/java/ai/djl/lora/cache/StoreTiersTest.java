@@ -494,6 +494,21 @@ public class StoreTiersTest {
     }
 
     @Test
+    public void shortMemoryOfTheHostLeavesAdaptersOnAnotherDevice() throws Exception {
+        AtomicLong used = new AtomicLong(50_000);
+        StoreOptions.Builder options =
+                watched(used).optDeviceMemorySource(() -> new MemoryReading(99, 0, 100, "device"));
+        try (AdapterStore store = filled(options)) {
+            await(() -> store.getMemoryMonitor().flatMap(MemoryMonitor::latest).isPresent());
+            await(() -> store.getDeviceMemoryMonitor().flatMap(MemoryMonitor::latest).isPresent());
+            check(store, "a9", 9);
+            used.set(95_000);
+            await(() -> store.statistics().host().orElseThrow().adapters() == 0);
+            Assert.assertEquals(store.statistics().device().adapters(), 3);
+        }
+    }
+
+    @Test
     public void adapterThatDoesNotFitIntoMemoryIsRefusedBeforeItIsRead() throws Exception {
         AtomicLong used = new AtomicLong(50_000);
         try (AdapterStore store = filled(watched(used).optHostEnabled(false))) {

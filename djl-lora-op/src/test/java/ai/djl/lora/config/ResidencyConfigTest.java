@@ -5,6 +5,7 @@ package ai.djl.lora.config;
 
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.TempDirectory;
+import ai.djl.lora.cache.HostPinning;
 import ai.djl.lora.cache.StoreOptions;
 import ai.djl.lora.cache.TierOptions;
 import ai.djl.lora.cache.UnavailablePolicy;
@@ -44,6 +45,7 @@ public class ResidencyConfigTest {
                     "  adapters: 80",
                     "  bytes: 2GiB",
                     "  strategy: adaptive",
+                    "  pinned: true",
                     "  compression: {codec: int8, after: 2m, prunedShare: 0.25}",
                     "moves: {loadWorkers: 3, offloadWorkers: 5, queue: 7, loadTimeout: 4s,",
                     "  offloadTimeout: 6s, acquireTimeout: 1500ms}",
@@ -75,6 +77,7 @@ public class ResidencyConfigTest {
             Assert.assertEquals(
                     options.getDevice(), new TierOptions(8, OptionalLong.of(3 << 20), "lru"));
             Assert.assertFalse(options.isHostEnabled());
+            Assert.assertEquals(options.getHostPinning(), HostPinning.TRUE);
             Assert.assertEquals(
                     options.getHost(), new TierOptions(80, OptionalLong.of(2L << 30), "adaptive"));
             Assert.assertEquals(options.getCompression(), Compression.INT8);
@@ -184,6 +187,10 @@ public class ResidencyConfigTest {
             {"device: [1]", "1: device must be a mapping, found a list"},
             {"device: 3", "1: device must be a mapping, found \"3\""},
             {"host:\n  enabled: yes", "2: host.enabled is \"yes\"; allowed is true or false"},
+            {
+                "host: {pinned: maybe}",
+                "1: host.pinned is \"maybe\"; allowed is one of auto, true, false"
+            },
             {"host: {compression: {codec: rar}}", "1: host.compression.codec is \"rar\"; allowed"},
             {"moves: {loadTimeout: 5}", "1: moves.loadTimeout is \"5\"; allowed is a time such as"},
             {"moves: {loadTimeout: {}}", "1: moves.loadTimeout must be a time such as"},

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.Device;
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraFallbackException;
@@ -20,7 +21,7 @@ public class BackendManagerTest {
     public void ownBackendsComeFirst() {
         BackendManager manager = BackendManager.builder().addProvider(new Failing("mine")).build();
         Assert.assertEquals(manager.current().getName(), "mine");
-        Assert.assertEquals(names(manager), List.of("mine", "cpu", "pytorch", "cuda"));
+        Assert.assertEquals(names(manager), List.of("mine", "cpu", "cuda", "pytorch"));
         Assert.assertTrue(manager.status().get(0).chosen());
         manager.use("pytorch");
         Assert.assertEquals(manager.current().getName(), "pytorch");
@@ -42,6 +43,25 @@ public class BackendManagerTest {
         Assert.assertThrows(
                 LoraConfigurationException.class,
                 () -> BackendManager.builder().addProvider(new Failing("cpu")).build());
+    }
+
+    @Test
+    public void backendsOfTheCpuAreNotForModelsOnGpus() {
+        BackendManager manager =
+                BackendManager.builder()
+                        .addProvider(new Failing("mine"))
+                        .optDevice(Device.gpu(0))
+                        .optFallbackOrder(List.of("cpu", "mine", "pytorch"))
+                        .build();
+        Assert.assertEquals(manager.current().getName(), "pytorch");
+        Assert.assertEquals(
+                manager.status().get(1).reason(),
+                "it computes on the CPU, and the model is on gpu(0)");
+        LoraBackendException e =
+                Assert.expectThrows(LoraBackendException.class, () -> manager.use("mine"));
+        Assert.assertEquals(
+                e.getMessage(),
+                "Backend mine cannot be used: it computes on the CPU, and the model is on gpu(0)");
     }
 
     @Test

@@ -36,11 +36,11 @@ public class LoraBackendsTest {
                 Assert.expectThrows(
                         LoraConfigurationException.class, () -> LoraBackends.choose("tpu"));
         Assert.assertEquals(
-                e.getMessage(), "Unknown backend \"tpu\"; there are cpu, pytorch, cuda");
+                e.getMessage(), "Unknown backend \"tpu\"; there are cpu, cuda, pytorch");
     }
 
     @Test
-    public void cudaIsListedWithItsReasonAndNeverChosen() {
+    public void cudaIsListedWithItsReasonAndNotChosenForModelsOnTheCpu() {
         BackendStatus cuda =
                 LoraBackends.list().stream()
                         .filter(status -> "cuda".equals(status.name()))

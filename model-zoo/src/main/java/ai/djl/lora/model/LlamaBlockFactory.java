@@ -45,7 +45,9 @@ public final class LlamaBlockFactory extends LoraBlockFactory {
                         .storedType()
                         .orElseGet(() -> LlamaWeights.storedType(modelPath));
         // libtorch multiplies float16 slowly on CPUs, and activations may leave its range
-        boolean asStored = stored != ElementType.FLOAT16 && backend.supports(stored);
-        return asStored ? stored : ElementType.FLOAT32;
+        if (stored != ElementType.FLOAT16 && backend.supports(stored)) {
+            return stored;
+        }
+        return backend.supports(ElementType.FLOAT32) ? ElementType.FLOAT32 : ElementType.BFLOAT16;
     }
 }

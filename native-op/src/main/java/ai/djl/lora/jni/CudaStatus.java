@@ -28,6 +28,9 @@ public record CudaStatus(
         boolean torchCuda,
         List<CudaDevice> devices) {
 
+    private static final String DRIVER_ADVICE =
+            "install NVIDIA's driver, or give the container access to the GPU";
+
     /** What to do about a libtorch that has no CUDA. */
     public static final String TORCH_ADVICE =
             "PYTORCH_LIBRARY_PATH can name the lib folder of a CUDA build of libtorch 2.7.1; DJL's own"
@@ -117,11 +120,7 @@ public record CudaStatus(
                             + " is, or with DJL_LORA_CUDA=fetch");
         }
         if (driverProblem.isPresent()) {
-            return driverProblem.map(
-                    reason ->
-                            reason
-                                    + "; install NVIDIA's driver, or give the container access to"
-                                    + " the GPU");
+            return driverProblem.map(reason -> reason + "; " + DRIVER_ADVICE);
         }
         if (devices.isEmpty()) {
             return Optional.of("the NVIDIA driver lists no device");
@@ -138,6 +137,31 @@ public record CudaStatus(
                             + "; there are "
                             + String.join(", ", targets));
         }
+        return torchProblem();
+    }
+
+    /**
+     * Returns what keeps libtorch from having arrays on a device.
+     *
+     * @param index the device's number, from 0
+     * @return the reason and what to do about it, empty if there is none
+     */
+    public Optional<String> whyNoDevice(int index) {
+        if (driverProblem.isPresent()) {
+            return driverProblem.map(reason -> reason + "; " + DRIVER_ADVICE);
+        }
+        if (index >= devices.size()) {
+            return Optional.of(
+                    "there is no GPU "
+                            + index
+                            + "; the NVIDIA driver lists "
+                            + devices.size()
+                            + ", numbered from 0");
+        }
+        return torchProblem();
+    }
+
+    private Optional<String> torchProblem() {
         return torchCuda
                 ? Optional.empty()
                 : Optional.of("this libtorch is a CPU build; " + TORCH_ADVICE);

@@ -27,6 +27,9 @@ import java.nio.ByteBuffer;
  */
 public final class LoraNative {
 
+    /** The CPU, where a device is asked for. */
+    public static final int CPU = -1;
+
     /** The code of 32-bit floating point. */
     public static final int FLOAT32 = 0;
 
@@ -132,22 +135,46 @@ public final class LoraNative {
             ByteBuffer direct, long byteOffset, int type, long[] shape);
 
     /**
-     * Makes a tensor whose elements are not set.
+     * Makes a tensor whose elements are not set. It lies on the CPU.
      *
      * @param type the element type
      * @param shape the shape
      * @return a contiguous tensor that owns its memory
      */
-    public static native long empty(int type, long[] shape);
+    public static long empty(int type, long[] shape) {
+        return empty(type, shape, CPU);
+    }
+
+    /**
+     * Makes a tensor whose elements are not set.
+     *
+     * @param type the element type
+     * @param shape the shape
+     * @param device where it is to lie: the number of a CUDA device, or {@link #CPU}
+     * @return a contiguous tensor that owns its memory
+     */
+    public static native long empty(int type, long[] shape, int device);
+
+    /**
+     * Makes a tensor of zeros. It lies on the CPU.
+     *
+     * @param type the element type
+     * @param shape the shape
+     * @return a contiguous tensor that owns its memory
+     */
+    public static long zeros(int type, long[] shape) {
+        return zeros(type, shape, CPU);
+    }
 
     /**
      * Makes a tensor of zeros.
      *
      * @param type the element type
      * @param shape the shape
+     * @param device where it is to lie: the number of a CUDA device, or {@link #CPU}
      * @return a contiguous tensor that owns its memory
      */
-    public static native long zeros(int type, long[] shape);
+    public static native long zeros(int type, long[] shape, int device);
 
     /**
      * Asks the operating system for huge pages under a tensor's memory, wherever a whole one lies
@@ -223,6 +250,15 @@ public final class LoraNative {
      * @return a new contiguous tensor of the same shape, also where the type is the same
      */
     public static native long toType(long tensor, int type);
+
+    /**
+     * Copies a tensor to a device, or to another place on its own.
+     *
+     * @param tensor a tensor of any strides
+     * @param device the number of a CUDA device, or {@link #CPU}
+     * @return a new contiguous tensor of the same shape and type
+     */
+    public static native long toDevice(long tensor, int device);
 
     /**
      * Returns the kernels in use: the best that this CPU has, or those that the environment

@@ -347,7 +347,7 @@ final class EngineLoop implements Runnable {
         int tokens = works.stream().mapToInt(Work::tokens).sum();
         long bytes = model.activationBytes(tokens, runner.logitRows(works));
         activationBytes = bytes;
-        store.getMemoryMonitor().ifPresent(monitor -> monitor.reportStep(bytes));
+        store.reportStep(bytes);
     }
 
     /* Whoever makes a step fail fails alone. */

@@ -6,6 +6,7 @@ package ai.djl.lora.server.config;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.config.ConfigFile;
 import ai.djl.lora.config.ConfigSection;
+import ai.djl.lora.config.DeviceName;
 import ai.djl.lora.config.ResidencyConfig;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.sampling.SamplingParameters;
@@ -46,6 +47,7 @@ public final class ServerConfig {
     private String dtype;
     private String backend;
     private String adapterType;
+    private String device;
     private String residency;
     private String logLevel;
     private SourceOptions sources = SourceOptions.builder().build();
@@ -133,6 +135,7 @@ public final class ServerConfig {
         root.text("model", value -> model = isUrl(value) ? value : resolve(value).toString());
         root.text("name", value -> name = value);
         root.choice("dtype", List.of("float32", "float16", "bfloat16"), value -> dtype = value);
+        root.text("device", value -> device = DeviceName.checked(value));
         root.text("backend", value -> backend = value);
         root.choice("adapterDtype", List.of("model", "int8"), value -> adapterType = value);
         root.texts(
@@ -325,6 +328,7 @@ public final class ServerConfig {
     public Map<String, String> modelArguments() {
         Map<String, String> arguments = new LinkedHashMap<>();
         put(arguments, "dtype", dtype);
+        put(arguments, DeviceName.ARGUMENT, device);
         put(arguments, "backend", backend);
         put(arguments, "adapter_dtype", adapterType);
         put(arguments, "residency", residency);

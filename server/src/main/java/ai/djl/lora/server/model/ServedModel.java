@@ -3,11 +3,11 @@
  */
 package ai.djl.lora.server.model;
 
-import ai.djl.Device;
 import ai.djl.ModelException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.LoraException;
 import ai.djl.lora.cache.AdapterStore;
+import ai.djl.lora.config.DeviceName;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.engine.GenerationEngine;
 import ai.djl.lora.generate.sampling.SamplingParameters;
@@ -102,12 +102,13 @@ public final class ServedModel implements AutoCloseable {
     }
 
     /**
-     * Loads a model, to compute on the CPU.
+     * Loads a model.
      *
      * @param name the name by which requests ask for the base model
      * @param folder the model's folder, in Hugging Face layout
-     * @param arguments how it is loaded, such as {@code dtype}, {@code backend} and {@code
-     *     residency} (docs/residency.md)
+     * @param arguments how it is loaded, such as {@code dtype}, {@code device} (see {@link
+     *     DeviceName}; the CPU by default), {@code backend} and {@code residency}
+     *     (docs/residency.md)
      * @param defaults the sampling of requests that name none
      * @return the model
      * @throws LoraConfigurationException if it is no model, or an argument is wrong
@@ -118,12 +119,13 @@ public final class ServedModel implements AutoCloseable {
     }
 
     /**
-     * Loads a model, to compute on the CPU.
+     * Loads a model.
      *
      * @param name the name by which requests ask for the base model
      * @param folder the model's folder, in Hugging Face layout
-     * @param arguments how it is loaded, such as {@code dtype}, {@code backend} and {@code
-     *     residency} (docs/residency.md)
+     * @param arguments how it is loaded, such as {@code dtype}, {@code device} (see {@link
+     *     DeviceName}; the CPU by default), {@code backend} and {@code residency}
+     *     (docs/residency.md)
      * @param defaults the sampling of requests that name none
      * @param replicas how many engines answer, and which gets a request
      * @return the model
@@ -139,14 +141,20 @@ public final class ServedModel implements AutoCloseable {
             throw new LoraConfigurationException(
                     folder + " has no config.json; a model in Hugging Face layout is needed");
         }
+        String device = arguments.get(DeviceName.ARGUMENT);
         Criteria.Builder<NDList, NDList> criteria =
                 Criteria.builder()
                         .setTypes(NDList.class, NDList.class)
                         .optEngine("PyTorch")
-                        .optDevice(Device.cpu())
+                        .optDevice(DeviceName.parse(device == null ? "cpu" : device))
                         .optTranslator(new NoopTranslator())
                         .optModelPath(folder);
-        arguments.forEach(criteria::optArgument);
+        arguments.forEach(
+                (key, value) -> {
+                    if (!key.equals(DeviceName.ARGUMENT)) {
+                        criteria.optArgument(key, value);
+                    }
+                });
         ZooModel<NDList, NDList> model;
         try {
             model = criteria.build().loadModel();

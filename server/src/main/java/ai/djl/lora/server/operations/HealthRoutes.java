@@ -7,7 +7,7 @@ import ai.djl.lora.cache.AdapterState;
 import ai.djl.lora.cache.AdapterStore;
 import ai.djl.lora.generate.engine.EngineStatistics;
 import ai.djl.lora.memory.MemoryMonitor;
-import ai.djl.lora.memory.MemorySample;
+import ai.djl.lora.memory.MemoryReading;
 import ai.djl.lora.memory.PressureLevel;
 import ai.djl.lora.server.http.HttpFailure;
 import ai.djl.lora.server.http.Method;
@@ -168,19 +168,29 @@ public final class HealthRoutes {
         JsonObject memory = new JsonObject();
         pressure.ifPresent(
                 level -> memory.addProperty("pressure", level.name().toLowerCase(Locale.ROOT)));
-        Optional<MemorySample> sample =
-                model.adapters().getMemoryMonitor().flatMap(MemoryMonitor::latest);
-        sample.ifPresent(
-                found -> {
-                    memory.addProperty("usedBytes", found.memory().used());
-                    memory.addProperty("limitBytes", found.memory().limit());
-                    memory.addProperty("share", found.memory().ratio());
-                    memory.addProperty("source", found.memory().source());
-                });
+        AdapterStore store = model.adapters();
+        store.getMemoryMonitor()
+                .flatMap(MemoryMonitor::latest)
+                .ifPresent(sample -> describe(sample.memory(), memory));
+        store.getDeviceMemoryMonitor()
+                .flatMap(MemoryMonitor::latest)
+                .ifPresent(
+                        sample -> {
+                            JsonObject device = new JsonObject();
+                            describe(sample.memory(), device);
+                            memory.add("device", device);
+                        });
         Runtime runtime = Runtime.getRuntime();
         memory.addProperty("heapBytes", runtime.totalMemory() - runtime.freeMemory());
         memory.addProperty("heapLimitBytes", runtime.maxMemory());
         return memory;
+    }
+
+    private static void describe(MemoryReading reading, JsonObject into) {
+        into.addProperty("usedBytes", reading.used());
+        into.addProperty("limitBytes", reading.limit());
+        into.addProperty("share", reading.ratio());
+        into.addProperty("source", reading.source());
     }
 
     private JsonArray replicas() {

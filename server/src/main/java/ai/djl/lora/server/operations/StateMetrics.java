@@ -151,21 +151,41 @@ final class StateMetrics {
                 runtime,
                 of -> of.totalMemory() - of.freeMemory());
         memory("resident", sample -> sample.residentSet().orElse(0));
+        if (hasDevice()) {
+            device("device", sample -> sample.memory().used());
+        }
         for (String consumer :
                 List.of(
                         MemoryMonitor.MODEL_WEIGHTS,
                         MemoryMonitor.KV_CACHE,
                         MemoryMonitor.ACTIVATIONS)) {
-            memory(
-                    consumer.toLowerCase(Locale.ROOT).replace(' ', '_'),
-                    sample -> sample.consumers().getOrDefault(consumer, 0L));
+            String area = consumer.toLowerCase(Locale.ROOT).replace(' ', '_');
+            ToDoubleFunction<MemorySample> taken =
+                    sample -> sample.consumers().getOrDefault(consumer, 0L);
+            if (hasDevice()) {
+                device(area, taken);
+            } else {
+                memory(area, taken);
+            }
         }
         gauge(
                 "memory.limit.bytes",
                 "What the process may use",
                 tags,
                 model.adapters(),
-                store -> sample(store).map(s -> (double) s.memory().limit()).orElse(Double.NaN));
+                store -> value(sample(store), s -> s.memory().limit()));
+        if (hasDevice()) {
+            gauge(
+                    "memory.device.limit.bytes",
+                    "What the GPU that the model lies on has",
+                    tags,
+                    model.adapters(),
+                    store -> value(deviceSample(store), s -> s.memory().limit()));
+        }
+    }
+
+    private boolean hasDevice() {
+        return model.adapters().hasDeviceMemory();
     }
 
     private void memory(String area, ToDoubleFunction<MemorySample> value) {
@@ -174,7 +194,25 @@ final class StateMetrics {
                 MEMORY_HELP,
                 tags.and("area", area),
                 model.adapters(),
-                store -> sample(store).map(value::applyAsDouble).orElse(Double.NaN));
+                store -> value(sample(store), value));
+    }
+
+    private void device(String area, ToDoubleFunction<MemorySample> value) {
+        gauge(
+                MEMORY,
+                MEMORY_HELP,
+                tags.and("area", area),
+                model.adapters(),
+                store -> value(deviceSample(store), value));
+    }
+
+    private static double value(
+            Optional<MemorySample> sample, ToDoubleFunction<MemorySample> value) {
+        return sample.map(value::applyAsDouble).orElse(Double.NaN);
+    }
+
+    private static Optional<MemorySample> deviceSample(AdapterStore store) {
+        return store.getDeviceMemoryMonitor().flatMap(MemoryMonitor::latest);
     }
 
     private static Optional<MemorySample> sample(AdapterStore store) {

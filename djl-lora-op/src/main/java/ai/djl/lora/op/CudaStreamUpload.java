@@ -1,0 +1,132 @@
+/*
+ * SPDX-License-Identifier: Apache-2.0
+ */
+package ai.djl.lora.op;
+
+import ai.djl.lora.cuda.CopyEvent;
+import ai.djl.lora.cuda.CopyStream;
+import ai.djl.lora.cuda.CudaContext;
+import ai.djl.lora.cuda.DeviceCopy;
+import ai.djl.lora.cuda.ForeignStream;
+import ai.djl.lora.cuda.PinnedArena;
+import ai.djl.lora.jni.DeviceTableNative;
+import ai.djl.lora.jni.LoraNative;
+import ai.djl.ndarray.NDManager;
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/**
+ * Copies adapters from pinned memory on a stream of copies, while libtorch's stream goes on
+ * computing. Whoever puts an adapter waits for its own copy and for nothing else of the device's.
+ *
+ * <p>Memory that was freed, and entries that were moved to a larger table, are written to only when
+ * what libtorch's stream had to do until then is done; the stream of copies waits for that, not a
+ * thread.
+ */
+final class CudaStreamUpload extends CudaUpload {
+
+    private final CudaContext context;
+    private final CopyStream copies;
+    private final PinnedStaging staging;
+    private CopyEvent change;
+
+    /**
+     * Constructs a new {@code CudaStreamUpload} instance.
+     *
+     * @param manager the manager of what is needed meanwhile; stays the caller's
+     * @param device the CUDA device
+     */
+    CudaStreamUpload(NDManager manager, int device) {
+        super(manager);
+        context = CudaContext.open(device);
+        boolean made = false;
+        try {
+            copies = new CopyStream(context);
+            made = true;
+        } finally {
+            if (!made) {
+                context.close();
+            }
+        }
+        staging = new PinnedStaging(bytes -> new PinnedArena(context, bytes));
+        memoryChanged();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    void put(Target target, long block, long[] layout, float[] scales) {
+        long row = DeviceTableNative.rowBytes(target.table());
+        long bytes = target.bytes() + row;
+        try (PinnedStaging.Part part = staging.take(bytes)) {
+            ByteBuffer pinned = part.buffer();
+            long view = LoraNative.fromBuffer(pinned, 0, LoraNative.UINT8, new long[] {bytes});
+            try {
+                DeviceTableNative.pack(
+                        target.table(),
+                        target.slot(),
+                        block,
+                        layout,
+                        scales,
+                        target.arena(),
+                        target.offset(),
+                        view);
+            } finally {
+                LoraNative.deleteTensor(view);
+            }
+            boolean there = false;
+            try {
+                copy(target, pinned, (int) row);
+                there = true;
+            } finally {
+                if (!there) {
+                    DeviceTableNative.remove(target.table(), target.slot());
+                }
+            }
+        }
+    }
+
+    /* The entries come last: until then the slot is empty to every kernel. */
+    private void copy(Target target, ByteBuffer pinned, int row) {
+        int weights = (int) target.bytes();
+        long address = DeviceTableNative.address(target.arena()) + target.offset();
+        long entries = DeviceTableNative.entriesAddress(target.table(), target.slot());
+        List<DeviceCopy> parts =
+                List.of(
+                        new DeviceCopy(pinned.slice(0, weights), address),
+                        new DeviceCopy(pinned.slice(weights, row), entries));
+        CopyEvent done;
+        synchronized (this) {
+            if (change != null) {
+                copies.waitFor(change);
+                change = null;
+            }
+            done = copies.copyToDevice(parts);
+        }
+        done.await();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    synchronized void memoryChanged() {
+        ForeignStream computing =
+                new ForeignStream(context, DeviceTableNative.stream(context.device()));
+        change = computing.record();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    long trim() {
+        return staging.trim();
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public void close() {
+        try {
+            copies.close();
+        } finally {
+            staging.close();
+            context.close();
+        }
+    }
+}
