@@ -51,9 +51,10 @@ DEVICE_IMAGES(jdoubleArray, times)(JNIEnv* env, jclass, jlong table, jintArray m
   });
 }
 
-DEVICE_IMAGES(jstring, missing)(JNIEnv* env, jclass, jlong table) {
+DEVICE_IMAGES(jstring, obstacle)(JNIEnv* env, jclass, jlong table) {
   return Guard(env, [&]() -> jstring {
-    const std::string reason = FindDeviceTable("device_table_missing_kernels", table)->MissingKernels();
+    const std::shared_ptr<djl_lora::DeviceTable> found = FindDeviceTable("why_not_embedded", table);
+    const std::string& reason = found->WhyNotEmbedded();
     return reason.empty() ? nullptr : djl_lora::JavaString(env, reason);
   });
 }

@@ -439,11 +439,15 @@ const SgmvKernels& DeviceTable::KernelsFor(const char* operation, int64_t in) co
   return given != nullptr ? *given : *embedded_;
 }
 
+void DeviceTable::RequireInputs(const char* operation, int64_t in) const {
+  if (std::none_of(modules().begin(), modules().end(), [in](const ModuleShape& shape) { return shape.in == in; })) {
+    Refuse("%s: in_features is %lld, but no module of table %lld takes as many", operation, Long(in), Long(id()));
+  }
+}
+
 void DeviceTable::UseImage(AtenTensorHandle image_handle, int64_t in) {
   constexpr const char* kName = "device_table_use_image";
-  if (std::none_of(modules().begin(), modules().end(), [in](const ModuleShape& shape) { return shape.in == in; })) {
-    Refuse("%s: in_features is %lld, but no module of table %lld takes as many", kName, Long(in), Long(id()));
-  }
+  RequireInputs(kName, in);
   const TensorInfo image = DescribeFlat(kName, "image", image_handle, ElementType::kUInt8);
   constexpr int64_t kLeast = 64;  // an ELF header
   if (image.numel < kLeast) {
@@ -460,27 +464,20 @@ void DeviceTable::UseImage(AtenTensorHandle image_handle, int64_t in) {
     throw EngineError(Format("%s: %s", kName, failed.what()));
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (GivenKernels& given : given_) {
-    given.in = given.in == in ? 0 : given.in;
-  }
+  Retire(in);
   given_.push_back({in, std::move(kernels)});
 }
 
 void DeviceTable::DropImage(int64_t in) {
+  RequireInputs("device_table_drop_image", in);
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (GivenKernels& given : given_) {
-    if (given.in == in && in != 0) {
-      given.in = 0;
-      return;
-    }
-  }
-  Refuse("device_table_drop_image: table %lld has no image for in_features %lld", Long(id()), Long(in));
+  Retire(in);
 }
 
-std::string DeviceTable::MissingKernels() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const bool given = std::any_of(given_.begin(), given_.end(), [](const GivenKernels& one) { return one.in != 0; });
-  return given ? "" : not_embedded_;
+void DeviceTable::Retire(int64_t in) {
+  for (GivenKernels& given : given_) {
+    given.in = given.in == in ? 0 : given.in;
+  }
 }
 
 std::pair<double, double> DeviceTable::TimeImage(const std::vector<int64_t>& modules_of_call, int64_t segments,

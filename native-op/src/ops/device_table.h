@@ -71,11 +71,11 @@ class DeviceTable : public TableShape {
   // use them too: every image's kernels take every shape. image: uint8, 1-D, contiguous, on the CPU, machine code or
   // PTX with a zero behind it. Throws EngineError, and changes nothing, where it does not load or lacks a kernel.
   void UseImage(AtenTensorHandle image, int64_t in);
-  // Goes back to the kernels that the library carries. The image stays loaded as long as the table is open: a captured
-  // graph may have its kernels.
+  // Goes back to the kernels that the library carries, if there was an image for as many inputs. The image stays loaded
+  // as long as the table is open: a captured graph may have its kernels.
   void DropImage(int64_t in);
-  // Why calls have no kernels to run; empty where they have.
-  std::string MissingKernels() const;
+  // Why the kernels that the library carries do not serve here; empty where they do.
+  const std::string& WhyNotEmbedded() const { return not_embedded_; }
   // The medians of the device's times in microseconds for a call over these modules with a row of an adapter of that
   // rank for each segment: with the library's kernels and with those of the image. Waits.
   std::pair<double, double> TimeImage(const std::vector<int64_t>& modules, int64_t segments, int64_t rank) const;
@@ -125,6 +125,10 @@ class DeviceTable : public TableShape {
   const SgmvKernels* Given(int64_t in) const;
   // Valid as long as the table.
   const SgmvKernels& KernelsFor(const char* operation, int64_t in) const;
+  // With the lock: uses none of the given kernels for that many inputs any more.
+  void Retire(int64_t in);
+  // Refuses a number of inputs that no module has.
+  void RequireInputs(const char* operation, int64_t in) const;
 
   const std::shared_ptr<const SgmvDevice> device_;
   std::shared_ptr<const SgmvKernels> embedded_;  // or null

@@ -15,13 +15,13 @@ public final class DeviceImages {
     private DeviceImages() {}
 
     /**
-     * Returns why a table has no kernels: none that the library carries suits its device or loads
-     * there, and no image was given.
+     * Returns why a table cannot use the kernels that the library carries: none suits its device or
+     * loads there. Calls fail then until an image is given.
      *
      * @param table the table
-     * @return the reason; null if it has kernels
+     * @return the reason; null if it can
      */
-    public static native String missing(long table);
+    public static native String obstacle(long table);
 
     /**
      * Gives a table kernels for the calls over modules of as many inputs, in the place of the
@@ -38,11 +38,11 @@ public final class DeviceImages {
     public static native void use(long table, byte[] image, long inFeatures);
 
     /**
-     * Goes back to the kernels that the library carries.
+     * Goes back to the kernels that the library carries, if there was an image for as many inputs.
      *
      * @param table the table
-     * @param inFeatures the number of inputs that an image was given for
-     * @throws IllegalArgumentException if there is none
+     * @param inFeatures the number of inputs of one of the table's modules
+     * @throws IllegalArgumentException if an argument is not allowed
      */
     public static native void drop(long table, long inFeatures);
 
