@@ -31,18 +31,23 @@ build() {
   [[ -f "$java_home/include/jni.h" ]] || skip "$java_home/include/jni.h not found"
   [[ -f "$libtorch/libtorch_cpu.so" ]] || skip "$libtorch/libtorch_cpu.so not found"
 
-  local nvcc
-  if ! nvcc=$(./nvcc.sh 2>&1); then
+  local nvcc headers=
+  if ! nvcc=$(./find.sh 2>&1); then
     echo "native-op: built without CUDA kernels: $nvcc"
     nvcc=
+  elif ! headers=$(./find.sh torch 2>&1); then
+    echo "native-op: built without the tests' libtorch with an emulated GPU: $headers"
+    headers=
   fi
   nvcc=${nvcc##*$'\n'}
+  headers=${headers##*$'\n'}
 
   local log=$cmake_dir.log
   if ! {
     cmake -S . -B "$cmake_dir" -G "Unix Makefiles" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=g++ \
       -DLIBTORCH_DIR="$libtorch" -DDJL_LORA_VERSION="$version" -DJAVA_HOME="$java_home" \
-      -DNVCC="$nvcc" -DJNI_HEADERS="$PWD/target/native-headers" && cmake --build "$cmake_dir" --parallel "$(nproc)"
+      -DNVCC="$nvcc" -DTORCH_INCLUDE="${headers%/torch/library.h}" \
+      -DJNI_HEADERS="$PWD/target/native-headers" && cmake --build "$cmake_dir" --parallel "$(nproc)"
   } >"$log" 2>&1; then
     cat "$log" >&2
     echo "native-op: the native library does not compile" >&2

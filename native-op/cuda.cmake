@@ -3,7 +3,7 @@
 # Compiles src/cuda/kernels/*.cu for each target and writes a source that embeds the images, CUDA_IMAGE_SOURCE. An image
 # is compiled again when its source, a header of the kernels, the compiler or its options changed.
 
-set(NVCC "" CACHE FILEPATH "CUDA's compiler (nvcc.sh finds it); empty builds without CUDA kernels")
+set(NVCC "" CACHE FILEPATH "CUDA's compiler (find.sh finds it); empty builds without CUDA kernels")
 # 90a has Hopper's matrix instructions; PTX of the oldest is for devices that no image was built for.
 set(CUDA_TARGETS sm_80 sm_86 sm_89 sm_90a sm_100 compute_80 CACHE STRING "What CUDA kernels are compiled for")
 

@@ -24,11 +24,18 @@ struct KernelName {
   const char* kernel;
   bool float32;  // one kernel serves all types
 };
-constexpr std::array<KernelName, 4> kKernelNames = {{
+constexpr std::array<KernelName, cuda::kLayerKernels> kKernelNames = {{
     {"layers_", "layers_decode_rms_norm_", false},
     {"layers_", "layers_decode_silu_mul_", false},
     {"layers_", "layers_decode_argmax_", true},
     {"layers_", "layers_decode_kv_write_", false},
+    {"attention_", "attention_decode_64_", false},
+    {"attention_", "attention_decode_80_", false},
+    {"attention_", "attention_decode_96_", false},
+    {"attention_", "attention_decode_128_", false},
+    {"attention_", "attention_decode_256_", false},
+    {"attention_", "attention_decode_combine_", false},
+    {"attention_", "attention_decode_plain_", false},
 }};
 
 class OpenedDevice : public LayerDevice {

@@ -11,6 +11,29 @@ constexpr long long Parts(long long whole, long long part) { return (whole + par
 
 unsigned Unsigned(long long value) { return static_cast<unsigned>(value); }
 
+// The kernel on tensor cores for heads of that size, or the plain one. Copies of 16 bytes need pages on such a
+// boundary.
+LayerKernel KernelFor(const AttentionParams& params) {
+  const auto aligned = [](const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; };
+  if (aligned(params.keys) && aligned(params.values)) {
+    switch (params.dim) {
+      case 64:
+        return LayerKernel::kAttention64;
+      case 80:
+        return LayerKernel::kAttention80;
+      case 96:
+        return LayerKernel::kAttention96;
+      case 128:
+        return LayerKernel::kAttention128;
+      case 256:
+        return LayerKernel::kAttention256;
+      default:
+        break;
+    }
+  }
+  return LayerKernel::kAttentionPlain;
+}
+
 }  // namespace
 
 int NormRowThreads(int size) {
@@ -56,6 +79,57 @@ LayerLaunch LaunchOf(const KvWriteParams& params) {
           Unsigned(KvWriteShared(params.dim)),
           false,
           params};
+}
+
+void Divide(int heads, int kv_heads, AttentionParams* params) {
+  const int shared = heads / kv_heads;
+  params->groups_per_head = 1;  // the fewest equal groups whose rows fit a tile
+  while (shared % params->groups_per_head != 0 || shared / params->groups_per_head > kRowTile) {
+    ++params->groups_per_head;
+  }
+  params->group = shared / params->groups_per_head;
+  params->groups = kv_heads * params->groups_per_head;
+  const long long rows = static_cast<long long>(params->tokens) * params->group;
+  params->partial_rows = static_cast<int>(std::min<long long>(kRowTile / params->group * params->group, rows));
+  // The host does not know which sequences have many rows. Blocks are numbered by where a sequence begins: one tile
+  // more for each than its rows fill, or a block for every 16 rows. What is fewer is taken: the second for single
+  // tokens.
+  const int tile_rows = TileRows(params->dim);
+  const long long by_sequence = rows / tile_rows + params->sequences;
+  const long long by_rows = rows / kRowTile;
+  params->tile_per_sequence = by_sequence <= by_rows;
+  params->tile_unit = params->tile_per_sequence ? tile_rows : kRowTile;
+  params->tile_items = rows <= kRowTile ? 0 : static_cast<int>(std::min(by_sequence, by_rows));
+  params->decode_items =
+      static_cast<int>(static_cast<long long>(params->table) * params->positions / kSplitUnit) + params->sequences;
+}
+
+int64_t PartialSize(const AttentionParams& params) {
+  const bool shared =
+      KernelFor(params) != LayerKernel::kAttentionPlain && int64_t{params.table} * params.positions > kSplitUnit;
+  return shared ? int64_t{params.decode_items} * params.groups * params.partial_rows * (params.dim + 2) : 0;
+}
+
+std::vector<LayerLaunch> Launches(const AttentionParams& params) {
+  const LayerKernel kernel = KernelFor(params);
+  const unsigned groups = Unsigned(params.groups);
+  const unsigned tokens = Unsigned(params.tokens);
+  if (kernel == LayerKernel::kAttentionPlain) {
+    return {{kernel, {tokens, groups, 1}, kPlainThreads, Unsigned(PlainShared(params.dim)), false, params}};
+  }
+  std::vector<LayerLaunch> launches;
+  launches.reserve(2);
+  launches.push_back({kernel,
+                      {Unsigned(params.tile_items + params.decode_items), groups, 1},
+                      Unsigned(AttentionThreads(params.dim)),
+                      Unsigned(AttentionShared(params.dim)),
+                      false,
+                      params});
+  if (params.partial != nullptr) {
+    launches.push_back(
+        {LayerKernel::kAttentionCombine, {tokens, groups, 1}, kCombineThreads, sizeof(int), true, params});
+  }
+  return launches;
 }
 
 }  // namespace djl_lora::cuda

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/attention.h"
 
+#include <algorithm>
 #include <climits>
 #include <cmath>
 
@@ -312,10 +313,53 @@ void KvWriteOn(const LayerDevice& device, const KvWriteArguments& arguments) {
 
 Tensor PagedAttentionOn(const LayerDevice& device, const AttentionArguments& arguments) {
   constexpr const char* kName = "paged_attention";
-  const AttentionCall call = CheckAttention(arguments, device.place());
-  RequireDevicePages(kName, call.q, call.pages);
-  RequireGrid(kName, call.q, call.q.sizes[1], call.pages);
-  Refuse("%s: there is no kernel for a device yet", kName);
+  const TensorPlace place = device.place();
+  const AttentionCall call = CheckAttention(arguments, place);
+  const Pages& pages = call.pages;
+  const TensorInfo& q = call.q;
+  RequireDevicePages(kName, q, pages);
+  RequireGrid(kName, q, q.sizes[1], pages);
+  const int64_t sequences = call.lengths.numel;
+  const int64_t room = call.page_table.numel > INT_MAX ? INT64_MAX : call.page_table.numel * pages.positions;
+  const int64_t rows = q.sizes[0] * q.sizes[1] + sequences;
+  if (room > INT_MAX / 2 || rows > INT_MAX / 2 || sequences > INT_MAX / 2 || pages.count > INT_MAX) {
+    Refuse("%s: q %s, %lld sequences and page_table %s are too large for a kernel on a device", kName, q.Text().c_str(),
+           Long(sequences), call.page_table.Text().c_str());
+  }
+  Tensor result = Empty({q.sizes[0], q.sizes[1], q.sizes[2]}, q.type, place);
+  if (q.sizes[0] == 0) {
+    return result;
+  }
+  cuda::AttentionParams params{};
+  params.q = q.data;
+  params.q_token_stride = q.strides[0];
+  params.q_head_stride = q.strides[1];
+  params.keys = pages.keys;
+  params.values = pages.values;
+  params.row_starts = call.row_starts.As<long long>();
+  params.lengths = call.lengths.As<long long>();
+  params.page_starts = call.page_starts.As<long long>();
+  params.page_table = call.page_table.As<long long>();
+  params.result = Describe(kName, "result", result.get(), place).data;
+  params.scale = static_cast<float>(arguments.scale * 1.4426950408889634);  // powers are of 2 there
+  params.window = arguments.window == 0 ? INT_MAX : static_cast<int>(std::min<int64_t>(arguments.window, INT_MAX));
+  params.pages = static_cast<int>(pages.count);
+  params.table = static_cast<int>(call.page_table.numel);
+  params.tokens = static_cast<int>(q.sizes[0]);
+  params.sequences = static_cast<int>(sequences);
+  params.dim = static_cast<int>(pages.dim);
+  params.positions = static_cast<int>(pages.positions);
+  cuda::Divide(static_cast<int>(q.sizes[1]), static_cast<int>(pages.heads), &params);
+  Tensor partial;  // given back when the launches are made: libtorch reuses it behind them in the stream
+  const int64_t size = cuda::PartialSize(params);
+  if (size > 0) {
+    partial = Empty({size}, ElementType::kFloat32, place);
+    params.partial = Describe(kName, "partial", partial.get(), place).As<float>();
+  }
+  for (const cuda::LayerLaunch& launch : cuda::Launches(params)) {
+    device.Launch(q.type, launch);
+  }
+  return result;
 }
 
 }  // namespace djl_lora

@@ -5,6 +5,8 @@
 #include <variant>
 
 #define DJL_LORA_EMULATE
+#include "cuda/kernels/attention_bf16.cu"
+#include "cuda/kernels/attention_f16.cu"
 #include "cuda/kernels/layers_bf16.cu"
 #include "cuda/kernels/layers_f16.cu"
 #include "cuda/kernels/layers_f32.cu"
@@ -33,6 +35,20 @@ void EmulatedLayerDevice::Launch(ElementType type, const cuda::LayerLaunch& laun
         (bf16 ? layers_decode_kv_write_bf16 : layers_decode_kv_write_f16)(std::get<cuda::KvWriteParams>(launch.params));
       };
       break;
+    default: {
+      using Kernel = void (*)(const cuda::AttentionParams&);
+      static constexpr Kernel kKernels[][2] = {{attention_decode_64_f16, attention_decode_64_bf16},
+                                               {attention_decode_80_f16, attention_decode_80_bf16},
+                                               {attention_decode_96_f16, attention_decode_96_bf16},
+                                               {attention_decode_128_f16, attention_decode_128_bf16},
+                                               {attention_decode_256_f16, attention_decode_256_bf16},
+                                               {attention_decode_combine_f16, attention_decode_combine_bf16},
+                                               {attention_decode_plain_f16, attention_decode_plain_bf16}};
+      const int number = static_cast<int>(launch.kernel) - static_cast<int>(cuda::LayerKernel::kAttention64);
+      const Kernel attention = kKernels[number][bf16 ? 1 : 0];
+      kernel = [&, attention] { attention(std::get<cuda::AttentionParams>(launch.params)); };
+      break;
+    }
   }
   emulator::RunGrid({{launch.grid[0], launch.grid[1], launch.grid[2]}, launch.threads, 1, launch.shared_bytes}, seed_,
                     kernel);

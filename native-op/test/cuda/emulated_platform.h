@@ -98,6 +98,23 @@ inline float ShuffleXor(float value, int mask) {
 inline int ShuffleXor(int value, int mask) {
   return static_cast<int>(ShuffleXorBits(static_cast<uint32_t>(value), static_cast<uint32_t>(mask)));
 }
+inline bool AnyInWarp(bool condition) {
+  const uint32_t operand = condition ? 1 : 0;
+  uint32_t result = 0;
+  emulator::ExchangeInWarp(
+      &operand, 1,
+      [](emulator::Exchange* all) {
+        uint32_t any = 0;
+        for (uint32_t lane = 0; lane < emulator::kLanes; ++lane) {
+          any |= all->operands[lane][0];
+        }
+        for (uint32_t lane = 0; lane < emulator::kLanes; ++lane) {
+          all->results[lane][0] = any;
+        }
+      },
+      &result, 1);
+  return result != 0;
+}
 inline int ThreadCount() { return static_cast<int>(emulator::ThreadCount()); }
 inline bool AnyInBlock(bool condition) { return emulator::AnyInBlock(condition); }
 
@@ -202,11 +219,14 @@ inline void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, unsigned a2
   });
 }
 
-inline void CopyAsync16(void* shared, const void* global, bool really) {
-  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0) {
+using SharedPlace = uintptr_t;
+inline SharedPlace SharedPlaceOf(const void* shared) { return reinterpret_cast<uintptr_t>(shared); }
+
+inline void CopyAsync16(SharedPlace shared, const void* global, bool really) {
+  if (shared % 16 != 0 || reinterpret_cast<uintptr_t>(global) % 16 != 0) {
     throw std::runtime_error("a copy of 16 bytes that is not aligned");
   }
-  emulator::CopyLater(shared, really ? global : nullptr, 16);
+  emulator::CopyLater(reinterpret_cast<void*>(shared), really ? global : nullptr, 16);
 }
 inline void CommitCopies() { emulator::CommitCopies(); }
 template <int kLatest>
@@ -215,12 +235,11 @@ void WaitForCopies() {
 }
 
 // PTX ISA, "ldmatrix" with .trans
-inline void LoadTransposed(unsigned (&matrices)[4], const void* row) {
-  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+inline void LoadTransposed(unsigned (&matrices)[4], SharedPlace row) {
+  if (row % 16 != 0) {
     throw std::runtime_error("a row of a matrix that is not aligned");
   }
-  const uint64_t address = reinterpret_cast<uintptr_t>(row);
-  const uint32_t operands[] = {static_cast<uint32_t>(address), static_cast<uint32_t>(address >> 32)};
+  const uint32_t operands[] = {static_cast<uint32_t>(row), static_cast<uint32_t>(row >> 32)};
   emulator::ExchangeInWarp(
       operands, 2,
       [](emulator::Exchange* all) {

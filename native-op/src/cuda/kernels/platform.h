@@ -173,6 +173,7 @@ DJL_LORA_DEVICE void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, un
 DJL_LORA_DEVICE int ThreadCount() { return static_cast<int>(blockDim.x); }
 DJL_LORA_DEVICE float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 DJL_LORA_DEVICE int ShuffleXor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+DJL_LORA_DEVICE bool AnyInWarp(bool condition) { return __any_sync(0xffffffffu, condition ? 1 : 0) != 0; }
 // Whether the condition holds in any thread of the block; a barrier, too.
 DJL_LORA_DEVICE bool AnyInBlock(bool condition) { return __syncthreads_or(condition ? 1 : 0) != 0; }
 
@@ -186,12 +187,19 @@ DJL_LORA_DEVICE float Exp2(float value) {
 // The greater one; the other one where one is NaN.
 DJL_LORA_DEVICE float Max(float a, float b) { return fmaxf(a, b); }
 
+// A place in shared memory, to which bytes can be added: the instructions below take such ones, half as wide as
+// pointers.
+using SharedPlace = unsigned;
+DJL_LORA_DEVICE SharedPlace SharedPlaceOf(const void* shared) {
+  return static_cast<unsigned>(__cvta_generic_to_shared(shared));
+}
+
 // Copies of 16 bytes to shared memory that go on while the thread does: those between two commits are a group, and to
 // wait is for all groups of the thread but the latest ones. Others see them after a barrier. Zeros where not `really`.
-DJL_LORA_DEVICE void CopyAsync16(void* shared, const void* global, bool really) {
+DJL_LORA_DEVICE void CopyAsync16(SharedPlace shared, const void* global, bool really) {
   asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;"
                :
-               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(shared))), "l"(global), "r"(really ? 16 : 0)
+               : "r"(shared), "l"(global), "r"(really ? 16 : 0)
                : "memory");
 }
 DJL_LORA_DEVICE void CommitCopies() { asm volatile("cp.async.commit_group;" : : : "memory"); }
@@ -202,10 +210,10 @@ DJL_LORA_DEVICE void WaitForCopies() {
 
 // Four matrices of 8 by 8 elements in shared memory, transposed as a warp's fragments: lane 8 · m + r gives the place of
 // row r of matrix m, on a boundary of 16 bytes, and lane 4 · g + t gets of each the rows 2t and 2t + 1 of column g.
-DJL_LORA_DEVICE void LoadTransposed(unsigned (&matrices)[4], const void* row) {
+DJL_LORA_DEVICE void LoadTransposed(unsigned (&matrices)[4], SharedPlace row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
-               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "r"(row)
                : "memory");
 }
 

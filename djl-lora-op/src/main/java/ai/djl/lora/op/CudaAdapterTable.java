@@ -86,12 +86,7 @@ final class CudaAdapterTable implements AdapterTable {
                             limits.values());
             plans = new CudaPlans(manager);
             upload = newUpload();
-            memory =
-                    shared == null
-                            ? null
-                            : new AdapterMemory(
-                                    shared,
-                                    this::move);
+            memory = shared == null ? null : new AdapterMemory(shared, this::move);
             made = true;
         } finally {
             if (!made) {

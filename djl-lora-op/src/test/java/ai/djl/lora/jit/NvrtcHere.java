@@ -19,7 +19,7 @@ final class NvrtcHere {
         String output;
         try {
             process =
-                    new ProcessBuilder("bash", "../native-op/nvcc.sh", "nvrtc")
+                    new ProcessBuilder("bash", "../native-op/find.sh", "nvrtc")
                             .redirectErrorStream(true)
                             .start();
             process.getOutputStream().close();

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Prints the path of CUDA's compiler, or says on stderr in one line why there is none and fails.
-#   nvcc.sh            nvcc, which compiles the kernels that the native library carries
-#   nvcc.sh nvrtc      libnvrtc.so.12, which compiles them at run time; here for the tests of that
+# Prints the path of what CUDA takes at build time, or says on stderr in one line why there is none and fails.
+#   find.sh            nvcc, which compiles the kernels that the native library carries
+#   find.sh nvrtc      libnvrtc.so.12, which compiles them at run time; here for the tests of that
+#   find.sh torch      libtorch's headers (their library.h), for the tests' libtorch with an emulated GPU
 # The first that is there, of:
-#   DJL_LORA_NVCC, DJL_LORA_NVRTC      the file that the variable names
+#   DJL_LORA_NVCC, DJL_LORA_NVRTC, DJL_LORA_TORCH   the file that the variable names
 #   nvcc of the PATH, of CUDA_HOME, of /usr/local/cuda or of the newest /usr/local/cuda-*; libnvrtc.so.12 of the last three
 #   what an earlier run fetched
-#   with DJL_LORA_CUDA=fetch           CUDA 13.0's nvcc and CUDA 12.6's NVRTC, from the wheels below, checked by their
-#                                      hashes, into DJL_LORA_CUDA_DIR (default: djl-lora in XDG_CACHE_HOME or ~/.cache).
-#                                      NVIDIA's licence applies to them: https://docs.nvidia.com/cuda/eula/
+#   with DJL_LORA_CUDA=fetch           CUDA 13.0's nvcc, CUDA 12.6's NVRTC and PyTorch 2.7.1's headers, from the wheels
+#                                      below, checked by their hashes, into DJL_LORA_CUDA_DIR (default: djl-lora in
+#                                      XDG_CACHE_HOME or ~/.cache). NVIDIA's licence applies to the first two:
+#                                      https://docs.nvidia.com/cuda/eula/
 # DJL_LORA_CUDA=off finds none.
 set -euo pipefail
 
@@ -41,6 +43,13 @@ readonly -a nvrtc_wheels=(
    800927308ccc5dd6246d3f61f7fcef2ed7ec4e59e199090d360d3293f78bd5a2"
 )
 
+# The smallest wheel of the release that the native library is linked to; headers are the same for every system.
+readonly -a torch_wheels=(
+  "5b/2b/d36d57c66ff031f93b4fa432e86802f84991477e522adcdffd314454326b
+   torch-2.7.1-cp311-none-macosx_11_0_arm64.whl
+   aea4fc1bf433d12843eb2c6b2204861f43d8364597697074c8d38ae2507f8730"
+)
+
 fail() {
   echo "$1" >&2
   exit 1
@@ -57,13 +66,14 @@ download() {
   fi
 }
 
+# All of an archive, or what lies in one folder of it.
 unpack() {
   if command -v unzip >/dev/null; then
-    unzip -q -o "$1" -d "$2"
+    unzip -q -o "$1" ${3:+"$3/*"} -d "$2"
   elif command -v jar >/dev/null; then
-    (cd "$2" && jar xf "$1")
+    (cd "$2" && jar xf "$1" ${3:+"$3"})
   elif [[ -x "${JAVA_HOME:-}/bin/jar" ]]; then
-    (cd "$2" && "$JAVA_HOME/bin/jar" xf "$1")
+    (cd "$2" && "$JAVA_HOME/bin/jar" xf "$1" ${3:+"$3"})
   else
     echo "neither unzip nor jar is there"
     return 1
@@ -83,7 +93,7 @@ fetch() {
     reason=$(download "$host/$folder/$name" "$work/$name" 2>&1) || fail "$what cannot be fetched: $name: $reason"
     [[ "$(sha256sum "$work/$name" | cut -d' ' -f1)" == "$hash" ]] ||
       fail "$what cannot be fetched: $name does not have the SHA-256 that it should"
-    reason=$(unpack "$work/$name" "$work" 2>&1) || fail "$what cannot be fetched: $name: $reason"
+    reason=$(unpack "$work/$name" "$work" "${part:-}" 2>&1) || fail "$what cannot be fetched: $name: $reason"
     rm "$work/$name"
   done
   find "$work" -path '*/bin/*' -type f -exec chmod +x {} +
@@ -102,10 +112,20 @@ first_of() {
 }
 
 case "${1:-nvcc}" in
-  nvcc) what=nvcc variable=DJL_LORA_NVCC fetched=nvcc-13.0.88 file=nvidia/cu13/bin/nvcc ;;
-  nvrtc) what=libnvrtc.so.12 variable=DJL_LORA_NVRTC fetched=nvrtc-12.6.85 file=nvidia/cuda_nvrtc/lib/libnvrtc.so.12 ;;
+  nvcc)
+    what=nvcc variable=DJL_LORA_NVCC fetched=nvcc-13.0.88 file=nvidia/cu13/bin/nvcc
+    advice="install CUDA 12.8 or later"
+    ;;
+  nvrtc)
+    what=libnvrtc.so.12 variable=DJL_LORA_NVRTC fetched=nvrtc-12.6.85 file=nvidia/cuda_nvrtc/lib/libnvrtc.so.12
+    advice="install CUDA 12"
+    ;;
+  torch)
+    what="libtorch's headers" variable=DJL_LORA_TORCH fetched=torch-2.7.1-headers part=torch/include
+    file=$part/torch/library.h
+    ;;
   *)
-    sed -n '5,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '5,7s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -127,21 +147,20 @@ if [[ ${#installed[@]} -gt 0 ]]; then
     toolkits+=("$folder")
   done < <(printf '%s\n' "${installed[@]}" | sort --version-sort --reverse)
 fi
-if [[ $what == nvcc ]]; then
-  first_of "$(command -v nvcc || true)" "${toolkits[@]/%//bin/nvcc}"
-else
-  first_of "${toolkits[@]/%//lib64/libnvrtc.so.12}"
-fi
+case "$variable" in
+  DJL_LORA_NVCC) first_of "$(command -v nvcc || true)" "${toolkits[@]/%//bin/nvcc}" ;;
+  DJL_LORA_NVRTC) first_of "${toolkits[@]/%//lib64/libnvrtc.so.12}" ;;
+esac
 # absolute, since jar unpacks into the folder that it runs in
 place=$(realpath --canonicalize-missing "${DJL_LORA_CUDA_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/djl-lora}/$fetched")
 readonly place
 if [[ ! -f "$place/$file" ]]; then
   [[ "${DJL_LORA_CUDA:-}" == fetch ]] ||
-    fail "$what not found (install CUDA 12.8 or later, name the file by $variable, or set DJL_LORA_CUDA=fetch)"
-  if [[ $what == nvcc ]]; then
-    fetch "$place" "$file" "${nvcc_wheels[@]}"
-  else
-    fetch "$place" "$file" "${nvrtc_wheels[@]}"
-  fi
+    fail "$what not found (${advice:+$advice, }name the file by $variable, or set DJL_LORA_CUDA=fetch)"
+  case "$variable" in
+    DJL_LORA_NVCC) fetch "$place" "$file" "${nvcc_wheels[@]}" ;;
+    DJL_LORA_NVRTC) fetch "$place" "$file" "${nvrtc_wheels[@]}" ;;
+    DJL_LORA_TORCH) fetch "$place" "$file" "${torch_wheels[@]}" ;;
+  esac
 fi
 echo "$place/$file"
