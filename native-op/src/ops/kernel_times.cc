@@ -82,12 +82,13 @@ Scratch::Scratch(const SgmvDevice& device, const TimedCall& call) {
   for (const int64_t out : call.outs) {
     adapter_bytes += cuda::DeviceModuleBytes(WeightsOf(call, out, values));
   }
-  const int64_t set_bytes = adapter_bytes * call.segments;
+  const int64_t set_bytes = std::max(adapter_bytes * call.segments, int64_t{1});
   sets_ = 2 * device.l2_bytes() / set_bytes + 1;
-  if (sets_ * set_bytes > kMostBytes) {
+  const int64_t all_bytes = sets_ * set_bytes;
+  if (all_bytes > kMostBytes) {
     Refuse("time_image: %lld segments of rank %lld take %lld bytes of adapters, but at most %lld are timed",
-           static_cast<long long>(call.segments), static_cast<long long>(call.rank),
-           static_cast<long long>(sets_ * set_bytes), static_cast<long long>(kMostBytes));
+           static_cast<long long>(call.segments), static_cast<long long>(call.rank), static_cast<long long>(all_bytes),
+           static_cast<long long>(kMostBytes));
   }
   const int64_t adapters = sets_ * call.segments;
   const int64_t modules = static_cast<int64_t>(call.outs.size());
