@@ -12,6 +12,7 @@
 
 #include "common/errors.h"
 #include "compat/dynamic.h"
+#include "cuda/cuda_device.h"
 #include "cuda/driver.h"
 #include "cuda/images.h"
 #include "cuda/launch.h"
@@ -428,6 +429,109 @@ TEST_F(CudaTest, EveryStepOfTheSelfTestMayFail) {
   }
   KernelCache kernels(*driver, kTable);
   EXPECT_THROW(RunSelfTest(*driver, &kernels, 1), ArgumentError);
+}
+
+const Image kSgmvImages[] = {
+    {"sgmv_bf16", "sm_90a", kBytes, kBytes + 1},
+    {"sgmv_f16", "compute_80", kBytes + 1, kBytes + 2},
+};
+const ImageTable kSgmvTable{kSgmvImages, 2, 13000};
+const CuStream kStream = reinterpret_cast<CuStream>(0x77);
+
+std::shared_ptr<const SgmvDevice> Open(const Driver& driver, KernelCache* kernels, int32_t index) {
+  return OpenCudaDevice(driver, kernels, index, [] { return kStream; });
+}
+
+TEST_F(CudaTest, ADeviceLaunchesTheKernelsOfTheLibraryAndOfImages) {
+  const auto driver = Load();
+  {
+    KernelCache cache(*driver, kSgmvTable);
+    const auto device = Open(*driver, &cache, 0);
+    EXPECT_TRUE(device->place().cuda);
+    EXPECT_EQ(60 << 20, device->l2_bytes());
+    const cuda::KernelLaunch fused{cuda::SgmvKernel::kDecodeFused, {16, 1, 1}, 256, 8, 100 * 1024, false};
+    const cuda::KernelLaunch expand{cuda::SgmvKernel::kDecodeExpand, {2, 3, 4}, 256, 1, 1024, true};
+    const auto embedded = device->Embedded(ElementType::kBFloat16);
+    EXPECT_TRUE(embedded->clusters());
+    embedded->Launch(fused, {});
+    {
+      const auto given = device->Load(ElementType::kFloat16, kBytes + 9);
+      EXPECT_EQ(kBytes + 9, fake_->images.back());
+      EXPECT_EQ(2, fake_->modules);
+      given->Launch(expand, {});
+    }
+    EXPECT_EQ(1, fake_->modules) << "what was given goes with its kernels";
+    ASSERT_EQ(2u, fake_->launches.size());
+    EXPECT_EQ("sgmv_decode_fused_bf16", fake_->launches[0].kernel);
+    EXPECT_EQ(kStream, fake_->launches[0].stream);
+    EXPECT_EQ(8u, fake_->launches[0].attributes[0].value.cluster[0]);
+    EXPECT_EQ("sgmv_decode_expand_f16", fake_->launches[1].kernel);
+    EXPECT_EQ((std::array<uint32_t, 3>{2, 3, 4}), fake_->launches[1].grid);
+    EXPECT_EQ(kCuLaunchProgrammaticSerialization, fake_->launches[1].attributes[0].id);
+  }
+  EXPECT_EQ(0, fake_->modules);
+}
+
+TEST_F(CudaTest, PtxOfAnOlderArchitectureHasNoClustersOnANewerDevice) {
+  const auto driver = Load();
+  KernelCache cache(*driver, kSgmvTable);
+  const auto device = Open(*driver, &cache, 0);
+  fake_->ptx_version = 80;
+  EXPECT_FALSE(device->Embedded(ElementType::kFloat16)->clusters());
+}
+
+TEST_F(CudaTest, AnImageThatDoesNotFitIsNamedAndLeavesNothing) {
+  const auto driver = Load();
+  KernelCache cache(*driver, kTable);
+  const auto device = Open(*driver, &cache, 0);
+  EXPECT_EQ("no image of the CUDA kernels sgmv_bf16 suits Fake 9000 of compute capability 9.0",
+            Failure([&] { device->Embedded(ElementType::kBFloat16); }));
+  fake_->load = [](const void*, char* log) {
+    std::strcpy(log, "ptxas fatal: what is this");
+    return kCuErrorInvalidPtx;
+  };
+  EXPECT_EQ(
+      "the image does not load on Fake 9000 of compute capability 9.0: cuModuleLoadDataEx failed: a test wants it "
+      "(CUDA_ERROR_OF_A_TEST, 218): ptxas fatal: what is this",
+      Failure([&] { device->Load(ElementType::kBFloat16, kBytes); }));
+  fake_->load = nullptr;
+  fake_->find = [](const std::string& kernel) {
+    return kernel == "sgmv_tile_shrink_bf16" ? kCuErrorNotFound : kCuSuccess;
+  };
+  EXPECT_EQ(
+      "kernel sgmv_tile_shrink_bf16 of the image: cuModuleGetFunction failed: a test wants it (CUDA_ERROR_OF_A_TEST, "
+      "500)",
+      Failure([&] { device->Load(ElementType::kBFloat16, kBytes); }));
+  EXPECT_EQ(0, fake_->modules);
+}
+
+TEST_F(CudaTest, AnImageStaysWhereTheDeviceDoesNotEnd) {
+  const auto driver = Load();
+  KernelCache cache(*driver, kSgmvTable);
+  const auto device = Open(*driver, &cache, 0);
+  auto given = device->Load(ElementType::kBFloat16, kBytes);
+  fake_->results = {{"cuCtxSynchronize", kCuErrorInvalidValue}};
+  given = nullptr;
+  EXPECT_EQ(1, fake_->modules);
+}
+
+TEST_F(CudaTest, TimesAreTheDevicesOwn) {
+  const auto driver = Load();
+  KernelCache cache(*driver, kSgmvTable);
+  const auto device = Open(*driver, &cache, 0);
+  int calls = 0;
+  EXPECT_EQ(1000.0, device->Time([&] { ++calls; })) << "the fake's events are a millisecond apart";
+  EXPECT_EQ(1, calls);
+  for (const char* function :
+       {"cuStreamIsCapturing", "cuEventCreate", "cuEventRecord", "cuEventSynchronize", "cuEventElapsedTime"}) {
+    fake_->results = {{function, kCuErrorInvalidValue}};
+    EXPECT_EQ(std::string(function) + " failed: a test wants it (CUDA_ERROR_OF_A_TEST, 1)",
+              Failure([&] { device->Time([] {}); }));
+  }
+  fake_->results.clear();
+  fake_->capturing = true;
+  EXPECT_EQ("kernels cannot be timed while a CUDA graph is captured", Failure([&] { device->Time([] {}); }));
+  EXPECT_EQ(0, fake_->events);
 }
 
 class OldCudaTest : public CudaTest {

@@ -6,10 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "cuda/device_layout.h"
 #include "cuda/emulated_kernels.h"
@@ -20,20 +22,64 @@
 namespace djl_lora {
 namespace {
 
+class EmulatedKernels : public SgmvKernels {
+ public:
+  // only_count: whether launches are counted and not run
+  EmulatedKernels(ElementType type, bool clusters, decltype(&cuda::RunEmulated) run, int* launches,
+                  const bool* only_count)
+      : type_(type), clusters_(clusters), run_(run), launches_(launches), only_count_(only_count) {}
+  bool clusters() const override { return clusters_; }
+  void Launch(const cuda::KernelLaunch& launch, const cuda::SgmvParams& params) const override {
+    ++*launches_;
+    if (!*only_count_) {
+      run_(launch, type_, params, 1);
+    }
+  }
+
+ private:
+  const ElementType type_;
+  const bool clusters_;
+  const decltype(&cuda::RunEmulated) run_;
+  int* const launches_;
+  const bool* const only_count_;
+};
+
 class EmulatedDevice : public SgmvDevice {
  public:
   explicit EmulatedDevice(bool clusters) : clusters_(clusters) {}
   TensorPlace place() const override { return kOnCpu; }
-  bool clusters() const override { return clusters_; }
-  void Launch(ElementType type, const cuda::KernelLaunch& launch, const cuda::SgmvParams& params) const override {
-    cuda::RunEmulated(launch, type, params, 1);
-    ++launches;
+  int64_t l2_bytes() const override { return 6000; }
+  std::shared_ptr<const SgmvKernels> Embedded(ElementType type) const override {
+    if (!embedded) {
+      throw EngineError("no image suits");
+    }
+    return std::make_shared<EmulatedKernels>(type, clusters_, cuda::RunEmulated, &launches, &only_count_);
+  }
+  std::shared_ptr<const SgmvKernels> Load(ElementType type, const void* image) const override {
+    if (static_cast<const char*>(image)[8] == 'x') {
+      throw EngineError("the image does not load");
+    }
+    return std::make_shared<EmulatedKernels>(type, clusters_, cuda::kFixedImageRank19.run, &given_launches,
+                                             &only_count_);
+  }
+  // As if the library's kernels took 20 microseconds each and those of images 15. The first two times they run.
+  double Time(const std::function<void()>& work) const override {
+    const int before = launches;
+    const int given_before = given_launches;
+    only_count_ = times_++ >= 2;
+    work();
+    only_count_ = false;
+    return 20.0 * (launches - before) + 15.0 * (given_launches - given_before);
   }
 
+  bool embedded = true;
   mutable int launches = 0;
+  mutable int given_launches = 0;
 
  private:
   bool clusters_;
+  mutable bool only_count_ = false;
+  mutable int times_ = 0;
 };
 
 constexpr int64_t kIn = 72;
@@ -53,20 +99,21 @@ class DeviceTableTest : public testing::Test {
  protected:
   using T = BFloat16;
 
-  void SetUp() override { Open(true); }
+  void SetUp() override { Open(true, true); }
   void TearDown() override {
     TableClose(cpu_);
     DeviceTableClose(device_);
     EXPECT_EQ(0, OpenDeviceTables());
   }
 
-  void Open(bool clusters) {
+  void Open(bool clusters, bool embedded) {
     if (cpu_ != 0) {
       TearDown();
     }
     const Tensor in = MakeTensor<int64_t>({kIn, kIn});
     const Tensor out = MakeTensor<int64_t>({kOut[0], kOut[1]});
     emulated_ = std::make_shared<EmulatedDevice>(clusters);
+    emulated_->embedded = embedded;
     cpu_ = TableCreate(in.get(), out.get(), static_cast<int64_t>(ElementType::kBFloat16));
     device_ = DeviceTableCreate(in.get(), out.get(), static_cast<int64_t>(ElementType::kBFloat16), {4, 64, 16, 32},
                                 emulated_);
@@ -166,7 +213,7 @@ class DeviceTableTest : public testing::Test {
 
 TEST_F(DeviceTableTest, ComputesWhatTheOperatorOnTheCpuDoes) {
   for (const bool clusters : {true, false}) {
-    Open(clusters);
+    Open(clusters, true);
     Put(0, 8, 4, false);
     Put(1, 16, 0, true);
     Put(3, 3, 16, false);
@@ -297,6 +344,132 @@ TEST_F(DeviceTableTest, RefusesWhatDoesNotFit) {
               table_->Sgmv({"sgmv", {{y.get(), nullptr, 0}}, x.get(), {starts.get(), slots.get()}, device_});
             }));
   EXPECT_EQ(0, emulated_->launches);
+}
+
+// Bytes that the emulated device takes for an image, or refuses to load.
+std::vector<uint8_t> ImageBytes(bool loads) {
+  std::vector<uint8_t> bytes(100);
+  std::memcpy(bytes.data(), "\177ELF", 4);
+  bytes[8] = loads ? 'o' : 'x';
+  return bytes;
+}
+
+Tensor Bytes(const std::vector<uint8_t>& bytes) {
+  Tensor tensor = Empty({static_cast<int64_t>(bytes.size())}, ElementType::kUInt8);
+  std::copy(bytes.begin(), bytes.end(), Describe("test", "bytes", tensor.get()).As<uint8_t>());
+  return tensor;
+}
+
+std::string Failure(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const EngineError& failed) {
+    return failed.what();
+  }
+  return "nothing failed";
+}
+
+TEST_F(DeviceTableTest, RunsTheKernelsOfAnImageWhereItFits) {
+  Put(0, 8, 4, false);
+  table_->UseImage(Bytes(ImageBytes(true)).get(), kIn);
+  Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2);
+  EXPECT_EQ(0, emulated_->launches);
+  EXPECT_EQ(1, emulated_->given_launches);
+  table_->UseImage(Bytes(ImageBytes(true)).get(), kIn);  // in the place of the one before
+  Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2);
+  EXPECT_EQ(2, emulated_->given_launches);
+  table_->DropImage(kIn);
+  Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2);
+  EXPECT_EQ(1, emulated_->launches);
+  EXPECT_EQ(2, emulated_->given_launches);
+  table_->DropImage(kIn);  // again
+  EXPECT_EQ("device_table_drop_image: in_features is 73, but no module of table " + std::to_string(device_) +
+                " takes as many",
+            Refusal([&] { table_->DropImage(73); }));
+  EXPECT_EQ("", table_->WhyNotEmbedded());
+}
+
+TEST_F(DeviceTableTest, KeepsItsKernelsWhereAnImageIsRefused) {
+  Put(0, 8, 4, false);
+  const std::string name = "device_table_use_image: ";
+  const auto refusal = [&](const std::vector<uint8_t>& bytes, int64_t in) {
+    return Refusal([&] { table_->UseImage(Bytes(bytes).get(), in); });
+  };
+  EXPECT_EQ(name + "in_features is 73, but no module of table " + std::to_string(device_) + " takes as many",
+            refusal(ImageBytes(true), 73));
+  EXPECT_EQ(name + "image has 4 bytes, which is neither machine code nor PTX", refusal({1, 2, 3, 4}, kIn));
+  EXPECT_EQ(name + "image is not machine code, and not PTX either: no zero ends it",
+            refusal(std::vector<uint8_t>(100, '/'), kIn));
+  const Tensor floats = MakeTensor<float>({1.0f});
+  EXPECT_NE(std::string::npos, Refusal([&] {
+                                 table_->UseImage(floats.get(), kIn);
+                               }).find("image is float32 [1], but its type must be uint8"));
+  EXPECT_EQ(name + "the image does not load", Failure([&] { table_->UseImage(Bytes(ImageBytes(false)).get(), kIn); }));
+  Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2);
+  EXPECT_EQ(1, emulated_->launches);
+  EXPECT_EQ(0, emulated_->given_launches);
+}
+
+TEST_F(DeviceTableTest, WaitsForAnImageWhereTheLibraryHasNone) {
+  Open(true, false);
+  Put(0, 8, 4, false);
+  EXPECT_EQ("no image suits", table_->WhyNotEmbedded());
+  EXPECT_EQ("sgmv: table " + std::to_string(device_) +
+                " has no kernels (no image suits); device_table_use_image can give it some",
+            Failure([&] {
+              Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2);
+            }));
+  table_->UseImage(Bytes(ImageBytes(true)).get(), kIn);
+  Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2);
+  EXPECT_EQ(1, emulated_->given_launches);
+  EXPECT_NE(std::string::npos,
+            Refusal([&] { table_->TimeImage({0}, 4, 8); }).find("has no kernels but its images' (no image suits)"));
+  table_->DropImage(kIn);
+  EXPECT_NE("nothing failed", Failure([&] { Compare({{0, 1, 3}, {0, -1}, {}, {}}, 2); }));
+}
+
+TEST_F(DeviceTableTest, ChoosesKernelsByTheInputsOfTheModule) {
+  for (const bool embedded : {true, false}) {
+    const auto device = std::make_shared<EmulatedDevice>(true);
+    device->embedded = embedded;
+    const Tensor in = MakeTensor<int64_t>({kIn, 40});
+    const Tensor out = MakeTensor<int64_t>({kOut[0], kOut[0]});
+    const int64_t id =
+        DeviceTableCreate(in.get(), out.get(), static_cast<int64_t>(ElementType::kBFloat16), {1, 4, 16, 16}, device);
+    const auto table = FindDeviceTable("test", id);
+    table->UseImage(Bytes(ImageBytes(true)).get(), 40);
+    const Tensor starts = MakeTensor<int64_t>({0, 1});
+    const Tensor base = MakeTensor<int64_t>({-1});
+    for (const int64_t module : {0, 1}) {
+      const int64_t width = module == 0 ? kIn : 40;
+      const Tensor x = MakeTensor(Random<T>(&random_, width), {1, width});
+      const Tensor y = MakeTensor(Random<T>(&random_, kOut[0]), {1, kOut[0]});
+      table->Sgmv({"sgmv", {{y.get(), nullptr, module}}, x.get(), {starts.get(), base.get()}, id});
+    }
+    EXPECT_EQ(embedded ? 1 : 0, device->launches);
+    EXPECT_EQ(embedded ? 1 : 2, device->given_launches) << "any image will do where there is nothing else";
+    DeviceTableClose(id);
+  }
+}
+
+TEST_F(DeviceTableTest, TimesAnImageBesideItsOwnKernels) {
+  const std::string name = "device_table_time_image: ";
+  const std::string table = std::to_string(device_);
+  const auto refusal = [&](const std::vector<int64_t>& modules, int64_t segments, int64_t rank) {
+    return Refusal([&] { table_->TimeImage(modules, segments, rank); });
+  };
+  EXPECT_EQ(name + "table " + table + " has no image for in_features 72", refusal({0}, 4, 8));
+  table_->UseImage(Bytes(ImageBytes(true)).get(), kIn);
+  const std::pair<double, double> expected(20.0, 15.0);
+  EXPECT_EQ(expected, table_->TimeImage({0, 1}, 1, 8)) << "one launch each";
+  const int launches = emulated_->launches;
+  // 11 samples of at least 8 calls, over adapters that take more than twice the cache
+  EXPECT_GE(launches, 88);
+  EXPECT_EQ(launches, emulated_->given_launches);
+  EXPECT_EQ(name + "modules has 0 values, but it must have 1 to 4", refusal({}, 4, 8));
+  EXPECT_EQ(name + "modules has 2, but table " + table + " has modules 0 to 1", refusal({0, 2}, 4, 8));
+  EXPECT_EQ(name + "segments is 0, but it must be from 1 to 4096", refusal({0}, 0, 8));
+  EXPECT_EQ(name + "rank is 513, but it must be from 1 to 512", refusal({0}, 4, 513));
 }
 
 TEST_F(DeviceTableTest, RefusesTablesThatNoDeviceCouldHave) {

@@ -166,6 +166,8 @@ FAKE(cuCtxGetDevice, CuDevice* device) {
   return kCuSuccess;
 }
 
+FAKE(cuCtxSynchronize) { return Planned("cuCtxSynchronize"); }
+
 FAKE(cuModuleLoadDataEx, CuModule* module, const void* image, uint32_t count, int32_t* options, void** values) {
   PLANNED(cuModuleLoadDataEx)
   const std::lock_guard<std::mutex> lock(State().mutex);
@@ -211,7 +213,9 @@ FAKE(cuModuleGetFunction, CuFunction* function, CuModule, const char* name) {
 
 FAKE(cuFuncGetAttribute, int32_t* value, int32_t attribute, CuFunction) {
   PLANNED(cuFuncGetAttribute)
-  *value = attribute == kCuFunctionStaticSharedBytes ? State().static_shared_bytes : 0;
+  *value = attribute == kCuFunctionStaticSharedBytes ? State().static_shared_bytes
+           : attribute == kCuFunctionPtxVersion      ? State().ptx_version
+                                                     : 0;
   return kCuSuccess;
 }
 
@@ -312,7 +316,7 @@ FAKE(cuStreamWaitEvent, CuStream, CuEvent, uint32_t) { return Planned("cuStreamW
 #if !defined(DJL_LORA_FAKE_LACKING)
 FAKE(cuStreamIsCapturing, CuStream, int32_t* capturing) {
   PLANNED(cuStreamIsCapturing)
-  *capturing = 0;
+  *capturing = State().capturing ? 1 : 0;
   return kCuSuccess;
 }
 #endif
@@ -320,10 +324,17 @@ FAKE(cuStreamIsCapturing, CuStream, int32_t* capturing) {
 FAKE(cuEventCreate, CuEvent* event, uint32_t) {
   PLANNED(cuEventCreate)
   *event = nullptr;
+  const std::lock_guard<std::mutex> lock(State().mutex);
+  ++State().events;
   return kCuSuccess;
 }
 
-FAKE(cuEventDestroy_v2, CuEvent) { return Planned("cuEventDestroy_v2"); }
+FAKE(cuEventDestroy_v2, CuEvent) {
+  const std::lock_guard<std::mutex> lock(State().mutex);
+  --State().events;
+  return kCuSuccess;
+}
+
 FAKE(cuEventRecord, CuEvent, CuStream) { return Planned("cuEventRecord"); }
 FAKE(cuEventQuery, CuEvent) { return Planned("cuEventQuery"); }
 FAKE(cuEventSynchronize, CuEvent) { return Planned("cuEventSynchronize"); }

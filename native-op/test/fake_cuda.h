@@ -44,6 +44,8 @@ struct FakeCuda {
   std::function<CuResult(const void* image, char* log)> load;
   std::function<CuResult(const std::string& kernel)> find;
   int32_t static_shared_bytes = 0;
+  int32_t ptx_version = 90;      // that kernels were compiled for
+  bool capturing = false;        // whether streams are
   uint32_t self_test_error = 0;  // added to what the kernel writes
 
   std::vector<const void*> images;  // that were loaded
@@ -51,6 +53,7 @@ struct FakeCuda {
   std::vector<std::pair<int32_t, int32_t>> function_attributes;  // that were set
   int64_t allocations = 0;                                       // alive
   int64_t modules = 0;                                           // alive
+  int64_t events = 0;                                            // alive
   int64_t contexts = 0;                                          // retained
 };
 

@@ -43,6 +43,7 @@ inline constexpr int32_t kCuDeviceComputeMinor = 76;
 inline constexpr int32_t kCuDeviceSharedBytesOptIn = 97;
 
 inline constexpr int32_t kCuFunctionStaticSharedBytes = 1;
+inline constexpr int32_t kCuFunctionPtxVersion = 5;  // 10 times major plus minor of the virtual architecture
 inline constexpr int32_t kCuFunctionDynamicSharedBytes = 8;
 inline constexpr int32_t kCuFunctionLargeClusters = 14;  // more blocks than every device allows, which are 8
 
@@ -92,6 +93,7 @@ struct CuLaunchConfig {
   X(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, CuDevice)                                                \
   X(cuCtxGetCurrent, cuCtxGetCurrent, CuContext*)                                                                     \
   X(cuCtxSetCurrent, cuCtxSetCurrent, CuContext)                                                                      \
+  X(cuCtxSynchronize, cuCtxSynchronize)                                                                               \
   X(cuCtxGetDevice, cuCtxGetDevice, CuDevice*)                                                                        \
   X(cuModuleLoadDataEx, cuModuleLoadDataEx, CuModule*, const void*, uint32_t, int32_t*, void**)                       \
   X(cuModuleUnload, cuModuleUnload, CuModule)                                                                         \

@@ -41,6 +41,40 @@ struct Target {
   int32_t Rank() const { return (ptx ? 0 : 100000) + 10 * number + (specific ? 1 : 0); }
 };
 
+// Loads an image into the current context. Returns what the driver said where it failed.
+std::string LoadModule(const Driver& driver, const void* image, CuModule* module) {
+  char log[4096] = {};
+  int32_t options[] = {kCuJitErrorLog, kCuJitErrorLogBytes};
+  void* values[] = {log, reinterpret_cast<void*>(sizeof(log) - 1)};
+  const CuResult result = driver.cuModuleLoadDataEx.Try(module, image, 2, options, values);
+  return result == kCuSuccess ? ""
+                              : Format("%s%s%s", driver.ErrorText("cuModuleLoadDataEx", result).c_str(),
+                                       log[0] == '\0' ? "" : ": ", log);
+}
+
+// image: for messages.
+std::unique_ptr<const Kernel> FindKernel(const Driver& driver, CuModule module, const std::string& name,
+                                         const DeviceInfo* device, const std::string& image) {
+  CuFunction function = nullptr;
+  const CuResult result = driver.cuModuleGetFunction.Try(&function, module, name.c_str());
+  if (result != kCuSuccess) {
+    throw EngineError(Format("kernel %s of %s: %s", name.c_str(), image.c_str(),
+                             driver.ErrorText("cuModuleGetFunction", result).c_str()));
+  }
+  int32_t shared_bytes = 0;
+  driver.cuFuncGetAttribute(&shared_bytes, kCuFunctionStaticSharedBytes, function);
+  return std::make_unique<const Kernel>(name, function, device, shared_bytes);
+}
+
+CuContext CurrentContext(const Driver& driver) {
+  CuContext context = nullptr;
+  driver.cuCtxGetCurrent(&context);
+  if (context == nullptr) {
+    throw EngineError("no CUDA context is current in this thread");
+  }
+  return context;
+}
+
 }  // namespace
 
 std::vector<const Image*> SuitableImages(const ImageTable& table, const std::string& module, int32_t major,
@@ -101,26 +135,19 @@ KernelCache::~KernelCache() {
 }
 
 const Kernel& KernelCache::Find(const std::string& module, const std::string& kernel) {
-  CuContext context = CurrentContext();
+  CuContext context = CurrentContext(driver_);
   const std::lock_guard<std::mutex> lock(mutex_);
   Loaded& loaded = Load(context, module);
   std::unique_ptr<const Kernel>& found = loaded.kernels[kernel];
   if (found == nullptr) {
-    CuFunction function = nullptr;
-    const CuResult result = driver_.cuModuleGetFunction.Try(&function, loaded.module, kernel.c_str());
-    if (result != kCuSuccess) {
-      throw EngineError(Format("kernel %s of the image %s for %s: %s", kernel.c_str(), module.c_str(), loaded.target,
-                               driver_.ErrorText("cuModuleGetFunction", result).c_str()));
-    }
-    int32_t shared_bytes = 0;
-    driver_.cuFuncGetAttribute(&shared_bytes, kCuFunctionStaticSharedBytes, function);
-    found = std::make_unique<const Kernel>(kernel, function, &CurrentDevice(), shared_bytes);
+    found = FindKernel(driver_, loaded.module, kernel, &CurrentDevice(),
+                       Format("the image %s for %s", module.c_str(), loaded.target));
   }
   return *found;
 }
 
 std::string KernelCache::LoadedTarget(const std::string& module) {
-  CuContext context = CurrentContext();
+  CuContext context = CurrentContext(driver_);
   const std::lock_guard<std::mutex> lock(mutex_);
   return Load(context, module).target;
 }
@@ -138,17 +165,13 @@ KernelCache::Loaded& KernelCache::Load(CuContext context, const std::string& nam
   }
   std::string failures;
   for (const Image* image : images) {
-    char log[4096] = {};
-    int32_t options[] = {kCuJitErrorLog, kCuJitErrorLogBytes};
-    void* values[] = {log, reinterpret_cast<void*>(sizeof(log) - 1)};
     Loaded loaded;
-    const CuResult result = driver_.cuModuleLoadDataEx.Try(&loaded.module, image->begin, 2, options, values);
-    if (result == kCuSuccess) {
+    const std::string failure = LoadModule(driver_, image->begin, &loaded.module);
+    if (failure.empty()) {
       loaded.target = image->target;
       return modules_.emplace(std::make_pair(context, name), std::move(loaded)).first->second;
     }
-    failures += Format("%s%s: %s%s%s", failures.empty() ? "" : "; ", image->target,
-                       driver_.ErrorText("cuModuleLoadDataEx", result).c_str(), log[0] == '\0' ? "" : ": ", log);
+    failures += Format("%s%s: %s", failures.empty() ? "" : "; ", image->target, failure.c_str());
   }
   std::string advice;
   if (driver_.version() < table_.toolkit) {
@@ -172,13 +195,32 @@ const DeviceInfo& KernelCache::CurrentDevice() const {
       Format("the current CUDA context is of device %d, which the driver did not list", static_cast<int>(device)));
 }
 
-CuContext KernelCache::CurrentContext() const {
-  CuContext context = nullptr;
-  driver_.cuCtxGetCurrent(&context);
-  if (context == nullptr) {
-    throw EngineError("no CUDA context is current in this thread");
+LoadedImage::LoadedImage(const Driver& driver, const DeviceInfo& device, const void* image)
+    : driver_(driver), device_(device), context_(CurrentContext(driver)) {
+  const std::string failure = LoadModule(driver, image, &module_);
+  if (!failure.empty()) {
+    throw EngineError(Format("the image does not load on %s of compute capability %d.%d: %s", device.name.c_str(),
+                             static_cast<int>(device.major), static_cast<int>(device.minor), failure.c_str()));
   }
-  return context;
+}
+
+LoadedImage::~LoadedImage() {
+  CuContext before = nullptr;
+  driver_.cuCtxGetCurrent.Try(&before);
+  driver_.cuCtxSetCurrent.Try(context_);
+  // What may still be running is not taken away; a context that has failed goes with the process.
+  if (driver_.cuCtxSynchronize.Try() == kCuSuccess) {
+    driver_.cuModuleUnload.Try(module_);
+  }
+  driver_.cuCtxSetCurrent.Try(before);
+}
+
+const Kernel& LoadedImage::Find(const std::string& kernel) {
+  std::unique_ptr<const Kernel>& found = kernels_[kernel];
+  if (found == nullptr) {
+    found = FindKernel(driver_, module_, kernel, &device_, "the image");
+  }
+  return *found;
 }
 
 KernelCache& ProcessKernels() {

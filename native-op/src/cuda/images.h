@@ -91,12 +91,33 @@ class KernelCache {
 
   Loaded& Load(CuContext context, const std::string& name);
   const DeviceInfo& CurrentDevice() const;
-  CuContext CurrentContext() const;
 
   const Driver& driver_;
   const ImageTable& table_;
   std::mutex mutex_;
   std::map<std::pair<CuContext, std::string>, Loaded> modules_;
+};
+
+// An image that this library does not carry, loaded into the calling thread's current context, and unloaded with this
+// object once the device has ended all that it was given. That takes the context, not that it is current.
+class LoadedImage {
+ public:
+  // image: machine code, or PTX with a zero behind it, not needed afterwards. Throws EngineError, with the driver's
+  // words, where it does not load.
+  LoadedImage(const Driver& driver, const DeviceInfo& device, const void* image);
+  LoadedImage(const LoadedImage&) = delete;
+  LoadedImage& operator=(const LoadedImage&) = delete;
+  ~LoadedImage();
+
+  // A kernel, valid as long as this object. Throws EngineError where the image has none of that name. For one thread.
+  const Kernel& Find(const std::string& kernel);
+
+ private:
+  const Driver& driver_;
+  const DeviceInfo& device_;
+  CuContext context_ = nullptr;
+  CuModule module_ = nullptr;
+  std::map<std::string, std::unique_ptr<const Kernel>> kernels_;
 };
 
 // The kernels of the process's driver. Throws EngineError where there is no driver.

@@ -8,6 +8,7 @@
 
 #include "common/errors.h"
 #include "cuda/device_layout.h"
+#include "ops/kernel_times.h"
 
 namespace djl_lora {
 
@@ -134,6 +135,11 @@ std::string ErrorText(const DeviceError& error) {
 DeviceTable::DeviceTable(int64_t id, ElementType type, std::vector<ModuleShape> modules,
                          const DeviceTableLimits& limits, std::shared_ptr<const SgmvDevice> device)
     : TableShape(id, type, std::move(modules)), device_(std::move(device)), places_(static_cast<size_t>(limits.slots)) {
+  try {
+    embedded_ = device_->Embedded(type);
+  } catch (const EngineError& failed) {
+    not_embedded_ = failed.what();
+  }
   error_ = Empty({static_cast<int64_t>(sizeof(DeviceError))}, ElementType::kUInt8, device_->place());
   CheckTorch(aoti_torch_zero_(error_.get()), "aten::zero_");
   DeviceModule empty{};
@@ -397,13 +403,118 @@ void DeviceTable::Sgmv(const SgmvArguments& arguments) {
   if (tokens == 0) {
     return;
   }
+  const SgmvKernels& kernels = KernelsFor(name, problem.in);
   // The launches of one call belong together: all calls share the sums between them.
   const std::lock_guard<std::mutex> lock(launches_);
-  const SgmvPath path = cuda::ChoosePath(params, device_->clusters());
+  const SgmvPath path = cuda::ChoosePath(params, kernels.clusters());
   params.splits = cuda::Splits(path, params.in);
   for (const cuda::KernelLaunch& launch : cuda::Launches(path, params)) {
-    device_->Launch(type(), launch, params);
+    kernels.Launch(launch, params);
   }
+}
+
+const SgmvKernels* DeviceTable::Given(int64_t in) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const GivenKernels& given : given_) {
+    if (given.in == in) {
+      return given.kernels.get();
+    }
+  }
+  if (embedded_ == nullptr) {
+    for (const GivenKernels& given : given_) {
+      if (given.in != 0) {
+        return given.kernels.get();
+      }
+    }
+  }
+  return nullptr;
+}
+
+const SgmvKernels& DeviceTable::KernelsFor(const char* operation, int64_t in) const {
+  const SgmvKernels* given = Given(in);
+  if (given == nullptr && embedded_ == nullptr) {
+    throw EngineError(Format("%s: table %lld has no kernels (%s); device_table_use_image can give it some", operation,
+                             Long(id()), not_embedded_.c_str()));
+  }
+  return given != nullptr ? *given : *embedded_;
+}
+
+void DeviceTable::RequireInputs(const char* operation, int64_t in) const {
+  if (std::none_of(modules().begin(), modules().end(), [in](const ModuleShape& shape) { return shape.in == in; })) {
+    Refuse("%s: in_features is %lld, but no module of table %lld takes as many", operation, Long(in), Long(id()));
+  }
+}
+
+void DeviceTable::UseImage(AtenTensorHandle image_handle, int64_t in) {
+  constexpr const char* kName = "device_table_use_image";
+  RequireInputs(kName, in);
+  const TensorInfo image = DescribeFlat(kName, "image", image_handle, ElementType::kUInt8);
+  constexpr int64_t kLeast = 64;  // an ELF header
+  if (image.numel < kLeast) {
+    Refuse("%s: image has %lld bytes, which is neither machine code nor PTX", kName, Long(image.numel));
+  }
+  const char* bytes = image.As<char>();
+  if (std::memcmp(bytes, "\177ELF", 4) != 0 && bytes[image.numel - 1] != '\0') {
+    Refuse("%s: image is not machine code, and not PTX either: no zero ends it", kName);
+  }
+  std::shared_ptr<const SgmvKernels> kernels;
+  try {
+    kernels = device_->Load(type(), bytes);
+  } catch (const EngineError& failed) {
+    throw EngineError(Format("%s: %s", kName, failed.what()));
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Retire(in);
+  given_.push_back({in, std::move(kernels)});
+}
+
+void DeviceTable::DropImage(int64_t in) {
+  RequireInputs("device_table_drop_image", in);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Retire(in);
+}
+
+void DeviceTable::Retire(int64_t in) {
+  for (GivenKernels& given : given_) {
+    given.in = given.in == in ? 0 : given.in;
+  }
+}
+
+std::pair<double, double> DeviceTable::TimeImage(const std::vector<int64_t>& modules_of_call, int64_t segments,
+                                                 int64_t rank) const {
+  constexpr const char* kName = "device_table_time_image";
+  const int64_t count = static_cast<int64_t>(modules_of_call.size());
+  if (count < 1 || count > kMaxGroup) {
+    Refuse("%s: modules has %lld values, but it must have 1 to %lld", kName, Long(count), Long(kMaxGroup));
+  }
+  TimedCall call{type(), 0, {}, segments, rank, std::max(rank, buffers()->limits.rank)};
+  for (const int64_t module : modules_of_call) {
+    if (module < 0 || module >= static_cast<int64_t>(modules().size())) {
+      Refuse("%s: modules has %lld, but table %lld has modules 0 to %lld", kName, Long(module), Long(id()),
+             Long(static_cast<int64_t>(modules().size()) - 1));
+    }
+    const ModuleShape& shape = modules()[static_cast<size_t>(module)];
+    if (call.in != 0 && shape.in != call.in) {
+      Refuse("%s: modules take %lld and %lld inputs, but a group shares x", kName, Long(call.in), Long(shape.in));
+    }
+    call.in = shape.in;
+    call.outs.push_back(shape.out);
+  }
+  constexpr int64_t kMostSegments = 4096;
+  if (segments < 1 || segments > kMostSegments) {
+    Refuse("%s: segments is %lld, but it must be from 1 to %lld", kName, Long(segments), Long(kMostSegments));
+  }
+  if (rank < 1 || rank > cuda::kMaxRank) {
+    Refuse("%s: rank is %lld, but it must be from 1 to %d", kName, Long(rank), cuda::kMaxRank);
+  }
+  if (embedded_ == nullptr) {
+    Refuse("%s: table %lld has no kernels but its images' (%s)", kName, Long(id()), not_embedded_.c_str());
+  }
+  const SgmvKernels* given = Given(call.in);
+  if (given == nullptr) {
+    Refuse("%s: table %lld has no image for in_features %lld", kName, Long(id()), Long(call.in));
+  }
+  return TimeKernels(*device_, call, *embedded_, *given);
 }
 
 void DeviceTable::Check() {

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "cuda/kernels/abi.h"
@@ -29,7 +31,8 @@ struct DeviceTableLimits {
 
 class DeviceTable : public TableShape {
  public:
-  // Throws EngineError where the device has no memory left.
+  // Throws EngineError where the device has no memory left. Where none of the kernels that the library carries suits
+  // the device the table waits for an image.
   DeviceTable(int64_t id, ElementType type, std::vector<ModuleShape> modules, const DeviceTableLimits& limits,
               std::shared_ptr<const SgmvDevice> device);
 
@@ -62,6 +65,21 @@ class DeviceTable : public TableShape {
   // Computes the operators. x, ys, biases and the plan lie on the device. What a plan has wrong is found there: the
   // rows that it concerns become NaN, and the next Check tells.
   void Sgmv(const SgmvArguments& arguments);
+
+  // Kernels for calls over modules of `in` inputs, from an image that was compiled elsewhere; those before for as many
+  // inputs are not used any more. Where the library carries no kernels that suit the device, calls over other modules
+  // use them too: every image's kernels take every shape. image: uint8, 1-D, contiguous, on the CPU, machine code or
+  // PTX with a zero behind it. Throws EngineError, and changes nothing, where it does not load or lacks a kernel.
+  void UseImage(AtenTensorHandle image, int64_t in);
+  // Goes back to the kernels that the library carries, if there was an image for as many inputs. The image stays loaded
+  // as long as the table is open: a captured graph may have its kernels.
+  void DropImage(int64_t in);
+  // Why the kernels that the library carries do not serve here; empty where they do.
+  const std::string& WhyNotEmbedded() const { return not_embedded_; }
+  // The medians of the device's times in microseconds for a call over these modules with a row of an adapter of that
+  // rank for each segment: with the library's kernels and with those of the image. Waits.
+  std::pair<double, double> TimeImage(const std::vector<int64_t>& modules, int64_t segments, int64_t rank) const;
+
   // Waits for the device, and throws ArgumentError with what the kernels have refused since the last time.
   void Check();
 
@@ -98,13 +116,30 @@ class DeviceTable : public TableShape {
   // Copies to the device, in the order of the stream.
   void Upload(const Tensor& target, int64_t offset, const void* bytes, int64_t count) const;
 
+  struct GivenKernels {
+    int64_t in = 0;  // or 0: not used any more
+    std::shared_ptr<const SgmvKernels> kernels;
+  };
+
+  // The given kernels for that many inputs, or null.
+  const SgmvKernels* Given(int64_t in) const;
+  // Valid as long as the table.
+  const SgmvKernels& KernelsFor(const char* operation, int64_t in) const;
+  // With the lock: uses none of the given kernels for that many inputs any more.
+  void Retire(int64_t in);
+  // Refuses a number of inputs that no module has.
+  void RequireInputs(const char* operation, int64_t in) const;
+
   const std::shared_ptr<const SgmvDevice> device_;
-  Tensor error_;                            // uint8, a cuda::DeviceError
-  Tensor empty_row_;                        // uint8, the entries of a slot without an adapter
-  std::mutex launches_;                     // held while a call is launched
-  mutable std::mutex mutex_;                // of what follows
-  std::shared_ptr<const Buffers> buffers_;  // never null
-  std::vector<Place> places_;               // by slot
+  std::shared_ptr<const SgmvKernels> embedded_;  // or null
+  std::string not_embedded_;                     // why
+  Tensor error_;                                 // uint8, a cuda::DeviceError
+  Tensor empty_row_;                             // uint8, the entries of a slot without an adapter
+  std::mutex launches_;                          // held while a call is launched
+  mutable std::mutex mutex_;                     // of what follows
+  std::shared_ptr<const Buffers> buffers_;       // never null
+  std::vector<GivenKernels> given_;
+  std::vector<Place> places_;  // by slot
 };
 
 // The open table with this id. Throws ArgumentError where there is none.

@@ -225,6 +225,34 @@ void DeviceTableCheckKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::device_table_check", [stack] { FindDeviceTable("device_table_check", TakeInt(stack[0]))->Check(); });
 }
 
+void DeviceTableUseImageKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_use_image", [stack] {
+    const Tensor image = TakeTensor(stack[1]);
+    FindDeviceTable("device_table_use_image", TakeInt(stack[0]))->UseImage(image.get(), TakeInt(stack[2]));
+  });
+}
+
+void DeviceTableDropImageKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_drop_image",
+      [stack] { FindDeviceTable("device_table_drop_image", TakeInt(stack[0]))->DropImage(TakeInt(stack[1])); });
+}
+
+void DeviceTableTimeImageKernel(StableValue* stack, uint64_t, uint64_t) {
+  Run("djl_lora::device_table_time_image", [stack] {
+    constexpr const char* kName = "device_table_time_image";
+    const Tensor modules = TakeTensor(stack[1]);
+    const TensorInfo numbers = DescribeFlat(kName, "modules", modules.get(), ElementType::kInt64);
+    const auto [embedded, given] = FindDeviceTable(kName, TakeInt(stack[0]))
+                                       ->TimeImage({numbers.As<int64_t>(), numbers.As<int64_t>() + numbers.numel},
+                                                   TakeInt(stack[2]), TakeInt(stack[3]));
+    Tensor result = Empty({2}, ElementType::kFloat32);
+    float* times = Describe(kName, "result", result.get()).As<float>();
+    times[0] = static_cast<float>(embedded);
+    times[1] = static_cast<float>(given);
+    stack[0] = reinterpret_cast<StableValue>(result.release());
+  });
+}
+
 void DeviceTableCloseKernel(StableValue* stack, uint64_t, uint64_t) {
   Run("djl_lora::device_table_close", [stack] { DeviceTableClose(TakeInt(stack[0])); });
 }
@@ -367,6 +395,13 @@ const Operator kOperators[] = {
      DeviceTablePackedBytesKernel},
     {"device_table_remove", "device_table_remove(int table, int slot) -> ()", kAny, DeviceTableRemoveKernel},
     {"device_table_check", "device_table_check(int table) -> ()", kAny, DeviceTableCheckKernel},
+    {"device_table_use_image", "device_table_use_image(int table, Tensor image, int in_features) -> ()", kAny,
+     DeviceTableUseImageKernel},
+    {"device_table_drop_image", "device_table_drop_image(int table, int in_features) -> ()", kAny,
+     DeviceTableDropImageKernel},
+    // [2]: microseconds with the library's kernels and with the image's
+    {"device_table_time_image", "device_table_time_image(int table, Tensor modules, int segments, int rank) -> Tensor",
+     kAny, DeviceTableTimeImageKernel},
     {"device_table_close", "device_table_close(int table) -> ()", kAny, DeviceTableCloseKernel},
     {"paged_attention",
      "paged_attention(Tensor q, Tensor keys, Tensor values, Tensor row_starts, Tensor lengths, Tensor page_starts, "

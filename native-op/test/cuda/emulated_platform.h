@@ -19,7 +19,13 @@
 #define DJL_LORA_KEEP_LOOP
 #define DJL_LORA_UNROLL_BY(times)
 #define DJL_LORA_CLUSTERS
-#define DJL_LORA_KERNEL(name, threads, blocks) void name(const djl_lora::cuda::SgmvParams& params)
+#ifdef DJL_LORA_FIXED
+#define DJL_LORA_KERNEL_LINKAGE static  // one program has kernels of these names for several shapes
+#else
+#define DJL_LORA_KERNEL_LINKAGE
+#endif
+#define DJL_LORA_KERNEL(name, threads, blocks) \
+  DJL_LORA_KERNEL_LINKAGE void name(const djl_lora::cuda::SgmvParams& params)
 #define DJL_LORA_KERNEL_OF(Params, name, threads, blocks) void name(const djl_lora::cuda::Params& params)
 
 namespace djl_lora::cuda {

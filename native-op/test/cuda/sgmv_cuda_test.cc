@@ -98,14 +98,15 @@ class DeviceCase {
   std::vector<float>& weights() { return weights_; }
   const DeviceError& error() const { return error_; }
 
-  std::vector<std::vector<T>> Run(SgmvPath path, uint64_t seed) {
+  using RunKernel = decltype(&cuda::RunEmulated);
+  std::vector<std::vector<T>> Run(SgmvPath path, uint64_t seed, RunKernel run = cuda::RunEmulated) {
     const std::vector<std::vector<T>> before = ys_;
     params_.splits = cuda::Splits(path, params_.in);
     std::vector<float> partial(static_cast<size_t>(cuda::PartialSize(path, params_)),
                                std::numeric_limits<float>::quiet_NaN());
     params_.partial = partial.data();
     for (const cuda::KernelLaunch& launch : cuda::Launches(path, params_)) {
-      cuda::RunEmulated(launch, ElementTraits<T>::kType, params_, seed);
+      run(launch, ElementTraits<T>::kType, params_, seed);
     }
     std::vector<std::vector<T>> after = before;
     for (size_t g = 0; g < ys_.size(); ++g) {
@@ -314,6 +315,51 @@ TYPED_TEST(SgmvCudaTest, GivesARowTheSameBitsAmongOthersAndAlone) {
     }
     EXPECT_TRUE(same(5, 11)) << Name(path);
     EXPECT_FALSE(same(0, 5)) << "other adapters give other rows";
+  }
+}
+
+// Images that were compiled for one shape give the same bits as any other, for segments of that shape and of others in
+// one call, and for modules of another number of inputs.
+TYPED_TEST(SgmvCudaTest, ImagesOfOneShapeGiveTheSameBits) {
+  const auto compare = [](const cuda::FixedImage& image, const SgmvCase<TypeParam>& test) {
+    DeviceCase<TypeParam> call(test);
+    for (const SgmvPath path : {SgmvPath::kFused, SgmvPath::kDecode}) {
+      if (path == SgmvPath::kDecode || !call.stacked()) {
+        EXPECT_TRUE(SameBits(call.Run(path, 1), call.Run(path, 2, image.run)))
+            << Name(path) << ", rank " << image.rank << ", " << test.in() << " inputs";
+        EXPECT_EQ(cuda::kNoError, call.error().code);
+      }
+    }
+  };
+  for (const cuda::FixedImage& image : {cuda::kFixedImageRank5, cuda::kFixedImageRank16, cuda::kFixedImageRank19}) {
+    for (const int in : {image.in, 40}) {
+      // one row beside two of another rank in one of the modules; more outputs than the warps have at first
+      SgmvCase<TypeParam> test(in, {in == 4096 ? 4136 : 300, 33}, 8, &this->random_);
+      test.Segment(1, test.Adapter({{image.rank}, {image.rank}}));
+      test.Segment(2, test.Adapter({{image.rank, false, true, true}, {image.rank + 1}}));
+      test.Bias(1);
+      test.Fill();
+      compare(image, test);
+    }
+  }
+  // several rows, more than a block takes at a time, and rows where a block takes what comes
+  SgmvCase<TypeParam> rows(cuda::kFixedImageRank19.in, {72}, 0, &this->random_);
+  const size_t adapter = rows.Adapter({{19}});
+  rows.Segment(18, adapter);
+  rows.BaseSegment(1);
+  for (int i = 0; i < 18; ++i) {
+    rows.Segment(0, adapter);
+  }
+  rows.Fill();
+  compare(cuda::kFixedImageRank19, rows);
+  // stacks, and rows that are not on boundaries of 16 bytes
+  for (const int gap : {0, 3}) {
+    SgmvCase<TypeParam> stacks(cuda::kFixedImageRank19.in, {2080}, gap, &this->random_);
+    const size_t member = stacks.Adapter({{19}});
+    stacks.Segment(1, {member}, {0.5f});
+    stacks.Segment(1, {member, member}, {1.0f, -2.0f});
+    stacks.Fill();
+    compare(cuda::kFixedImageRank19, stacks);
   }
 }
 

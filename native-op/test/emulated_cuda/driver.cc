@@ -691,7 +691,8 @@ FUNCTION(cuFuncGetAttribute, int32_t* value, int32_t attribute, CuFunction funct
   BEGIN(cuFuncGetAttribute)
   *value = attribute == kCuFunctionDynamicSharedBytes
                ? static_cast<int32_t>(reinterpret_cast<Function*>(function)->shared_bytes)
-               : 0;
+           : attribute == kCuFunctionPtxVersion ? 90
+                                                : 0;
   return kCuSuccess;
 }
 

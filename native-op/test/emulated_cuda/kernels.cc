@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cuda/kernels/abi.h"
+#include "cuda/kernels/attention_abi.h"
 #include "cuda/kernels/layers_abi.h"
 
 // Defined where the kernels' sources are compiled for the emulator (test/cuda/emulated_kernels.cc, emulated_layers.cc).
@@ -26,6 +27,20 @@ void layers_decode_kv_write_f16(const djl_lora::cuda::KvWriteParams& params);
 void layers_decode_rms_norm_bf16(const djl_lora::cuda::NormParams& params);
 void layers_decode_silu_mul_bf16(const djl_lora::cuda::SiluMulParams& params);
 void layers_decode_kv_write_bf16(const djl_lora::cuda::KvWriteParams& params);
+void attention_decode_64_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_80_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_96_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_128_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_256_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_combine_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_plain_f16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_64_bf16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_80_bf16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_96_bf16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_128_bf16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_256_bf16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_combine_bf16(const djl_lora::cuda::AttentionParams& params);
+void attention_decode_plain_bf16(const djl_lora::cuda::AttentionParams& params);
 void layers_decode_argmax_f32(const djl_lora::cuda::ArgmaxParams& params);
 
 namespace djl_lora::emulated {
@@ -70,12 +85,39 @@ Launched Once(void** arguments) {
 
 const std::map<std::string, Prepare>& Kernels() {
   static const auto* const kernels = new std::map<std::string, Prepare>{
-      {"djl_lora_self_test", &Once<SelfTest>}, KERNEL(sgmv_decode_shrink_f16),      KERNEL(sgmv_decode_expand_f16),
-      KERNEL(sgmv_decode_fused_f16),           KERNEL(sgmv_tile_shrink_f16),        KERNEL(sgmv_tile_expand_f16),
-      KERNEL(sgmv_decode_shrink_bf16),         KERNEL(sgmv_decode_expand_bf16),     KERNEL(sgmv_decode_fused_bf16),
-      KERNEL(sgmv_tile_shrink_bf16),           KERNEL(sgmv_tile_expand_bf16),       KERNEL(layers_decode_rms_norm_f16),
-      KERNEL(layers_decode_silu_mul_f16),      KERNEL(layers_decode_kv_write_f16),  KERNEL(layers_decode_rms_norm_bf16),
-      KERNEL(layers_decode_silu_mul_bf16),     KERNEL(layers_decode_kv_write_bf16), KERNEL(layers_decode_argmax_f32),
+      {"djl_lora_self_test", &Once<SelfTest>},
+      KERNEL(sgmv_decode_shrink_f16),
+      KERNEL(sgmv_decode_expand_f16),
+      KERNEL(sgmv_decode_fused_f16),
+      KERNEL(sgmv_tile_shrink_f16),
+      KERNEL(sgmv_tile_expand_f16),
+      KERNEL(sgmv_decode_shrink_bf16),
+      KERNEL(sgmv_decode_expand_bf16),
+      KERNEL(sgmv_decode_fused_bf16),
+      KERNEL(sgmv_tile_shrink_bf16),
+      KERNEL(sgmv_tile_expand_bf16),
+      KERNEL(layers_decode_rms_norm_f16),
+      KERNEL(layers_decode_silu_mul_f16),
+      KERNEL(layers_decode_kv_write_f16),
+      KERNEL(layers_decode_rms_norm_bf16),
+      KERNEL(layers_decode_silu_mul_bf16),
+      KERNEL(layers_decode_kv_write_bf16),
+      KERNEL(layers_decode_argmax_f32),
+      KERNEL(attention_decode_64_f16),
+      KERNEL(attention_decode_80_f16),
+      KERNEL(attention_decode_96_f16),
+      KERNEL(attention_decode_128_f16),
+      KERNEL(attention_decode_256_f16),
+      KERNEL(attention_decode_combine_f16),
+      KERNEL(attention_decode_plain_f16),
+      KERNEL(attention_decode_64_bf16),
+      KERNEL(attention_decode_80_bf16),
+      KERNEL(attention_decode_96_bf16),
+      KERNEL(attention_decode_128_bf16),
+      KERNEL(attention_decode_256_bf16),
+      KERNEL(attention_decode_combine_bf16),
+      KERNEL(attention_decode_plain_bf16),
+
   };
   return *kernels;
 }

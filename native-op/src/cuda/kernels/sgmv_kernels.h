@@ -10,6 +10,7 @@
 #define DJL_LORA_CUDA_KERNELS_SGMV_KERNELS_H_
 
 #include "expand.h"
+#include "fixed_shape.h"
 #include "shrink.h"
 
 namespace djl_lora {
@@ -102,6 +103,12 @@ DJL_LORA_DEVICE DecodeItem FindDecodeItem(const SgmvParams& params, int number, 
   return {tile.segment, tile.row, end < segment->end ? end : segment->end};
 }
 
+// Whether a segment's ranks in a module, which CheckEntries told, are those of one adapter and of the shape that the
+// image was compiled for.
+DJL_LORA_DEVICE bool IsFixed(const SgmvParams& params, const Segment& segment, int rank) {
+  return rank == kFixedRank && segment.last - segment.first == 1 && HasFixedRows(params);
+}
+
 // Grid: segments or their tiles, splits of `in` into kDecodeSplit, outputs.
 template <typename T>
 DJL_LORA_DEVICE void DecodeShrink(const SgmvParams& params) {
@@ -109,11 +116,25 @@ DJL_LORA_DEVICE void DecodeShrink(const SgmvParams& params) {
   Segment segment{};
   const DecodeItem item = FindDecodeItem(params, BlockX(), &segment);
   const int output = BlockZ();
-  if (item.segment < 0 || CheckEntries(params, output, &segment) == 0) {
+  const int rank = item.segment < 0 ? 0 : CheckEntries(params, output, &segment);
+  if (rank == 0) {
     return;
   }
   constexpr int kPart = kDecodeSplit / kDecodeWarps;
   const int k = BlockY() * kDecodeSplit + ThreadIndex() / kWarp * kPart;
+  if constexpr (kFixedShape) {
+    if (IsFixed(params, segment, rank)) {
+      const void* a = FindModule(params, segment.first, output)->a;
+      DJL_LORA_KEEP_LOOP
+      for (int row = item.begin; row < item.end; row += kDecodeRows) {
+        const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
+        FixedShrink<T, kFixedRank, kFixedIn, kPart / kStep, kFixedIn % kDecodeSplit == 0, kShrinkLoads>(params, a, row,
+                                                                                                        count, k)
+            .Run(count, output, reinterpret_cast<float*>(SharedMemory()), StorePartial{params, row, BlockY()}, Wait{});
+      }
+      return;
+    }
+  }
   DJL_LORA_KEEP_LOOP
   for (int row = item.begin; row < item.end; row += kDecodeRows) {
     const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
@@ -137,8 +158,19 @@ DJL_LORA_DEVICE void DecodeExpand(const SgmvParams& params) {
   if (item.segment < 0) {
     return;
   }
-  CheckEntries(params, output, &segment);
+  const int rank = CheckEntries(params, output, &segment);
   ReportSegment(params, segment);
+  if constexpr (kFixedShape) {
+    if (IsFixed(params, segment, rank)) {
+      DJL_LORA_KEEP_LOOP
+      for (int row = item.begin; row < item.end; row += kDecodeRows) {
+        const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
+        ExpandFixed<T, kFixedRank, kFixedIn>(params, segment, output, row, count, first,
+                                             reinterpret_cast<float*>(SharedMemory()));
+      }
+      return;
+    }
+  }
   DJL_LORA_KEEP_LOOP
   for (int row = item.begin; row < item.end; row += kDecodeRows) {
     const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
@@ -156,6 +188,71 @@ struct StoreShared {
     sums[r * pitch + tile.offset + rank] = sum;
   }
 };
+
+// What DecodeFused does for a segment whose entry has kRank ranks and a module of kIn inputs.
+template <typename T, int kRank, int kIn>
+DJL_LORA_DEVICE void FusedFixed(const SgmvParams& params, const Segment& segment, const DecodeItem& item, int output,
+                                const DeviceModule* entry) {
+  constexpr int kSteps = PartsOf(PartsOf(kIn, kStep), kCluster * kDecodeWarps);  // of a warp
+  constexpr bool kWhole = kIn == kCluster * kDecodeWarps * kSteps * kStep;
+  constexpr int kColumns = GroupWeights<kRank>::kSteps * kRankStep;
+  constexpr int kGroups = GroupWeights<kRank>::kSteps < kFixedWeights ? kFixedWeights / GroupWeights<kRank>::kSteps : 1;
+  constexpr int kStride = kDecodeWarps * kGroup;
+  const int block = BlockX() % kCluster;
+  const int thread = ThreadIndex();
+  const int warp = thread / kWarp;
+  const int out = params.output[output].out;
+  const int part = RoundUp(RoundUp(out, kCluster) / kCluster, kGroup);
+  const int first = block * part + warp * kGroup;
+  const int last = block * part + part < out ? block * part + part : out;
+  const int pitch = RowPitch(params.max_rank);
+  float* fragments = reinterpret_cast<float*>(SharedMemory());
+  float* own = fragments + kDecodeShrinkShared / 4;
+  float* sums = own + kDecodeRows * pitch;
+  const void* a = entry->a;
+  const void* b = entry->b;
+  const float scale = Load(&entry->scale);
+  const Finish finish = FinishOf(params, segment, output, entry);
+  DJL_LORA_KEEP_LOOP
+  for (int row = item.begin; row < item.end; row += kDecodeRows) {
+    const int count = item.end - row < kDecodeRows ? item.end - row : kDecodeRows;
+    GroupWeights<kRank> groups[kGroups];
+    FixedShrink<T, kRank, kIn, kSteps, kWhole, kSteps <= 2 ? kShrinkLoads : kFusedLoads>(
+        params, a, row, count, (block * kDecodeWarps + warp) * kSteps * kStep)
+        .Run(count, output, fragments, StoreShared{own, pitch},
+             LoadGroups<kRank, kGroups>{groups, b, first, last, kStride});
+    ArriveAtCluster();
+    WaitForCluster();
+    DJL_LORA_UNROLL
+    for (int place = thread; place < kDecodeRows * kColumns; place += kDecodeThreads) {
+      const int r = place / kColumns;
+      const int c = place % kColumns;
+      float sum = 0.0f;
+      if (r < count && c < kRank) {
+        DJL_LORA_UNROLL
+        for (int other = 0; other < kCluster; ++other) {
+          sum += LoadFromBlock(own + r * pitch + c, other);
+        }
+      }
+      sums[r * pitch + c] = sum * scale;
+    }
+    SyncBlock();
+    ArriveAtCluster();  // has read the others' sums
+    DJL_LORA_KEEP_LOOP
+    for (int base = first; base < last; base += kGroups * kStride) {
+      DJL_LORA_UNROLL
+      for (int g = 0; g < kGroups; ++g) {
+        const int o = base + g * kStride;
+        if (o < last) {
+          const GroupWeights<kRank> weights = groups[g];
+          groups[g].Load(b, last, o + kGroups * kStride);
+          WriteGroup<T>(params, output, row, count, o, finish, sums, pitch, weights);
+        }
+      }
+    }
+    WaitForCluster();  // before its sums are written over, or the block ends and they are gone
+  }
+}
 
 // Grid: kCluster blocks for each segment or tile, outputs of the group. A cluster computes the sums of one item, each
 // block for its part of `in`; then each block adds up the parts of all and computes its part of the outputs. Segments
@@ -179,6 +276,12 @@ DJL_LORA_DEVICE void DecodeFused(const SgmvParams& params) {
   const DeviceModule* entry = segment.first < segment.last ? FindModule(params, segment.first, output) : nullptr;
   if (item.begin == item.end || (rank == 0 && FinishOf(params, segment, output, entry).Nothing())) {
     return;
+  }
+  if constexpr (kFixedShape) {
+    if (IsFixed(params, segment, rank)) {
+      FusedFixed<T, kFixedRank, kFixedIn>(params, segment, item, output, entry);
+      return;
+    }
   }
   const void* b = entry != nullptr ? entry->b : nullptr;
   const int b_pitch = RoundUp(rank, kRankUnit);

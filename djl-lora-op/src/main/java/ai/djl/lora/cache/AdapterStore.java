@@ -1104,13 +1104,13 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
-     * Returns whether the device tier lies in memory that is not the host's and whose use can be
-     * read: that of the GPU that the model lies on.
+     * Returns the memory of the GPU that the model lies on, and its device tier in it.
      *
-     * @return whether there is a {@link #getDeviceMemoryMonitor()} where monitoring is on
+     * @return the memory, which {@link #getDeviceMemoryMonitor()} watches where monitoring is on;
+     *     empty where the model lies on the CPU, or the driver does not tell
      */
-    public boolean hasDeviceMemory() {
-        return gpu.source().isPresent();
+    public Optional<MemorySource> getDeviceMemory() {
+        return gpu.source();
     }
 
     /**

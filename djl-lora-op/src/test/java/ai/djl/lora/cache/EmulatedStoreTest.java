@@ -99,7 +99,7 @@ public class EmulatedStoreTest {
             try (AdapterStore store = filled(options().optHostPinning(pinning).build())) {
                 useAll(store);
                 Assert.assertEquals(gpu.count("contexts"), 0);
-                Assert.assertFalse(store.hasDeviceMemory());
+                Assert.assertTrue(store.getDeviceMemory().isEmpty());
             }
         }
     }
@@ -148,7 +148,7 @@ public class EmulatedStoreTest {
                             .optDeviceMemorySource(new CudaMemorySource(cuda))
                             .build();
             try (AdapterStore store = filled(options)) {
-                Assert.assertTrue(store.hasDeviceMemory());
+                Assert.assertTrue(store.getDeviceMemory().isPresent());
                 Assert.assertEquals(
                         store.statistics().device().limits().bytes(),
                         GPU_BYTES / 4,

@@ -17,12 +17,19 @@ import org.testng.annotations.Test;
 /** The operator of every backend against a naive one in float64. */
 public class OperatorTest {
 
-    /** With three types on two backends 2,400 cases; 1,200 where there is only one type. */
-    private static final int CASES = 400;
-
     @DataProvider
     public Object[][] backends() {
         return Backends.withTypes();
+    }
+
+    /** With three types on two backends 2,400 cases; 1,200 where there is only one type. */
+    int cases() {
+        return 400;
+    }
+
+    /** Returns a manager on the backends' device. */
+    NDManager newManager() {
+        return NDManager.newBaseManager("PyTorch");
     }
 
     /**
@@ -32,9 +39,9 @@ public class OperatorTest {
     @Test(dataProvider = "backends")
     public void matchesOracle(LoraBackend backend, ElementType type) {
         Random random = new Random(17);
-        for (int round = 0; round < CASES; ++round) {
+        for (int round = 0; round < cases(); ++round) {
             OperatorCase operatorCase = new OperatorCase(random, type);
-            try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+            try (NDManager manager = newManager()) {
                 operatorCase.check(manager, backend, "case " + round);
             }
         }
@@ -42,7 +49,7 @@ public class OperatorTest {
 
     @Test(dataProvider = "backends")
     public void removedSlotIsRefused(LoraBackend backend, ElementType type) {
-        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+        try (NDManager manager = newManager();
                 AdapterTable table =
                         backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type, 0)) {
             PackedAdapter adapter = small(type);
@@ -70,7 +77,7 @@ public class OperatorTest {
 
     @Test(dataProvider = "backends")
     public void wrongShapesAreNamed(LoraBackend backend, ElementType type) {
-        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+        try (NDManager manager = newManager();
                 AdapterTable table =
                         backend.newTable(
                                 manager, List.of(new LoraModule(0, "proj", 4, 2)), type, 0)) {
@@ -88,7 +95,7 @@ public class OperatorTest {
 
     @Test(dataProvider = "backends")
     public void adapterOutsideItsBlockIsRefused(LoraBackend backend, ElementType type) {
-        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+        try (NDManager manager = newManager();
                 AdapterTable table =
                         backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type, 0)) {
             PackedAdapter.Entry[] entries = {new PackedAdapter.Entry(1, 1f, 0, 3)};
@@ -101,7 +108,7 @@ public class OperatorTest {
 
     @Test(dataProvider = "backends")
     public void nanStaysNan(LoraBackend backend, ElementType type) {
-        try (NDManager manager = NDManager.newBaseManager("PyTorch");
+        try (NDManager manager = newManager();
                 AdapterTable table =
                         backend.newTable(manager, List.of(new LoraModule(0, "m", 2, 2)), type, 0)) {
             int slot = table.put(small(type));

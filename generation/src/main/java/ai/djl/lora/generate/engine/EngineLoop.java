@@ -14,6 +14,7 @@ import ai.djl.lora.generate.kv.KvCompression;
 import ai.djl.lora.generate.sampling.Sample;
 import ai.djl.lora.memory.HostMemory;
 import ai.djl.lora.memory.MemoryMonitor;
+import ai.djl.lora.memory.MemorySource;
 import ai.djl.lora.memory.Registration;
 import ai.djl.lora.model.CausalLanguageModel;
 import ai.djl.lora.model.KvPool;
@@ -151,7 +152,9 @@ final class EngineLoop implements Runnable {
                                 () ->
                                         Math.max(
                                                 block,
-                                                memoryLimit() / MEMORY_SHARE / options.engines()));
+                                                memoryLimit(model)
+                                                        / MEMORY_SHARE
+                                                        / options.engines()));
         if (bytes < block) {
             throw new LoraConfigurationException(
                     "kvBytes is " + bytes + "; a block of this model takes " + block);
@@ -200,9 +203,10 @@ final class EngineLoop implements Runnable {
         }
     }
 
-    private static long memoryLimit() {
+    private static long memoryLimit(CausalLanguageModel model) {
+        Optional<MemorySource> device = model.getAdapters().getDeviceMemory();
         try {
-            return HostMemory.open().read().limit();
+            return (device.isPresent() ? device.get() : HostMemory.open()).read().limit();
         } catch (IOException e) {
             throw new LoraConfigurationException(
                     "How much memory there is cannot be read ("

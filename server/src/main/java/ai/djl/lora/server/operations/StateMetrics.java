@@ -185,7 +185,7 @@ final class StateMetrics {
     }
 
     private boolean hasDevice() {
-        return model.adapters().hasDeviceMemory();
+        return model.adapters().getDeviceMemory().isPresent();
     }
 
     private void memory(String area, ToDoubleFunction<MemorySample> value) {
