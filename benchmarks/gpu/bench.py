@@ -33,6 +33,7 @@ import report
 import torch
 from inputs import TOLERANCE, Inputs
 from ours import Ours
+from report import OURS, UNFUSED
 from shapes import (
     SHAPES,
     Case,
@@ -175,8 +176,10 @@ class Bench:
         layers = 2 if self.options.tiny else layers_beyond_cache(self.shape, case.batch, cache_bytes(self.device))
         print(f"{case.name} ({layers} layers)", flush=True)
         inputs = Inputs(self.shape, case.batch, layers, self.dtype, self.device)
-        made = {"djl-lora": self.checked(inputs, case, "djl-lora", lambda: Ours(inputs))}
-        self.wrong = self.wrong or made["djl-lora"] is None
+        made = {OURS: self.checked(inputs, case, OURS, lambda: Ours(inputs))}
+        if case.phase == "decode" and not self.timer.dry:
+            made[UNFUSED] = self.checked(inputs, case, UNFUSED, lambda: Ours(inputs, fused=False))
+        self.wrong = self.wrong or None in made.values()
         for name, make in self.peers(inputs, case):
             made[name] = self.checked(inputs, case, name, make)
         made = {name: candidate for name, candidate in made.items() if candidate is not None}
@@ -195,9 +198,9 @@ class Bench:
                 if case.phase == "prefill":
                     timed["matmul"] = limits.Matmul(inputs)
                 row["candidates"] = self.rounds(timed, layers)
-            if "djl-lora" in made:
+            if OURS in made:
                 # Timing added to y many times over; a last pass from the start finds what replays have broken.
-                again = self.checked(inputs, case, "djl-lora, afterwards", lambda: _Borrowed(made["djl-lora"]))
+                again = self.checked(inputs, case, f"{OURS}, afterwards", lambda: _Borrowed(made[OURS]))
                 self.wrong = self.wrong or again is None
         except DeviceFailedError:
             made.clear()  # nothing can be given back
@@ -245,7 +248,7 @@ class Bench:
         """Measure copies of adapters."""
         print("copies", flush=True)
         if self.timer.dry:
-            self.leave_out("copies", "djl-lora", "there is no device to copy to")
+            self.leave_out("copies", OURS, "there is no device to copy to")
             return
         batch = decode_cases()[0].batch if not self.options.tiny else tiny_cases()[0].batch
         layers = layers_beyond_cache(self.shape, batch, cache_bytes(self.device))
@@ -256,7 +259,7 @@ class Bench:
             self.results["copies"] = copies.measure(self.timer, self.shape, batch, layers, self.dtype, pinned)
         except RuntimeError as failed:
             self.wrong = True
-            self.leave_out("copies", "djl-lora", first_line(failed))
+            self.leave_out("copies", OURS, first_line(failed))
             self.alive()
         self.save()
 

@@ -4,7 +4,7 @@
 # Fetches the kernels that bench.py compares with, from PyPI, into target/peers beside this file, which git ignores. They
 # are other projects' under their own licences (Apache 2.0 all three) and are kept only there. Needs a network, curl,
 # tar and unzip; 87 MB are downloaded, and the half megabyte of kernels in them is kept. Where nvcc is found
-# (native-op/nvcc.sh), Punica's are compiled as well; otherwise bench.py does that on the machine that runs it.
+# (native-op/find.sh), Punica's are compiled as well; otherwise bench.py does that on the machine that runs it.
 #
 #   vLLM 0.33.0        lora_shrink and lora_expand, Triton
 #   SGLang 0.5.23      the kernels of its backends triton, csgmv and triton_v2, Triton
@@ -48,7 +48,7 @@ mkdir -p "$(dirname "$target")"
 rm -rf "$target"
 mv "$unpacked" "$target"
 
-if nvcc=$("$here/../../native-op/nvcc.sh" 2>&1); then
+if nvcc=$("$here/../../native-op/find.sh" 2>&1); then
     "$here/punica/build.sh" "${nvcc##*$'\n'}" "$target/punica" "$target/libpunica.so"
 else
     echo "Punica's kernels are not compiled yet: ${nvcc##*$'\n'}"

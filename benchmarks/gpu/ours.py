@@ -9,6 +9,7 @@ from shapes import Batch, Shape
 
 CODES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 GROUP = 4  # modules that one call may have
+FUSED_RANK = 256  # from a larger one on, a table's calls take two launches for few rows, and else one where they can
 
 
 def adapter_block(inputs: Inputs, adapter: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -34,12 +35,18 @@ def features(shape: Shape, layers: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor(ins * layers), torch.tensor(outs * layers)
 
 
+def on_gpu(device: torch.device) -> bool:
+    """Tell whether adapters lie in a table of a device."""
+    return device.type == "cuda"
+
+
 class Table:
     """A table with all adapters of a case, on a GPU or on the CPU."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, rank: int) -> None:
+        """Make one for adapters of up to ``rank``."""
         self.ops = torch.ops.djl_lora
-        self.on_device = inputs.device.type == "cuda"
+        self.on_device = on_gpu(inputs.device)
         code = CODES[inputs.dtype]
         ins, outs = features(inputs.shape, len(inputs.layers))
         if not self.on_device:
@@ -54,8 +61,8 @@ class Table:
             inputs.device.index or 0,
             slots=inputs.batch.adapters,
             tokens=inputs.batch.tokens,
-            rank=inputs.rank,
-            stack_ranks=inputs.rank,
+            rank=rank,
+            stack_ranks=rank,
         )
         blocks = [adapter_block(inputs, adapter) for adapter in range(inputs.batch.adapters)]
         sizes = [self.ops.device_table_packed_bytes(self.id, layout) for _, layout, _ in blocks]
@@ -86,10 +93,9 @@ def plan(batch: Batch, device: torch.device) -> tuple[torch.Tensor, torch.Tensor
 class Ours:
     """Calls ``sgmv_group`` once for each site."""
 
-    name = "djl-lora"
-
-    def __init__(self, inputs: Inputs) -> None:
-        self.inputs, self.table = inputs, Table(inputs)
+    def __init__(self, inputs: Inputs, fused: bool = True) -> None:
+        self.inputs = inputs
+        self.table = Table(inputs, inputs.rank if fused else FUSED_RANK + 1)
         starts, slots = plan(inputs.batch, inputs.device)
         self.calls = []
         module = 0

@@ -109,6 +109,7 @@ RESULTS = {
             "operations": 1e9,
             "candidates": {
                 "djl-lora": timed(60e-6, 65e-6),
+                "djl-lora, two launches": timed(55e-6, 70e-6),
                 "slow": timed(200e-6, 210e-6),
                 "fast": timed(90e-6, 66e-6),
                 "broken": {"eager": {"median": 80e-6, "low": 1, "high": 1}, "no_graph": "why"},

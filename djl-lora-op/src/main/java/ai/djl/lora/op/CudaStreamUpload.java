@@ -13,6 +13,7 @@ import ai.djl.lora.jni.DeviceTableNative;
 import ai.djl.lora.jni.LoraNative;
 import ai.djl.ndarray.NDManager;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -90,10 +91,11 @@ final class CudaStreamUpload extends CudaUpload {
         int weights = (int) target.bytes();
         long address = DeviceTableNative.address(target.arena()) + target.offset();
         long entries = DeviceTableNative.entriesAddress(target.table(), target.slot());
-        List<DeviceCopy> parts =
-                List.of(
-                        new DeviceCopy(pinned.slice(0, weights), address),
-                        new DeviceCopy(pinned.slice(weights, row), entries));
+        List<DeviceCopy> parts = new ArrayList<>();
+        if (weights > 0) {
+            parts.add(new DeviceCopy(pinned.slice(0, weights), address));
+        }
+        parts.add(new DeviceCopy(pinned.slice(weights, row), entries));
         CopyEvent done;
         synchronized (this) {
             if (change != null) {

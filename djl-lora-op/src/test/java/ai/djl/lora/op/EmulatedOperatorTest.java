@@ -10,6 +10,7 @@ import ai.djl.ndarray.NDManager;
 import org.testng.Assert;
 import org.testng.annotations.AfterClass;
 import org.testng.annotations.BeforeClass;
+import org.testng.annotations.DataProvider;
 
 /** {@link OperatorTest} on an emulated GPU, with adapters copied by the real JCuda. */
 public class EmulatedOperatorTest extends OperatorTest {
@@ -24,6 +25,7 @@ public class EmulatedOperatorTest extends OperatorTest {
         Assert.assertEquals(DeviceTableNative.openTables(), 0);
     }
 
+    @DataProvider
     @Override
     public Object[][] backends() {
         return EmulatedTorch.backends();
