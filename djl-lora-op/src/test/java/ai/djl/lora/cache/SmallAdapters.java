@@ -110,7 +110,7 @@ final class SmallAdapters {
         return 1 + seed % RANKS;
     }
 
-    private static float value(int seed, int component, int place) {
+    static float value(int seed, int component, int place) {
         int mixed = (seed * 31 + component) * 131 + place;
         mixed ^= mixed >>> 7;
         return (mixed * 0x9E3779B1 >>> 24) - 128;
