@@ -3,7 +3,7 @@
 #
 # Compiles the decode kernels for shapes as ai.djl.lora.jit does at run time, and prints what the compiler said of them.
 #   fixed_registers.sh NVCC HOST_COMPILER [RANK/INPUTS]...
-# Fails as registers.sh does. The compiler is nvcc, since NVRTC says nothing of registers.
+# Fails as registers.sh does. The compiler is nvcc; test/jit_in_python.py tells the same of NVRTC.
 set -euo pipefail
 
 if [[ $# -lt 2 ]]; then
