@@ -173,6 +173,8 @@ DJL_LORA_DEVICE void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, un
 DJL_LORA_DEVICE int ThreadCount() { return static_cast<int>(blockDim.x); }
 DJL_LORA_DEVICE float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 DJL_LORA_DEVICE int ShuffleXor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+// A barrier of the warp, behind which its lanes see what the others wrote.
+DJL_LORA_DEVICE void SyncWarp() { __syncwarp(); }
 DJL_LORA_DEVICE bool AnyInWarp(bool condition) { return __any_sync(0xffffffffu, condition ? 1 : 0) != 0; }
 // Whether the condition holds in any thread of the block; a barrier, too.
 DJL_LORA_DEVICE bool AnyInBlock(bool condition) { return __syncthreads_or(condition ? 1 : 0) != 0; }
