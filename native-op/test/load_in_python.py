@@ -252,8 +252,12 @@ def check_attention(ops, dtype, device):
         picked = torch.cat([torch.arange(end - count, end, **index) for end, count in zip(ends, rows)])
         plan = row_starts, torch.tensor(lengths, **index), page_starts, table
         for window in (0, 33):
-            call = lambda: ops.paged_attention(q[picked], keys, values, *plan, window, dim**-0.5)
-            actual = call()
+            queries = q[picked]
+
+            def attend():
+                return ops.paged_attention(queries, keys, values, *plan, window, dim**-0.5)
+
+            actual = attend()
             for s, (end, count, length) in enumerate(zip(ends, rows, lengths)):
                 place = torch.arange(length, device=device)
                 seen = place[None, :] <= place[length - count :, None]
@@ -271,11 +275,11 @@ def check_attention(ops, dtype, device):
         if device == "cuda":
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                again = call()
+                again = attend()
             graph.replay()
             assert torch.equal(actual, again), "a replayed graph gave other bits"
             plan[3][0] = pages
-            assert call()[0].isnan().all(), "a page that there is not was read"
+            assert attend()[0].isnan().all(), "a page that there is not was read"
 
 
 def main():
