@@ -210,8 +210,8 @@ DJL_LORA_DEVICE void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;" : : "n"(kLatest) : "memory");
 }
 
-// Four matrices of 8 by 8 elements in shared memory, transposed as a warp's fragments: lane 8 · m + r gives the place of
-// row r of matrix m, on a boundary of 16 bytes, and lane 4 · g + t gets of each the rows 2t and 2t + 1 of column g.
+// Four matrices of 8 by 8 elements in shared memory, transposed as a warp's fragments: lane 8 · m + r gives the place
+// of row r of matrix m, on a boundary of 16 bytes, and lane 4 · g + t gets of each the rows 2t and 2t + 1 of column g.
 DJL_LORA_DEVICE void LoadTransposed(unsigned (&matrices)[4], SharedPlace row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
