@@ -158,18 +158,34 @@ KernelCache::Loaded& KernelCache::Load(CuContext context, const std::string& nam
     return at->second;
   }
   const DeviceInfo& device = CurrentDevice();
+  Loaded loaded;
+  const std::string failure = LoadAny(device, name, &loaded);
+  if (!failure.empty()) {
+    const auto offered = offered_.find({device.device, name});
+    if (offered == offered_.end()) {
+      throw EngineError(failure);
+    }
+    const std::string own = LoadModule(driver_, offered->second.data(), &loaded.module);
+    if (!own.empty()) {
+      throw EngineError(Format("%s; neither does the one compiled at run time: %s", failure.c_str(), own.c_str()));
+    }
+    loaded.target = "this device, compiled at run time";
+  }
+  return modules_.emplace(std::make_pair(context, name), std::move(loaded)).first->second;
+}
+
+std::string KernelCache::LoadAny(const DeviceInfo& device, const std::string& name, Loaded* loaded) const {
   const std::vector<const Image*> images = SuitableImages(table_, name, device.major, device.minor);
   if (images.empty()) {
-    throw EngineError(Format("no image of the CUDA kernels %s suits %s of compute capability %d.%d", name.c_str(),
-                             device.name.c_str(), static_cast<int>(device.major), static_cast<int>(device.minor)));
+    return Format("no image of the CUDA kernels %s suits %s of compute capability %d.%d", name.c_str(),
+                  device.name.c_str(), static_cast<int>(device.major), static_cast<int>(device.minor));
   }
   std::string failures;
   for (const Image* image : images) {
-    Loaded loaded;
-    const std::string failure = LoadModule(driver_, image->begin, &loaded.module);
+    const std::string failure = LoadModule(driver_, image->begin, &loaded->module);
     if (failure.empty()) {
-      loaded.target = image->target;
-      return modules_.emplace(std::make_pair(context, name), std::move(loaded)).first->second;
+      loaded->target = image->target;
+      return "";
     }
     failures += Format("%s%s: %s", failures.empty() ? "" : "; ", image->target, failure.c_str());
   }
@@ -178,9 +194,14 @@ KernelCache::Loaded& KernelCache::Load(CuContext context, const std::string& nam
     advice = Format("; the driver serves CUDA %s, and the kernels were compiled by CUDA %s: update the driver",
                     CudaVersionText(driver_.version()).c_str(), CudaVersionText(table_.toolkit).c_str());
   }
-  throw EngineError(Format("no image of the CUDA kernels %s loads on %s of compute capability %d.%d (%s)%s",
-                           name.c_str(), device.name.c_str(), static_cast<int>(device.major),
-                           static_cast<int>(device.minor), failures.c_str(), advice.c_str()));
+  return Format("no image of the CUDA kernels %s loads on %s of compute capability %d.%d (%s)%s", name.c_str(),
+                device.name.c_str(), static_cast<int>(device.major), static_cast<int>(device.minor), failures.c_str(),
+                advice.c_str());
+}
+
+void KernelCache::Offer(const DeviceInfo& device, const std::string& module, std::vector<char> image) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  offered_.emplace(std::make_pair(device.device, module), std::move(image));
 }
 
 const DeviceInfo& KernelCache::CurrentDevice() const {

@@ -81,6 +81,9 @@ class KernelCache {
   const Kernel& Find(const std::string& module, const std::string& kernel);
   // The target of the image that the current context uses of a module, which is loaded if it was not.
   std::string LoadedTarget(const std::string& module);
+  // Keeps an image of a module, machine code or PTX with a zero behind it, for a device on which none of the table
+  // loads. One that was offered before stays.
+  void Offer(const DeviceInfo& device, const std::string& module, std::vector<char> image);
 
  private:
   struct Loaded {
@@ -90,12 +93,15 @@ class KernelCache {
   };
 
   Loaded& Load(CuContext context, const std::string& name);
+  // Why no image loads, empty where one did.
+  std::string LoadAny(const DeviceInfo& device, const std::string& name, Loaded* loaded) const;
   const DeviceInfo& CurrentDevice() const;
 
   const Driver& driver_;
   const ImageTable& table_;
   std::mutex mutex_;
   std::map<std::pair<CuContext, std::string>, Loaded> modules_;
+  std::map<std::pair<CuDevice, std::string>, std::vector<char>> offered_;
 };
 
 // An image that this library does not carry, loaded into the calling thread's current context, and unloaded with this

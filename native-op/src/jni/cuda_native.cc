@@ -102,6 +102,28 @@ CUDA_NATIVE(jlongArray, deviceFigures)(JNIEnv* env, jclass, jint index) {
   });
 }
 
+CUDA_NATIVE(void, offerImage)(JNIEnv* env, jclass, jint device, jstring module, jbyteArray image) {
+  constexpr const char* kName = "offerImage";
+  Guard(env, [&] {
+    if (module == nullptr || image == nullptr) {
+      djl_lora::Refuse("%s: %s is null", kName, module == nullptr ? "module" : "image");
+    }
+    const jsize size = env->GetArrayLength(image);
+    if (size == 0) {
+      djl_lora::Refuse("%s: image has no bytes", kName);
+    }
+    std::vector<char> bytes(static_cast<size_t>(size) + 1);  // with a zero behind it
+    env->GetByteArrayRegion(image, 0, size, reinterpret_cast<jbyte*>(bytes.data()));
+    const char* name = env->GetStringUTFChars(module, nullptr);
+    if (name == nullptr) {
+      throw djl_lora::PendingJavaException();
+    }
+    const std::string text(name);
+    env->ReleaseStringUTFChars(module, name);
+    djl_lora::ProcessKernels().Offer(djl_lora::RequireDriver().device(device), text, std::move(bytes));
+  });
+}
+
 CUDA_NATIVE(jstring, selfTest)(JNIEnv* env, jclass, jint device) {
   return Guard(env, [&] {
     return djl_lora::JavaString(env,

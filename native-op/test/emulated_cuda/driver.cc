@@ -540,7 +540,7 @@ FUNCTION(cuDeviceGetAttribute, int32_t* value, int32_t attribute, CuDevice devic
       *value = 4;
       return kCuSuccess;
     case kCuDeviceL2Bytes:
-      *value = 4 << 20;
+      *value = 64 << 10;
       return kCuSuccess;
     default:
       return kCuErrorInvalidValue;

@@ -150,12 +150,15 @@ DJL_LORA_DEVICE void DecodeExpand(const SgmvParams& params) {
   constexpr int kGroups = kDecodeOutputs / kDecodeWarps / kGroup;
   const int output = BlockZ();
   const int first = BlockY() * kDecodeOutputs + ThreadIndex() / kWarp * kGroups * kGroup;
+  // A block without work waits as well: what comes after this kernel must come after the one before it, too.
   if (BlockY() * kDecodeOutputs >= params.output[output].out) {
+    WaitForPrevious();
     return;
   }
   Segment segment{};
   const DecodeItem item = FindDecodeItem(params, BlockX(), &segment);
   if (item.segment < 0) {
+    WaitForPrevious();
     return;
   }
   const int rank = CheckEntries(params, output, &segment);
@@ -383,10 +386,12 @@ template <typename T>
 DJL_LORA_DEVICE void TileExpand(const SgmvParams& params) {
   const int output = BlockZ();
   if (BlockY() * kTileOutputs >= params.output[output].out) {
+    WaitForPrevious();  // as blocks of DecodeExpand do
     return;
   }
   const Tile item = FindTile<kTileRows>(params, BlockX());
   if (item.segment < 0) {
+    WaitForPrevious();
     return;
   }
   Segment segment = ReadSegment(params, item.segment);

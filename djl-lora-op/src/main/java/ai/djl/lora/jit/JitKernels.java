@@ -12,6 +12,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.InstantSource;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -63,22 +64,39 @@ public final class JitKernels {
      *     device runs
      */
     public CompiledKernels get(KernelShape shape, int major, int minor) {
+        return get(shape.sourceName(), shape.options(), major, minor);
+    }
+
+    /**
+     * Returns kernels of any shape, compiling them if they are not stored.
+     *
+     * @param sourceName the file that holds them, such as {@code layers_bf16.cu}
+     * @param major the major version of the device's compute capability
+     * @param minor the minor version of the device's compute capability
+     * @return the compiled kernels
+     * @throws LoraBackendException if they do not compile, or the compiler knows nothing that the
+     *     device runs
+     */
+    public CompiledKernels get(String sourceName, int major, int minor) {
+        return get(sourceName, List.of(), major, minor);
+    }
+
+    private CompiledKernels get(String sourceName, List<String> options, int major, int minor) {
         KernelTarget target = KernelTarget.of(major, minor, compiler.architectures());
-        KernelSource source = KernelSource.read(shape.sourceName());
-        String key = key(source, shape, target);
+        KernelSource source = KernelSource.read(sourceName);
+        String key = key(source, options, target);
         byte[] code =
                 store.get(key)
                         .orElseGet(
                                 () -> {
-                                    byte[] fresh =
-                                            compiler.compile(source, shape.options(), target);
+                                    byte[] fresh = compiler.compile(source, options, target);
                                     store.put(key, fresh);
                                     return fresh;
                                 });
         return new CompiledKernels(target, code);
     }
 
-    private String key(KernelSource source, KernelShape shape, KernelTarget target) {
+    private String key(KernelSource source, List<String> options, KernelTarget target) {
         MessageDigest digest;
         try {
             digest = MessageDigest.getInstance("SHA-256");
@@ -93,7 +111,7 @@ public final class JitKernels {
             add(digest, header.getKey());
             add(digest, header.getValue());
         }
-        shape.options().forEach(option -> add(digest, option));
+        options.forEach(option -> add(digest, option));
         return HexFormat.of().formatHex(digest.digest());
     }
 

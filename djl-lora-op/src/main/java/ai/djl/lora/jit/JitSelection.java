@@ -70,8 +70,8 @@ public final class JitSelection {
     public record Choice(long inFeatures, boolean compiled, String reason) {}
 
     /**
-     * Compiles what {@link #apply} will want, if it is not on disk: that may take seconds, and calls
-     * may use their tables meanwhile. What fails here is told there.
+     * Compiles what {@link #apply} will want, if it is not on disk: that may take seconds, and
+     * calls may use their tables meanwhile. What fails here is told there.
      *
      * @param device the device
      * @param type the type, float16 or bfloat16

@@ -22,8 +22,8 @@ import org.slf4j.LoggerFactory;
  * be used. When a backend fails in the middle of work it gives the next one.
  *
  * <p>The order is the application's own providers, then those of other jars, then {@code cpu},
- * {@code cuda}, {@code jit} and {@code pytorch}. Each model has a manager of its own, so that one model's
- * failure does not move another, for the device that its arrays lie on.
+ * {@code cuda}, {@code jit} and {@code pytorch}. Each model has a manager of its own, so that one
+ * model's failure does not move another, for the device that its arrays lie on.
  */
 public final class BackendManager {
 
@@ -191,7 +191,7 @@ public final class BackendManager {
     }
 
     /** A provider with the backend that it made and how that has done. */
-    private static final class Entry {
+    private final class Entry {
 
         private final BackendProvider provider;
         private LoraBackend backend;
@@ -207,7 +207,7 @@ public final class BackendManager {
 
         LoraBackend backend() {
             if (backend == null) {
-                backend = provider.create();
+                backend = provider.create(device);
             }
             return backend;
         }

@@ -53,4 +53,14 @@ public interface BackendProvider {
      * @return a new instance
      */
     LoraBackend create();
+
+    /**
+     * Makes the backend for models whose arrays lie on a device.
+     *
+     * @param device the device, for which {@link #whyUnavailableOn} has no reason
+     * @return a new instance
+     */
+    default LoraBackend create(Device device) {
+        return create();
+    }
 }

@@ -5,6 +5,7 @@ package ai.djl.lora.op;
 
 import ai.djl.Device;
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.jit.JitModules;
 import ai.djl.lora.jni.CudaStatus;
 import ai.djl.lora.jni.LoraLibrary;
 import java.util.Optional;
@@ -39,9 +40,15 @@ final class CudaBackendProvider implements BackendProvider {
     @Override
     public Optional<String> whyUnavailableOn(Device device) {
         Optional<String> reason = whyUnavailable();
-        return reason.isPresent() || device.isGpu()
-                ? reason
-                : Optional.of("it computes on a GPU, and the model is on " + device);
+        if (reason.isPresent()) {
+            return reason;
+        }
+        if (!device.isGpu()) {
+            return Optional.of("it computes on a GPU, and the model is on " + device);
+        }
+        CudaStatus status = CudaStatus.read();
+        return status.whyNoDevice(device.getDeviceId())
+                .or(() -> JitModules.whyNotOfLibrary(status.devices().get(device.getDeviceId())));
     }
 
     /** {@inheritDoc} */

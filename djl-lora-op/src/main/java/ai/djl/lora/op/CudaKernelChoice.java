@@ -5,6 +5,7 @@ package ai.djl.lora.op;
 
 import ai.djl.lora.jit.JitSelection;
 import ai.djl.lora.jni.CudaDevice;
+import ai.djl.lora.jni.DeviceImages;
 import ai.djl.lora.tensor.ElementType;
 import java.util.Collection;
 import java.util.Comparator;
@@ -52,8 +53,11 @@ final class CudaKernelChoice {
         rankOf(ranks).ifPresent(rank -> selection.prepare(device, type, rank, inFeatures));
     }
 
-    /** Gives a new table kernels, so that it has some before its first adapter comes. */
+    /** Gives a new table kernels where it has none, for calls before its first adapter comes. */
     void begin(long table) {
+        if (DeviceImages.obstacle(table) == null) {
+            return;
+        }
         selection.prepare(device, type, USUAL_RANK, inFeatures);
         choose(table, USUAL_RANK);
     }

@@ -5,7 +5,10 @@ package ai.djl.lora.op;
 
 import ai.djl.Device;
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.jit.JitKernels;
+import ai.djl.lora.jit.JitModules;
 import ai.djl.lora.jit.JitSelection;
+import ai.djl.lora.jit.Nvrtc;
 import ai.djl.lora.jni.CudaStatus;
 import ai.djl.lora.jni.LoraLibrary;
 import java.util.Optional;
@@ -51,10 +54,13 @@ final class JitBackendProvider implements BackendProvider {
     /** {@inheritDoc} */
     @Override
     public Optional<String> whyUnavailableOn(Device device) {
-        Optional<String> reason = whyUnavailable();
-        return reason.isPresent() || device.isGpu()
-                ? reason
-                : Optional.of("it computes on a GPU, and the model is on " + device);
+        if (!LoraLibrary.isAvailable() || !device.isGpu()) {
+            return whyUnavailable()
+                    .or(() -> Optional.of("it computes on a GPU, and the model is on " + device));
+        }
+        return CudaStatus.read()
+                .whyNoDevice(device.getDeviceId())
+                .or(JitBackendProvider::whyNoCompiler);
     }
 
     /** {@inheritDoc} */
@@ -67,5 +73,13 @@ final class JitBackendProvider implements BackendProvider {
                                     "Backend " + NAME + " cannot be used: " + reason);
                         });
         return new CudaBackend(NAME, JitSelection.load());
+    }
+
+    /** {@inheritDoc} */
+    @Override
+    public LoraBackend create(Device device) {
+        JitKernels kernels = JitKernels.inDefaultFolder(Nvrtc.load());
+        JitModules.provide(kernels, CudaStatus.read().devices().get(device.getDeviceId()));
+        return new CudaBackend(NAME, new JitSelection(kernels));
     }
 }

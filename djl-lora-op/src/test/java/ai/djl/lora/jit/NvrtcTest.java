@@ -5,6 +5,7 @@ package ai.djl.lora.jit;
 
 import ai.djl.lora.LoraBackendException;
 import ai.djl.lora.tensor.ElementType;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -18,6 +19,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.testng.Assert;
 import org.testng.annotations.BeforeClass;
+import org.testng.annotations.DataProvider;
 import org.testng.annotations.Test;
 
 /** The real compiler, which needs no GPU; nothing here runs what it makes. */
@@ -137,5 +139,34 @@ public class NvrtcTest {
         Assert.assertEquals(elf.getShort(18), EM_CUDA);
         String text = new String(code, StandardCharsets.ISO_8859_1);
         Assert.assertTrue(text.contains(".text." + kernel + '\0'), kernel + " is not in the code");
+    }
+
+    @DataProvider
+    public Object[] modules() {
+        return JitModules.MODULES.toArray();
+    }
+
+    /** For a device that no kernels in the native library serve; PTX takes a tenth of the time. */
+    @Test(dataProvider = "modules")
+    public void everyModuleCompiles(String module) {
+        byte[] code =
+                nvrtc.compile(
+                        KernelSource.read(module + ".cu"),
+                        List.of(),
+                        new KernelTarget("compute_80"));
+        Assert.assertTrue(
+                new String(code, StandardCharsets.US_ASCII).contains(".visible .entry "), module);
+    }
+
+    @Test
+    public void noModuleIsLeftOut() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of("../native-op/src/cuda/kernels"))) {
+            Assert.assertEqualsNoOrder(
+                    files.map(file -> file.getFileName().toString())
+                            .filter(name -> name.endsWith(".cu"))
+                            .map(name -> name.substring(0, name.length() - 3))
+                            .toArray(),
+                    JitModules.MODULES.toArray());
+        }
     }
 }

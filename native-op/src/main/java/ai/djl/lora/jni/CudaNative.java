@@ -81,4 +81,15 @@ final class CudaNative {
      * @throws ai.djl.engine.EngineException if anything fails, with the driver's words
      */
     static native String selfTest(int device);
+
+    /**
+     * Keeps kernels that were compiled elsewhere, for a device on which none of the library's load.
+     * Those of a module that was offered before stay.
+     *
+     * @param device its index
+     * @param module the name of the file that they were compiled from, without its ending
+     * @param image machine code, or PTX
+     * @throws ai.djl.engine.EngineException as for {@link #driverVersion}
+     */
+    static native void offerImage(int device, String module, byte[] image);
 }

@@ -108,6 +108,20 @@ public record CudaStatus(
     }
 
     /**
+     * Keeps kernels that were compiled elsewhere, to be used on a device on which none that the
+     * native library carries load. Those of a module that was offered before stay.
+     *
+     * @param device the device's index
+     * @param module the name of the file that they were compiled from, without its ending
+     * @param image machine code, or PTX
+     * @throws EngineException if there is no driver
+     */
+    public static void offerImage(int device, String module, byte[] image) {
+        LoraLibrary.load();
+        CudaNative.offerImage(device, module, image);
+    }
+
+    /**
      * Returns what keeps the native operators from running on a GPU: the first thing that is
      * missing, and what to do about it.
      *
