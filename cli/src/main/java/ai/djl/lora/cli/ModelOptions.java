@@ -52,9 +52,9 @@ public final class ModelOptions {
             paramLabel = "NAME",
             description =
                     "What computes: cpu (the native operators), cuda (their kernels for NVIDIA"
-                            + " GPUs) or pytorch (plain NDArray operations). Default: the first of"
-                            + " them that works on the device; 'djl-lora doctor' tells which and"
-                            + " why.")
+                            + " GPUs), jit (the same, compiled here for the adapters' rank) or"
+                            + " pytorch (plain NDArray operations). Default: the first of them"
+                            + " that works on the device; 'djl-lora doctor' tells which and why.")
     private String backend;
 
     @Option(
