@@ -91,7 +91,7 @@ final class CudaAdapterTable implements AdapterTable {
                             modules.stream().mapToLong(LoraModule::outFeatures).toArray(),
                             type.code(),
                             NativeTensorOps.device(manager),
-                            limits.values());
+                            limits.wanted());
             plans = new CudaPlans(manager);
             upload = newUpload();
             memory = shared == null ? null : new AdapterMemory(shared, this::move);
@@ -193,7 +193,19 @@ final class CudaAdapterTable implements AdapterTable {
             ranks.put(slot, rankOf);
             bytesOfSlot.put(slot, bytes);
             if (kernels != null) {
-                kernels.update(table, ranks.values());
+                updateKernels(slot);
+            }
+        }
+    }
+
+    private void updateKernels(int slot) {
+        boolean updated = false;
+        try {
+            kernels.update(table, ranks.values());
+            updated = true;
+        } finally {
+            if (!updated) {
+                free(slot);
             }
         }
     }
@@ -226,14 +238,17 @@ final class CudaAdapterTable implements AdapterTable {
     }
 
     private void grow(CudaLimits wanted) {
-        if (wanted.takeRaised()) {
-            growth.writeLock().lock();
-            try {
-                DeviceTableNative.grow(table, wanted.values());
-                upload.memoryChanged();
-            } finally {
-                growth.writeLock().unlock();
-            }
+        if (!wanted.isRaised()) {
+            return;
+        }
+        growth.writeLock().lock();
+        try {
+            DeviceTableNative.grow(table, wanted.wanted());
+            wanted.grant();
+            upload.memoryChanged();
+        } finally {
+            wanted.revert();
+            growth.writeLock().unlock();
         }
     }
 
@@ -244,6 +259,11 @@ final class CudaAdapterTable implements AdapterTable {
         if (!slots.isUsed(slot)) {
             throw new LoraBackendException("Slot " + slot + " of the adapter table is empty");
         }
+        free(slot);
+        slots.release(slot);
+    }
+
+    private void free(int slot) {
         NDArray own = arenas.remove(slot);
         if (own == null) {
             memory.remove(slot, () -> takeOut(slot));
@@ -253,7 +273,6 @@ final class CudaAdapterTable implements AdapterTable {
         }
         ranks.remove(slot);
         bytesOfSlot.remove(slot);
-        slots.release(slot);
     }
 
     /* Before its memory is free, so that whoever takes that waits for what may still read it. */

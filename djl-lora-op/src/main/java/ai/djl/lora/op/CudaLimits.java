@@ -3,8 +3,11 @@
  */
 package ai.djl.lora.op;
 
+import java.util.Arrays;
+
 /**
- * What a table on a device has memory for at present. Limits double, so that a table grows seldom.
+ * What a table on a device has memory for, and is to have. Limits double, so that a table grows
+ * seldom. Not thread-safe.
  */
 final class CudaLimits {
 
@@ -13,11 +16,12 @@ final class CudaLimits {
     private static final int RANK = 2;
     private static final int STACK_RANKS = 3;
 
-    private final long[] values;
-    private boolean raised;
+    private final long[] granted;
+    private final long[] wanted;
 
     CudaLimits(long slots, long rows, long rank, long stackRanks) {
-        values = new long[] {slots, rows, rank, stackRanks};
+        granted = new long[] {slots, rows, rank, stackRanks};
+        wanted = granted.clone();
     }
 
     CudaLimits slots(int needed) {
@@ -37,22 +41,29 @@ final class CudaLimits {
     }
 
     private CudaLimits raise(int limit, long needed) {
-        while (values[limit] < needed) {
-            values[limit] *= 2;
-            raised = true;
+        while (wanted[limit] < needed) {
+            wanted[limit] *= 2;
         }
         return this;
     }
 
-    /** Returns whether a limit was raised since this was last asked. */
-    boolean takeRaised() {
-        boolean was = raised;
-        raised = false;
-        return was;
+    /** Returns whether more is wanted than there is. */
+    boolean isRaised() {
+        return !Arrays.equals(granted, wanted);
     }
 
     /** Returns slots, rows of a call, ranks of an adapter's module, and ranks of a stack. */
-    long[] values() {
-        return values.clone();
+    long[] wanted() {
+        return wanted.clone();
+    }
+
+    /** Takes note that the table has what was wanted. */
+    void grant() {
+        System.arraycopy(wanted, 0, granted, 0, granted.length);
+    }
+
+    /** Wants no more than there is. */
+    void revert() {
+        System.arraycopy(granted, 0, wanted, 0, granted.length);
     }
 }

@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.cuda.CopyEvent;
 import ai.djl.lora.cuda.CopyStream;
 import ai.djl.lora.cuda.CudaContext;
@@ -15,6 +16,9 @@ import ai.djl.ndarray.NDManager;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Copies adapters from pinned memory on a stream of copies, while libtorch's stream goes on
@@ -26,6 +30,9 @@ import java.util.List;
  */
 final class CudaStreamUpload extends CudaUpload {
 
+    private static final Logger logger = LoggerFactory.getLogger(CudaStreamUpload.class);
+
+    private final CudaUpload inStream;
     private final CudaContext context;
     private final CopyStream copies;
     private final PinnedStaging staging;
@@ -39,6 +46,7 @@ final class CudaStreamUpload extends CudaUpload {
      */
     CudaStreamUpload(NDManager manager, int device) {
         super(manager);
+        inStream = new InStream(manager);
         context = CudaContext.open(device);
         boolean made = false;
         try {
@@ -56,9 +64,14 @@ final class CudaStreamUpload extends CudaUpload {
     /** {@inheritDoc} */
     @Override
     void put(Target target, long block, long[] layout, float[] scales) {
-        long row = DeviceTableNative.rowBytes(target.table());
+        int row = Math.toIntExact(DeviceTableNative.rowBytes(target.table()));
         long bytes = target.bytes() + row;
-        try (PinnedStaging.Part part = staging.take(bytes)) {
+        Optional<PinnedStaging.Part> taken = takePinned(bytes);
+        if (taken.isEmpty()) {
+            inStream.put(target, block, layout, scales);
+            return;
+        }
+        try (PinnedStaging.Part part = taken.get()) {
             ByteBuffer pinned = part.buffer();
             long view = LoraNative.fromBuffer(pinned, 0, LoraNative.UINT8, new long[] {bytes});
             try {
@@ -76,7 +89,7 @@ final class CudaStreamUpload extends CudaUpload {
             }
             boolean there = false;
             try {
-                copy(target, pinned, (int) row);
+                copy(target, pinned, row);
                 there = true;
             } finally {
                 if (!there) {
@@ -86,9 +99,19 @@ final class CudaStreamUpload extends CudaUpload {
         }
     }
 
+    /* What the system does not pin is no want of room for adapters, which would make others go. */
+    private Optional<PinnedStaging.Part> takePinned(long bytes) {
+        try {
+            return Optional.of(staging.take(bytes));
+        } catch (LoraMemoryException e) {
+            logger.warn("An adapter is copied to the GPU between steps: {}", e.getMessage());
+            return Optional.empty();
+        }
+    }
+
     /* The entries come last: until then the slot is empty to every kernel. */
     private void copy(Target target, ByteBuffer pinned, int row) {
-        int weights = (int) target.bytes();
+        int weights = Math.toIntExact(target.bytes());
         long address = DeviceTableNative.address(target.arena()) + target.offset();
         long entries = DeviceTableNative.entriesAddress(target.table(), target.slot());
         List<DeviceCopy> parts = new ArrayList<>();

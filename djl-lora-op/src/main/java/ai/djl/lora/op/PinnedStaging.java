@@ -3,6 +3,7 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.memory.Arena;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
@@ -62,7 +63,7 @@ final class PinnedStaging implements AutoCloseable {
      *
      * @param bytes the size, at most what a buffer shows
      * @return the memory, to be closed by the caller
-     * @throws ai.djl.lora.LoraMemoryException if the system does not give it
+     * @throws LoraMemoryException if the system does not give it
      */
     Part take(long bytes) {
         parts.acquireUninterruptibly();
@@ -71,6 +72,13 @@ final class PinnedStaging implements AutoCloseable {
             arena = kept(bytes);
             if (arena == null) {
                 arena = maker.apply(bytes);
+            }
+            if (arena.largestView() < bytes) {
+                throw new LoraMemoryException(
+                        "Staging takes "
+                                + bytes
+                                + " bytes in one view; an arena shows "
+                                + arena.largestView());
             }
             Part part = new Part(arena, arena.view(0, bytes));
             arena = null;
