@@ -3,7 +3,9 @@
  */
 package ai.djl.lora.op;
 
+import ai.djl.engine.EngineException;
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.LoraMemoryException;
 import ai.djl.lora.cuda.CudaContext;
 import ai.djl.lora.jni.DeviceTableNative;
 import ai.djl.lora.jni.LoraNative;
@@ -246,6 +248,14 @@ final class CudaAdapterTable implements AdapterTable {
             DeviceTableNative.grow(table, wanted.wanted());
             wanted.grant();
             upload.memoryChanged();
+        } catch (EngineException e) {
+            // so that adapters make room, or the step fails; another backend would have no more
+            throw new LoraMemoryException(
+                    "The adapters' table on the GPU cannot grow to "
+                            + wanted.describeWanted()
+                            + ": "
+                            + e.getMessage(),
+                    e);
         } finally {
             wanted.revert();
             growth.writeLock().unlock();

@@ -57,6 +57,17 @@ final class CudaLimits {
         return wanted.clone();
     }
 
+    /** Returns what is wanted, in words. */
+    String describeWanted() {
+        return wanted[SLOTS]
+                + " slots, "
+                + wanted[ROWS]
+                + " rows, ranks of "
+                + wanted[RANK]
+                + " and stacks of "
+                + wanted[STACK_RANKS];
+    }
+
     /** Takes note that the table has what was wanted. */
     void grant() {
         System.arraycopy(wanted, 0, granted, 0, granted.length);

@@ -114,6 +114,20 @@ public class EmulatedAdapterTableTest {
         }
     }
 
+    @Test
+    public void ranksBeyondTheKernelsLeaveTheTableAsItWas() {
+        try (AdapterTable table = backend.newTable(manager, MODULES, TYPE, 0)) {
+            int slot = table.put(adapter(4));
+            float[] expected = answer(table, slot, 2);
+            IllegalArgumentException e =
+                    Assert.expectThrows(
+                            IllegalArgumentException.class, () -> table.put(adapter(600)));
+            Assert.assertTrue(e.getMessage().contains("rank is 1024"), e.getMessage());
+            Assert.assertEquals(table.put(adapter(40)), slot + 1);
+            Assert.assertEquals(answer(table, slot, 2), expected);
+        }
+    }
+
     private float[] answer(AdapterTable table, int slot, int rows) {
         TensorOps ops = backend.getTensorOps(TYPE);
         try (NDManager scratch = manager.newSubManager()) {
