@@ -46,7 +46,8 @@ public class JitSelectionTest {
         compilerFails = null;
         JitKernels kernels =
                 new JitKernels(
-                        new Named(), new KernelStore(folder.path(), 1 << 20, InstantSource.system()));
+                        new Named(),
+                        new KernelStore(folder.path(), 1 << 20, InstantSource.system()));
         selection = new JitSelection(kernels, table);
     }
 
@@ -113,8 +114,7 @@ public class JitSelectionTest {
         compilerFails = "NVRTC says no";
         Assert.assertEquals(
                 apply(16).get(0),
-                new JitSelection.Choice(
-                        4096, false, "the library's kernels stay: NVRTC says no"));
+                new JitSelection.Choice(4096, false, "the library's kernels stay: NVRTC says no"));
         compilerFails = null;
         table.useFails = "the image does not load";
         Assert.assertEquals(
@@ -132,8 +132,7 @@ public class JitSelectionTest {
     public void whereThereIsNothingBothReasonsAreTold() {
         table.obstacle = "no image suits A GPU";
         compilerFails = "NVRTC says no";
-        LoraBackendException e =
-                Assert.expectThrows(LoraBackendException.class, () -> apply(16));
+        LoraBackendException e = Assert.expectThrows(LoraBackendException.class, () -> apply(16));
         Assert.assertEquals(
                 e.getMessage(),
                 "There are no CUDA kernels for A GPU: no image suits A GPU; compiling them at run"
@@ -142,8 +141,7 @@ public class JitSelectionTest {
 
     @Test
     public void theShapesAreThoseOfTheKernels() {
-        String header =
-                KernelSource.read("sgmv_bf16.cu").headers().get("fixed_shape.h");
+        String header = KernelSource.read("sgmv_bf16.cu").headers().get("fixed_shape.h");
         Assert.assertTrue(header.contains("kMaxFixedRank = kFixedIn <= 4096 ? 32 : 16;"), header);
         Assert.assertTrue(header.contains("kFixedIn % kFeatureUnit == 0"), header);
         Assert.assertTrue(new KernelShape(ElementType.FLOAT16, 32, 4096).isFixed());

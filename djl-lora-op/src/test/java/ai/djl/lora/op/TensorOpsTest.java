@@ -264,7 +264,8 @@ public class TensorOpsTest {
     public void attendsOverPages(LoraBackend backend, ElementType type) {
         Random random = new Random(7);
         for (int window : new int[] {0, 5}) {
-            PagedCase paged = new PagedCase(newManager(), backend.getTensorOps(type), type, window, false);
+            PagedCase paged =
+                    new PagedCase(newManager(), backend.getTensorOps(type), type, window, false);
             paged.step(random, new int[] {20, 1, 3});
             paged.step(random, new int[] {1, 1, 16});
             paged.step(random, new int[] {2, 33, 1});
@@ -279,7 +280,8 @@ public class TensorOpsTest {
         if (refusal.isPresent()) {
             LoraBackendException e =
                     Assert.expectThrows(
-                            LoraBackendException.class, () -> new PagedCase(newManager(), ops, type, 0, true));
+                            LoraBackendException.class,
+                            () -> new PagedCase(newManager(), ops, type, 0, true));
             Assert.assertEquals(e.getMessage(), refusal.get());
             return;
         }
