@@ -220,6 +220,29 @@ TYPED_TEST(DeviceAttentionTest, AgreesWithTheFormulaForEveryHeadSize) {
   }
 }
 
+TYPED_TEST(DeviceAttentionTest, FindsFewPromptsAmongManySingleTokens) {
+  // in each of the two ways to number tiles
+  for (const bool per_sequence : {false, true}) {
+    std::vector<SequenceShape> sequences = {{1, 9}, {per_sequence ? 130 : 20, 140}};
+    for (int i = 0; i < 12 && !per_sequence; ++i) {
+      sequences.push_back({1, 5 + i});
+    }
+    sequences.push_back({17, 17});
+    const AttentionCase<TypeParam> test(&this->random_, {2, 2, 64, 16}, sequences);
+    cuda::AttentionParams params{};
+    params.tokens = static_cast<int>(test.tokens());
+    params.sequences = static_cast<int>(sequences.size());
+    params.dim = 64;
+    params.positions = 16;
+    cuda::Divide(2, 2, &params);
+    EXPECT_EQ(per_sequence, params.tile_per_sequence);
+    test.Check(test.Run(this->device_));
+    if (testing::Test::HasFatalFailure()) {
+      return;
+    }
+  }
+}
+
 TYPED_TEST(DeviceAttentionTest, AddsUpThePartsOfLongSequences) {
   for (const CaseShape& shape : {CaseShape{4, 1, 64, 16}, CaseShape{4, 2, 128, 64, 700}, CaseShape{2, 1, 256, 16}}) {
     const AttentionCase<TypeParam> test(&this->random_, shape, {{1, 1000}, {1, 256}, {3, 257}, {1, 5}, {1, 513}});
@@ -349,6 +372,16 @@ TYPED_TEST(DeviceAttentionTest, GivesNaNForWhatIsWrongInThePlan) {
       }
     }
   }
+}
+
+TEST(AttentionLaunchesTest, StaysWithinWhatABlockMayHave) {
+  for (const int dim : {64, 80, 96, 128, 256}) {
+    // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": 99 KB on 8.6 and 8.9
+    EXPECT_LE(cuda::AttentionShared(dim), 99 << 10) << dim;
+  }
+  // on 9.0 a multiprocessor has 228 KB, of which each block takes 1 KB besides its own
+  EXPECT_LE(3 * (cuda::AttentionShared(128) + 1024), 228 << 10);
+  EXPECT_LE(cuda::PlainShared(cuda::kPlainDim), 48 << 10);
 }
 
 }  // namespace

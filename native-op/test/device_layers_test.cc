@@ -244,6 +244,23 @@ TYPED_TEST(DeviceLayersTest, RefusesWhatKernelsOnADeviceDoNotTake) {
   EXPECT_EQ(0, this->device_.launches);
 }
 
+TEST(LayerOperatorsTest, AreTheFunctionsOnTheCpu) {
+  std::mt19937 random(6);
+  const std::vector<float> x = Random<float>(&random, 24);
+  const Tensor one = MakeTensor(x, {3, 8});
+  const Tensor two = MakeTensor(x, {3, 8});
+  const Tensor delta = MakeTensor(Random<float>(&random, 24), {3, 8});
+  const Tensor weight = MakeTensor(Random<float>(&random, 8));
+  const Tensor norm = RmsNorm(one.get(), delta.get(), weight.get(), 1e-5, 1);
+  EXPECT_EQ(Values<float>(norm), Values<float>(CallForTensor("djl_lora::rms_norm", "",
+                                                             {Argument::Of(two.get()), Argument::Optional(delta.get()),
+                                                              Argument::Of(weight.get()), Argument::Double(1e-5)})));
+  EXPECT_EQ(Values<float>(one), Values<float>(two));
+  EXPECT_EQ(
+      Values<float>(SiluMul(one.get(), delta.get(), 1)),
+      Values<float>(CallForTensor("djl_lora::silu_mul", "", {Argument::Of(one.get()), Argument::Of(delta.get())})));
+}
+
 TEST(DeviceArgmaxTest, FindsWhatTheCpuFinds) {
   std::mt19937 random(5);
   const EmulatedLayerDevice device;

@@ -6,10 +6,11 @@
 #   gpu.sh OUT [LIBRARY [STEP...]]
 # OUT       a folder for what is found: summary.txt, log.txt, results.json, cuda-speed.md, profile.txt
 # LIBRARY   libdjl_lora.so, as built on any machine (it carries the kernels); default: target/cmake/libdjl_lora.so
-# STEP      which ones, in this order; default: all, 23 minutes at most
+# STEP      which ones, in this order; default: all, 25 minutes at most
 #     machine     what is there                                                  (1 minute at most)
 #     cpp         djl_lora_test's part that needs a device, where it lies beside the library (1)
 #     python      load_in_python.py: the operators on each path, in a replayed graph (2)
+#     jit         jit_in_python.py: kernels compiled at run time, their bits and times (2)
 #     check       every path once more, on small shapes                          (2)
 #     bench       benchmarks/gpu/bench.py, with the peers that fetch.sh fetched  (7)
 #     memcheck    both of the checks under compute-sanitizer                     (3)
@@ -24,14 +25,14 @@ here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -P "$here/../.." && pwd)
 
 if [[ $# -lt 1 ]]; then
-  sed -n '6,21s/^# \{0,1\}//p' "$0" >&2
+  sed -n '6,22s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 mkdir -p "$1" || exit 2
 out=$(cd -P "$1" && pwd)
 library=$(realpath -m "${2:-$here/../target/cmake/libdjl_lora.so}")
 shift $(($# < 2 ? $# : 2))
-[[ $# -gt 0 ]] || set -- machine cpp python check bench memcheck racecheck synccheck profile
+[[ $# -gt 0 ]] || set -- machine cpp python jit check bench memcheck racecheck synccheck profile
 if [[ ! -f $library ]]; then
   echo "gpu.sh: $library is not there" >&2
   exit 2
@@ -137,6 +138,7 @@ for name; do
     machine) step machine 60 bash -c "$machine" machine "$python" "$library" ;;
     cpp) cpp ;;
     python) step python 120 "$python" "$here/load_in_python.py" "$library" ;;
+    jit) step jit 120 "$python" "$here/jit_in_python.py" "$library" ;;
     check) step check 120 "$python" "$bench" "$library" --tiny --check --no-peers ;;
     bench) run_bench ;;
     memcheck) sanitizer memcheck 90 ;;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads the library into Python's torch and checks djl_lora::sgmv against plain torch.
+"""Loads the library into Python's torch and checks its operators against plain torch.
 
     python load_in_python.py path/to/libdjl_lora.so
 
@@ -190,15 +190,111 @@ def check_on_gpu(ops, dtype):
     print(f"{dtype} on {torch.cuda.get_device_name(0)}: as it should be, in a CUDA graph too")
 
 
+def near(actual, expected, dtype, roundings):
+    """Whether numbers differ by that many roundings of the type, of the largest among them."""
+    error = (actual.double() - expected.double()).abs().max().item()
+    limit = roundings * TOLERANCES[dtype] * expected.double().abs().max().item()
+    assert error <= limit, (error, limit)
+
+
+def check_layers(ops, dtype, device):
+    """The small layers, on the CPU or a GPU."""
+    torch.manual_seed(0)
+    for size in (128, 4096):
+        x = torch.randn(5, size, dtype=dtype, device=device)
+        delta = torch.randn_like(x)
+        weight = torch.randn(size, dtype=dtype, device=device)
+        added = x + delta
+        wide = added.double()
+        expected = weight * (wide * (wide.pow(2).mean(-1, keepdim=True) + 1e-5).rsqrt()).to(dtype)
+        near(ops.rms_norm(x, delta, weight, 1e-5), expected, dtype, 3)
+        assert torch.equal(x, added), "rms_norm adds in place"
+    gate, up = torch.randn(3, 1000, dtype=dtype, device=device), torch.randn(3, 1000, dtype=dtype, device=device)
+    near(ops.silu_mul(gate, up), torch.nn.functional.silu(gate.double()).to(dtype) * up, dtype, 3)
+
+
+def check_attention(ops, dtype, device):
+    """kv_write and paged_attention, whose pages are filled by it, against torch's own attention."""
+    torch.manual_seed(0)
+    index = dict(dtype=torch.int64, device=device)
+    for heads, kv_heads, dim, positions in ((8, 2, 128, 16), (4, 4, 64, 32), (6, 2, 80, 16), (4, 1, 256, 16), (2, 1, 48, 16)):
+        rows, lengths = [1, 40, 3, 1], [1000, 70, 300, 5]
+        used = [-(-length // positions) for length in lengths]
+        pages = sum(used) + 3
+        keys = torch.full((pages, kv_heads, dim, positions), float("nan"), dtype=dtype, device=device)
+        values = torch.full((pages, kv_heads, positions, dim), float("nan"), dtype=dtype, device=device)
+        table = torch.randperm(pages, **index)[: sum(used)]
+        page_starts = torch.tensor([sum(used[:s]) for s in range(len(used) + 1)], **index)
+        row_starts = torch.tensor([sum(rows[:s]) for s in range(len(rows) + 1)], **index)
+        k = torch.randn(sum(lengths), kv_heads, dim, dtype=dtype, device=device)
+        v = torch.randn_like(k)
+        places = torch.cat(
+            [
+                table[page_starts[s] + torch.arange(length, **index) // positions] * positions
+                + torch.arange(length, **index) % positions
+                for s, length in enumerate(lengths)
+            ]
+        )
+        angles = torch.randn(sum(lengths), dim // 2, device=device)
+        q = torch.randn(sum(lengths), heads, dim, dtype=dtype, device=device)
+
+        def turn(x):
+            first, second = x.double().chunk(2, dim=-1)
+            cos, sin = angles.double().cos()[:, None], angles.double().sin()[:, None]
+            return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+        turned_q, turned_k = turn(q).to(dtype), turn(k).to(dtype)
+        ops.kv_write(q, k, v, angles.cos(), angles.sin(), keys, values, places)
+        near(q, turned_q, dtype, 3)
+        near(keys[places // positions, :, :, places % positions], turned_k, dtype, 3)
+        assert torch.equal(values[places // positions, :, places % positions], v)
+        ends = [sum(lengths[: s + 1]) for s in range(len(lengths))]
+        picked = torch.cat([torch.arange(end - count, end, **index) for end, count in zip(ends, rows)])
+        plan = row_starts, torch.tensor(lengths, **index), page_starts, table
+        for window in (0, 33):
+            queries = q[picked]
+
+            def attend():
+                return ops.paged_attention(queries, keys, values, *plan, window, dim**-0.5)
+
+            actual = attend()
+            for s, (end, count, length) in enumerate(zip(ends, rows, lengths)):
+                place = torch.arange(length, device=device)
+                seen = place[None, :] <= place[length - count :, None]
+                if window > 0:
+                    seen &= place[None, :] > place[length - count :, None] - window
+                expected = torch.nn.functional.scaled_dot_product_attention(
+                    q[end - count : end].double().transpose(0, 1),
+                    keys[places // positions, :, :, places % positions][end - length : end]
+                    .double().transpose(0, 1).repeat_interleave(heads // kv_heads, dim=0),
+                    v[end - length : end].double().transpose(0, 1).repeat_interleave(heads // kv_heads, dim=0),
+                    attn_mask=seen,
+                ).transpose(0, 1)
+                # the weights are rounded, too, where tensor cores take them
+                near(actual[row_starts[s] : row_starts[s + 1]], expected, dtype, 4)
+        if device == "cuda":
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                again = attend()
+            graph.replay()
+            assert torch.equal(actual, again), "a replayed graph gave other bits"
+            plan[3][0] = pages
+            assert attend()[0].isnan().all(), "a page that there is not was read"
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     torch.ops.load_library(sys.argv[1])
     for dtype in CODES:
         check(torch.ops.djl_lora, dtype)
+        check_layers(torch.ops.djl_lora, dtype, "cpu")
+        check_attention(torch.ops.djl_lora, dtype, "cpu")
     if torch.cuda.is_available():
         for dtype in (torch.float16, torch.bfloat16):
             check_on_gpu(torch.ops.djl_lora, dtype)
+            check_layers(torch.ops.djl_lora, dtype, "cuda")
+            check_attention(torch.ops.djl_lora, dtype, "cuda")
     else:
         print("GPU: left out, since torch sees none")
     print(f"{sys.argv[1]} works with torch {torch.__version__}")

@@ -55,7 +55,7 @@ LayerLaunch LaunchOf(NormParams params) {
 
 LayerLaunch LaunchOf(const SiluMulParams& params) {
   return {LayerKernel::kSiluMul,
-          {Unsigned(Parts(params.count, kSiluMulThreads * kVector)), 1, 1},
+          {Unsigned(Parts(params.count, kSiluMulElements)), 1, 1},
           kSiluMulThreads,
           0,
           false,
@@ -90,7 +90,7 @@ void Divide(int heads, int kv_heads, AttentionParams* params) {
   params->group = shared / params->groups_per_head;
   params->groups = kv_heads * params->groups_per_head;
   const long long rows = static_cast<long long>(params->tokens) * params->group;
-  params->partial_rows = static_cast<int>(std::min<long long>(kRowTile / params->group * params->group, rows));
+  params->partial_rows = std::min(kRowTile / params->group * params->group, static_cast<int>(rows));
   // The host does not know which sequences have many rows. Blocks are numbered by where a sequence begins: one tile
   // more for each than its rows fill, or a block for every 16 rows. What is fewer is taken: the second for single
   // tokens.

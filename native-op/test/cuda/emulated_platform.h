@@ -115,6 +115,7 @@ inline bool AnyInWarp(bool condition) {
       &result, 1);
   return result != 0;
 }
+inline void SyncWarp() { AnyInWarp(false); }
 inline int ThreadCount() { return static_cast<int>(emulator::ThreadCount()); }
 inline bool AnyInBlock(bool condition) { return emulator::AnyInBlock(condition); }
 

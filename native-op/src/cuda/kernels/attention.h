@@ -770,7 +770,7 @@ DJL_LORA_DEVICE void AttendPlain(const AttentionParams& params) {
     for (int d = lane; d < dim; d += kWarp) {
       q[d] = Widen<T>(Load(static_cast<const unsigned short*>(params.q) + place.q + d)) * params.scale;
     }
-    Shuffle(0, 0);  // what the other lanes wrote is there
+    SyncWarp();
     float sums[kPlainDim / kWarp];
     DJL_LORA_UNROLL
     for (int i = 0; i < kPlainDim / kWarp; ++i) {
@@ -849,7 +849,7 @@ DJL_LORA_DEVICE void AttendPlain(const AttentionParams& params) {
         static_cast<unsigned short*>(params.result)[place.result + d] = Round<T>(failed ? NotANumber() : sums[i] / sum);
       }
     }
-    Shuffle(0, 0);  // before the next row's queries are written there
+    SyncWarp();  // before the next row's queries are written there
   }
 }
 

@@ -173,6 +173,8 @@ DJL_LORA_DEVICE void MultiplyTf32(float (&sums)[4], unsigned a0, unsigned a1, un
 DJL_LORA_DEVICE int ThreadCount() { return static_cast<int>(blockDim.x); }
 DJL_LORA_DEVICE float ShuffleXor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 DJL_LORA_DEVICE int ShuffleXor(int value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+// A barrier of the warp, behind which its lanes see what the others wrote.
+DJL_LORA_DEVICE void SyncWarp() { __syncwarp(); }
 DJL_LORA_DEVICE bool AnyInWarp(bool condition) { return __any_sync(0xffffffffu, condition ? 1 : 0) != 0; }
 // Whether the condition holds in any thread of the block; a barrier, too.
 DJL_LORA_DEVICE bool AnyInBlock(bool condition) { return __syncthreads_or(condition ? 1 : 0) != 0; }
@@ -208,8 +210,8 @@ DJL_LORA_DEVICE void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;" : : "n"(kLatest) : "memory");
 }
 
-// Four matrices of 8 by 8 elements in shared memory, transposed as a warp's fragments: lane 8 · m + r gives the place of
-// row r of matrix m, on a boundary of 16 bytes, and lane 4 · g + t gets of each the rows 2t and 2t + 1 of column g.
+// Four matrices of 8 by 8 elements in shared memory, transposed as a warp's fragments: lane 8 · m + r gives the place
+// of row r of matrix m, on a boundary of 16 bytes, and lane 4 · g + t gets of each the rows 2t and 2t + 1 of column g.
 DJL_LORA_DEVICE void LoadTransposed(unsigned (&matrices)[4], SharedPlace row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])

@@ -27,8 +27,7 @@ public class VerifyTest {
     @DataProvider
     public Object[][] goldens() throws IOException {
         List<Object[]> cases = new ArrayList<>();
-        for (String[] how :
-                new String[][] {{"cpu", "float32"}, {"pytorch", "float32"}, {"cpu", "bfloat16"}}) {
+        for (String[] how : backendsWithTypes()) {
             for (Path golden : goldenFiles()) {
                 cases.add(
                         new Object[] {
@@ -39,6 +38,14 @@ public class VerifyTest {
         return cases.toArray(Object[][]::new);
     }
 
+    String[][] backendsWithTypes() {
+        return new String[][] {{"cpu", "float32"}, {"pytorch", "float32"}, {"cpu", "bfloat16"}};
+    }
+
+    String device() {
+        return "cpu";
+    }
+
     @Test(dataProvider = "goldens")
     public void testGolden(String golden, String backend, String type) {
         if ("cpu".equals(backend) && !LoraLibrary.isAvailable()) {
@@ -47,7 +54,7 @@ public class VerifyTest {
         Path file = Repository.GOLDENS.resolve(golden);
         boolean demo = golden.startsWith("demo");
         List<Object> args = new ArrayList<>(List.of("verify", "--golden", file));
-        args.addAll(List.of("--backend", backend, "--dtype", type));
+        args.addAll(List.of("--backend", backend, "--dtype", type, "--device", device()));
         if (demo) {
             String name = golden.replaceAll("^demo.|\\.safetensors$", "");
             args.addAll(List.of("--model", Repository.DEMO.resolve("base")));

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.LongStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -67,6 +68,30 @@ public final class JitSelection {
      * @param reason why, in one line
      */
     public record Choice(long inFeatures, boolean compiled, String reason) {}
+
+    /**
+     * Compiles what {@link #apply} will want, if it is not on disk: that may take seconds, and calls
+     * may use their tables meanwhile. What fails here is told there.
+     *
+     * @param device the device
+     * @param type the type, float16 or bfloat16
+     * @param rank the rank, 1 to 256
+     * @param inFeatures the number of inputs of each of a table's modules
+     */
+    public void prepare(CudaDevice device, ElementType type, int rank, long[] inFeatures) {
+        LongStream.of(inFeatures)
+                .distinct()
+                .mapToObj(in -> new KernelShape(type, rank, Math.toIntExact(in)))
+                .filter(KernelShape::isFixed)
+                .forEach(
+                        shape -> {
+                            try {
+                                kernels.get(shape, device.major(), device.minor());
+                            } catch (LoraBackendException e) {
+                                logger.debug("Compiling ahead failed", e);
+                            }
+                        });
+    }
 
     /**
      * Chooses kernels for each number of inputs that modules of a table have. Those that were

@@ -22,7 +22,7 @@ import org.slf4j.LoggerFactory;
  * be used. When a backend fails in the middle of work it gives the next one.
  *
  * <p>The order is the application's own providers, then those of other jars, then {@code cpu},
- * {@code cuda} and {@code pytorch}. Each model has a manager of its own, so that one model's
+ * {@code cuda}, {@code jit} and {@code pytorch}. Each model has a manager of its own, so that one model's
  * failure does not move another, for the device that its arrays lie on.
  */
 public final class BackendManager {
@@ -307,6 +307,7 @@ public final class BackendManager {
             ServiceLoader.load(BackendProvider.class).forEach(all::add);
             all.add(new NativeBackendProvider());
             all.add(new CudaBackendProvider());
+            all.add(new JitBackendProvider());
             all.add(new NdArrayBackendProvider());
             return all;
         }

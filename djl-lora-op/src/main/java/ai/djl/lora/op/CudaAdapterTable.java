@@ -64,8 +64,16 @@ final class CudaAdapterTable implements AdapterTable {
 
     private boolean closed;
 
+    /** Chooses kernels that are compiled at run time; null where the library's are used. */
+    private final CudaKernelChoice kernels;
+
     CudaAdapterTable(
-            NDManager parent, List<LoraModule> modules, ElementType type, long adapterMemory) {
+            NDManager parent,
+            List<LoraModule> modules,
+            ElementType type,
+            long adapterMemory,
+            CudaKernelChoice kernels) {
+        this.kernels = kernels;
         this.modules = List.copyOf(modules);
         this.type = type;
         this.manager = parent.newSubManager();
@@ -91,6 +99,21 @@ final class CudaAdapterTable implements AdapterTable {
         } finally {
             if (!made) {
                 manager.close();
+            }
+        }
+        if (kernels != null) {
+            beginKernels();
+        }
+    }
+
+    private void beginKernels() {
+        boolean begun = false;
+        try {
+            kernels.begin(table);
+            begun = true;
+        } finally {
+            if (!begun) {
+                close();
             }
         }
     }
@@ -153,6 +176,9 @@ final class CudaAdapterTable implements AdapterTable {
         for (int m = 0; m < rankOf.length; ++m) {
             rankOf[m] = adapter.entries()[m] == null ? 0 : adapter.entries()[m].rank();
         }
+        if (kernels != null) {
+            kernels.prepare(rankOf);
+        }
         synchronized (this) {
             checkOpen();
             grow(limits.slots(slot + 1).rank(IntStream.of(rankOf).max().orElse(0)));
@@ -166,6 +192,9 @@ final class CudaAdapterTable implements AdapterTable {
         synchronized (this) {
             ranks.put(slot, rankOf);
             bytesOfSlot.put(slot, bytes);
+            if (kernels != null) {
+                kernels.update(table, ranks.values());
+            }
         }
     }
 

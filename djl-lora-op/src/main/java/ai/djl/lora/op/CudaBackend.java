@@ -4,6 +4,8 @@
 package ai.djl.lora.op;
 
 import ai.djl.lora.LoraBackendException;
+import ai.djl.lora.jit.JitSelection;
+import ai.djl.lora.jni.CudaStatus;
 import ai.djl.lora.jni.LoraLibrary;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDManager;
@@ -13,15 +15,18 @@ import java.util.List;
 final class CudaBackend implements LoraBackend {
 
     private final String name;
+    private final JitSelection selection;
     private final NativeTensorOps ops = new NativeTensorOps();
 
     /**
      * Constructs a new {@code CudaBackend} instance.
      *
      * @param name the name by which users choose it
+     * @param selection gives tables kernels of their own, or null where they use the library's
      */
-    CudaBackend(String name) {
+    CudaBackend(String name, JitSelection selection) {
         this.name = name;
+        this.selection = selection;
         LoraLibrary.load();
     }
 
@@ -62,6 +67,14 @@ final class CudaBackend implements LoraBackend {
                             + " computes on a GPU; the model is on "
                             + manager.getDevice());
         }
-        return new CudaAdapterTable(manager, modules, type, adapterMemory);
+        CudaKernelChoice kernels =
+                selection == null
+                        ? null
+                        : new CudaKernelChoice(
+                                selection,
+                                CudaStatus.read().devices().get(NativeTensorOps.device(manager)),
+                                type,
+                                modules.stream().mapToLong(LoraModule::inFeatures).toArray());
+        return new CudaAdapterTable(manager, modules, type, adapterMemory, kernels);
     }
 }

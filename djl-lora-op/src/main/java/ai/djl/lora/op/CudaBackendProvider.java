@@ -9,13 +9,7 @@ import ai.djl.lora.jni.CudaStatus;
 import ai.djl.lora.jni.LoraLibrary;
 import java.util.Optional;
 
-/**
- * Lists {@code cuda} among the backends, with what keeps it from being used.
- *
- * <p>The native operators have kernels for tensors on a GPU, but models lie on the CPU in this
- * version, and a backend computes where the model's tensors are. So this one is never chosen, not
- * even where nothing else is missing.
- */
+/** Makes the backend {@code cuda}, whose kernels the native library carries. */
 final class CudaBackendProvider implements BackendProvider {
 
     static final String NAME = "cuda";
@@ -59,6 +53,6 @@ final class CudaBackendProvider implements BackendProvider {
                             throw new LoraBackendException(
                                     "Backend " + NAME + " cannot be used: " + reason);
                         });
-        return new CudaBackend(NAME);
+        return new CudaBackend(NAME, null);
     }
 }

@@ -21,7 +21,7 @@ public class BackendManagerTest {
     public void ownBackendsComeFirst() {
         BackendManager manager = BackendManager.builder().addProvider(new Failing("mine")).build();
         Assert.assertEquals(manager.current().getName(), "mine");
-        Assert.assertEquals(names(manager), List.of("mine", "cpu", "cuda", "pytorch"));
+        Assert.assertEquals(names(manager), List.of("mine", "cpu", "cuda", "jit", "pytorch"));
         Assert.assertTrue(manager.status().get(0).chosen());
         manager.use("pytorch");
         Assert.assertEquals(manager.current().getName(), "pytorch");
@@ -35,7 +35,7 @@ public class BackendManagerTest {
                         .optFallbackOrder(List.of("pytorch", "mine"))
                         .optPreferred("mine")
                         .build();
-        Assert.assertEquals(names(manager), List.of("pytorch", "mine", "cpu", "cuda"));
+        Assert.assertEquals(names(manager), List.of("pytorch", "mine", "cpu", "cuda", "jit"));
         Assert.assertEquals(manager.current().getName(), "mine");
         Assert.assertThrows(
                 LoraConfigurationException.class,

@@ -36,7 +36,7 @@ public class LoraBackendsTest {
                 Assert.expectThrows(
                         LoraConfigurationException.class, () -> LoraBackends.choose("tpu"));
         Assert.assertEquals(
-                e.getMessage(), "Unknown backend \"tpu\"; there are cpu, cuda, pytorch");
+                e.getMessage(), "Unknown backend \"tpu\"; there are cpu, cuda, jit, pytorch");
     }
 
     @Test
