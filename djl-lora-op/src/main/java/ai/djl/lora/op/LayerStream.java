@@ -359,7 +359,7 @@ public final class LayerStream implements AutoCloseable {
      * @throws LoraOffloadException if the driver refuses to copy
      */
     public Pass begin() {
-        lock.lock();
+        Pass pass = new Pass();
         boolean begun = false;
         try {
             if (closed) {
@@ -368,12 +368,11 @@ public final class LayerStream implements AutoCloseable {
             for (HostLayer layer : layers.headMap(firstOffloaded() + BUFFERS).values()) {
                 fill(layer);
             }
-            Pass pass = new Pass();
             begun = true;
             return pass;
         } finally {
             if (!begun) {
-                lock.unlock();
+                pass.close();
             }
         }
     }
@@ -387,7 +386,9 @@ public final class LayerStream implements AutoCloseable {
 
         private boolean ended;
 
-        private Pass() {}
+        private Pass() {
+            lock.lock();
+        }
 
         /**
          * Lets libtorch's stream go on only when a layer's weights are there.
