@@ -3,7 +3,7 @@
  */
 package ai.djl.lora;
 
-/** Thrown when an adapter cannot be moved between the tiers of memory. */
+/** Thrown when an adapter or a layer cannot be moved between the kinds of memory. */
 public class LoraOffloadException extends LoraException {
 
     private static final long serialVersionUID = 1L;

@@ -8,6 +8,7 @@ import ai.djl.MalformedModelException;
 import ai.djl.lora.LoraConfigurationException;
 import ai.djl.lora.config.DeviceName;
 import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.LlamaBlockFactory;
 import ai.djl.lora.op.AdapterType;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.ndarray.NDList;
@@ -46,6 +47,15 @@ public final class ModelOptions {
                     "Where the model lies and is computed: cpu, gpu, or gpu:N with the GPU's number"
                             + " from 0. Default: cpu.")
     private String device;
+
+    @Option(
+            names = "--offload-layers",
+            paramLabel = "COUNT",
+            description =
+                    "How many of the model's layers, from the last on, lie in the host's memory and"
+                            + " are brought to the GPU in each step, or auto: as few as the GPU's"
+                            + " memory allows. Default: auto.")
+    private String offloadLayers;
 
     @Option(
             names = "--backend",
@@ -89,6 +99,9 @@ public final class ModelOptions {
         }
         if (!given.hasMatchedOption("--dtype") && arguments.containsKey("dtype")) {
             type = ElementType.ofLabel(arguments.get("dtype"));
+        }
+        if (offloadLayers == null) {
+            offloadLayers = arguments.get(LlamaBlockFactory.OFFLOAD_LAYERS);
         }
         if (backend == null) {
             backend = arguments.get("backend");
@@ -151,6 +164,9 @@ public final class ModelOptions {
                         .optTranslator(new NoopTranslator())
                         .optArgument("dtype", type().label())
                         .optArgument("adapter_dtype", adapterType);
+        if (offloadLayers != null) {
+            criteria.optArgument(LlamaBlockFactory.OFFLOAD_LAYERS, offloadLayers);
+        }
         if (backend != null) {
             criteria.optArgument("backend", backend);
         }

@@ -1104,6 +1104,15 @@ public final class AdapterStore implements AutoCloseable {
     }
 
     /**
+     * Returns what this store goes by.
+     *
+     * @return the options
+     */
+    public StoreOptions getOptions() {
+        return options;
+    }
+
+    /**
      * Returns the memory of the GPU that the model lies on, and its device tier in it.
      *
      * @return the memory, which {@link #getDeviceMemoryMonitor()} watches where monitoring is on;

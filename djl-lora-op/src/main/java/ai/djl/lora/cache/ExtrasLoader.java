@@ -18,6 +18,7 @@ import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.tensor.HostTensor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -111,8 +112,7 @@ final class ExtrasLoader {
             if (change != null && change.inputScale() != null) {
                 extras.addInputScale(module.index(), array(change.inputScale(), module.name()));
             }
-            NDArray base = context.getBaseWeight(module.index());
-            if (change != null && isOther(change.weight(), base)) {
+            if (change != null && isOther(change.weight(), module)) {
                 extras.addWeight(module.index(), array(change.weight(), module.name()));
             }
         }
@@ -132,13 +132,35 @@ final class ExtrasLoader {
     }
 
     /* PEFT saves the base's own weights beside adapters of the embedding and the output layer. */
-    private boolean isOther(HostTensor weight, NDArray base) {
-        return weight != null && !tensors.isEqual(weight, base);
+    private boolean isOther(HostTensor weight, LoraModule module) {
+        Shape shape = new Shape(module.outFeatures(), module.inFeatures());
+        return weight != null
+                && !tensors.isEqual(
+                        weight,
+                        shape,
+                        context.getManager(),
+                        (rows, from, to) -> context.baseRows(rows, module.index(), from, to));
+    }
+
+    private boolean isOtherEmbedding(HostTensor weight) {
+        NDArray table = context.getEmbeddingTable();
+        return weight != null
+                && !tensors.isEqual(
+                        weight,
+                        table.getShape(),
+                        context.getManager(),
+                        (manager, from, to) -> rows(manager, table, from, to));
+    }
+
+    private NDArray rows(NDManager rowManager, NDArray array, long from, long to) {
+        NDArray rows = context.getOps().rows(array, from, to);
+        rows.attach(rowManager);
+        return rows;
     }
 
     private void addEmbedding(EmbeddingChange change) {
         LoraWeights product = change.product();
-        boolean other = isOther(change.weight(), context.getEmbeddingTable());
+        boolean other = isOtherEmbedding(change.weight());
         AdapterExtras.ReplacedRows replaced = change.rows() == null ? null : replaced(change);
         if (product != null || other || replaced != null) {
             extras.optEmbedding(

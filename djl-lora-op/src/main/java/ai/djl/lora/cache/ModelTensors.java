@@ -82,11 +82,13 @@ final class ModelTensors {
      * Returns whether a tensor is what the model has already.
      *
      * @param tensor the tensor
-     * @param base an array of the model's type
+     * @param shape the shape of what the model has
+     * @param manager the manager of what is needed meanwhile
+     * @param base reads rows of it, of the model's type
      * @return whether every element is the same in the model's type
      */
-    boolean isEqual(HostTensor tensor, NDArray base) {
-        if (!new Shape(tensor.shape()).equals(base.getShape())) {
+    boolean isEqual(HostTensor tensor, Shape shape, NDManager manager, Rows base) {
+        if (!new Shape(tensor.shape()).equals(shape)) {
             return false;
         }
         int step = rowsAtATime(tensor);
@@ -94,17 +96,31 @@ final class ModelTensors {
         for (int from = 0; from < rows(tensor); from += step) {
             int to = Math.min(rows(tensor), from + step);
             convert(tensor, from, to, staging);
-            Shape shape = shape(tensor, to - from);
-            try (NDManager scratch = base.getManager().newSubManager()) {
-                NDArray own = ops.rows(base, from, to);
-                own.attach(scratch);
-                NDArray other = ops.fromBuffer(scratch, staging, type, type, shape);
+            try (NDManager scratch = manager.newSubManager()) {
+                NDArray own = base.read(scratch, from, to);
+                NDArray other =
+                        ops.fromBuffer(scratch, staging, type, type, shape(tensor, to - from));
                 if (!Arrays.equals(floats(own, scratch), floats(other, scratch))) {
                     return false;
                 }
             }
         }
         return true;
+    }
+
+    /** Reads rows of what the model has. */
+    @FunctionalInterface
+    interface Rows {
+
+        /**
+         * Reads rows.
+         *
+         * @param manager the manager to attach them to
+         * @param from the first row
+         * @param to the row behind the last
+         * @return the rows, not to be changed
+         */
+        NDArray read(NDManager manager, long from, long to);
     }
 
     private float[] floats(NDArray array, NDManager scratch) {

@@ -7,7 +7,6 @@ import ai.djl.lora.adapter.LinearChange;
 import ai.djl.lora.adapter.LoraWeights;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
-import ai.djl.lora.op.TensorOps;
 import ai.djl.lora.tensor.ElementType;
 import ai.djl.lora.tensor.HostTensor;
 import ai.djl.ndarray.NDArray;
@@ -116,9 +115,8 @@ final class OutputVectors {
     }
 
     private NDArray baseRows(LoraModule module, int from, int to) {
-        TensorOps ops = context.getOps();
-        try (NDArray part = ops.rows(context.getBaseWeight(module.index()), from, to)) {
-            return ops.toType(part, ElementType.FLOAT32);
+        try (NDArray part = context.baseRows(context.getManager(), module.index(), from, to)) {
+            return context.getOps().toType(part, ElementType.FLOAT32);
         }
     }
 

@@ -327,6 +327,7 @@ public final class ResidencyConfig {
             section.integer("historySamples", 1, MOST, memory::optHistorySamples);
             boolean inOrder = alerts(section.section("alerts"), memory);
             inOrder &= pressure(section.section("pressure"), memory);
+            inOrder &= layers(section.section("layers"), memory);
             activations(section.section("activations"), memory);
             section.end();
             if (inOrder) {
@@ -367,6 +368,16 @@ public final class ResidencyConfig {
             inOrder &= section.below("soft", levels[1], "hard", levels[2]);
             inOrder &= section.below("hard", levels[2], "critical", levels[3]);
             return inOrder;
+        }
+
+        private static boolean layers(ConfigSection section, MemoryOptions.Builder memory) {
+            MemoryOptions defaults = MemoryOptions.defaults();
+            double[] levels = {defaults.layerOffload(), defaults.layerRestore()};
+            section.share("offload", value -> levels[0] = value);
+            section.share("restore", value -> levels[1] = value);
+            section.end();
+            memory.optLayers(levels[0], levels[1]);
+            return section.below("restore", levels[1], "offload", levels[0]);
         }
 
         private static void activations(ConfigSection section, MemoryOptions.Builder memory) {

@@ -19,6 +19,9 @@ import java.time.Duration;
  * @param hardPressure the use from which on pressure is hard; by default 0.8
  * @param criticalPressure the use from which on pressure is critical; by default 0.9
  * @param restorePressure the use below which there is no pressure any more; by default 0.6
+ * @param layerOffload the use of a GPU's memory from which on layers of the model are taken to the
+ *     host's; by default 0.8
+ * @param layerRestore the use below which they are brought back; by default 0.6
  * @param activationSteps how many recent steps tell what the next needs; by default 256
  * @param activationPercentile which of those steps counts; by default 0.95
  * @param activationFactor by how much more than that is kept back; by default 1.5
@@ -33,6 +36,8 @@ public record MemoryOptions(
         double hardPressure,
         double criticalPressure,
         double restorePressure,
+        double layerOffload,
+        double layerRestore,
         int activationSteps,
         double activationPercentile,
         double activationFactor) {
@@ -53,6 +58,8 @@ public record MemoryOptions(
      * @param hardPressure below {@code criticalPressure}
      * @param criticalPressure above 0 and at most 1
      * @param restorePressure above 0 and below {@code softPressure}
+     * @param layerOffload above 0 and at most 1
+     * @param layerRestore above 0 and below {@code layerOffload}
      * @param activationSteps how many recent steps count, at least 1
      * @param activationPercentile above 0 and at most 1
      * @param activationFactor 1 to 100
@@ -80,6 +87,8 @@ public record MemoryOptions(
         checkBelow("hardPressure", hardPressure, "criticalPressure", criticalPressure);
         checkBelow("softPressure", softPressure, "hardPressure", hardPressure);
         checkBelow("restorePressure", restorePressure, "softPressure", softPressure);
+        checkAbove("layerOffload", layerOffload, 0, 1);
+        checkBelow("layerRestore", layerRestore, "layerOffload", layerOffload);
         checkAbove("activationPercentile", activationPercentile, 0, 1);
         if (!(activationFactor >= 1 && activationFactor <= 100)) {
             throw new LoraConfigurationException(
@@ -145,6 +154,8 @@ public record MemoryOptions(
         private double hardPressure = 0.8;
         private double criticalPressure = 0.9;
         private double restorePressure = 0.6;
+        private double layerOffload = 0.8;
+        private double layerRestore = 0.6;
         private int activationSteps = 256;
         private double activationPercentile = 0.95;
         private double activationFactor = 1.5;
@@ -206,6 +217,19 @@ public record MemoryOptions(
         }
 
         /**
+         * Sets when layers of a model on a GPU are moved.
+         *
+         * @param offload the share of the GPU's memory from which on they are taken to the host's
+         * @param restore the share below which they are brought back
+         * @return this builder
+         */
+        public Builder optLayers(double offload, double restore) {
+            this.layerOffload = offload;
+            this.layerRestore = restore;
+            return this;
+        }
+
+        /**
          * Sets what is kept back for activations.
          *
          * @param steps how many recent steps count, at least 1
@@ -238,6 +262,8 @@ public record MemoryOptions(
                     hardPressure,
                     criticalPressure,
                     restorePressure,
+                    layerOffload,
+                    layerRestore,
                     activationSteps,
                     activationPercentile,
                     activationFactor);

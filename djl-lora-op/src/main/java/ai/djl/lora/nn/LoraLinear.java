@@ -11,6 +11,7 @@ import ai.djl.lora.op.AdapterTable;
 import ai.djl.lora.op.BatchPlan;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.LoraModule;
+import ai.djl.lora.op.OffloadedWeight;
 import ai.djl.lora.op.ResolvedPlan;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.lora.tensor.ElementType;
@@ -42,9 +43,12 @@ public final class LoraLinear extends AbstractBlock {
 
     private final LoraContext context;
     private final LoraModule module;
-    private final Parameter weight;
+    private volatile Parameter weight;
     private final Parameter bias;
     private volatile Merged merged;
+
+    /** Where the weight is while it lies in the host's memory; null while it does not. */
+    private volatile OffloadedWeight offloaded;
 
     /**
      * Constructs a new {@code LoraLinear} instance.
@@ -118,10 +122,13 @@ public final class LoraLinear extends AbstractBlock {
     }
 
     private static Parameter parameter(String name, Parameter.Type type, NDArray array) {
-        Parameter parameter =
-                Parameter.builder().setName(name).setType(type).optRequiresGrad(false).build();
+        Parameter parameter = newParameter(name, type);
         parameter.setArray(array);
         return parameter;
+    }
+
+    private static Parameter newParameter(String name, Parameter.Type type) {
+        return Parameter.builder().setName(name).setType(type).optRequiresGrad(false).build();
     }
 
     /**
@@ -152,7 +159,7 @@ public final class LoraLinear extends AbstractBlock {
      * @return [rows, out], attached to x's manager
      */
     public NDArray forward(NDArray x, ResolvedPlan plan) {
-        return apply(x, weight.getArray(), bias == null ? null : bias.getArray(), plan);
+        return apply(x, weight(), bias == null ? null : bias.getArray(), plan);
     }
 
     /**
@@ -213,7 +220,7 @@ public final class LoraLinear extends AbstractBlock {
     private static NDArray[] weights(LoraLinear... layers) {
         NDArray[] weights = new NDArray[layers.length];
         for (int i = 0; i < layers.length; ++i) {
-            weights[i] = layers[i].weight.getArray();
+            weights[i] = layers[i].weight();
         }
         return weights;
     }
@@ -339,6 +346,13 @@ public final class LoraLinear extends AbstractBlock {
      * @param part the adapter's part for this layer, or null if it has none
      */
     void merge(int slot, LoraWeights part) {
+        if (offloaded != null) {
+            throw new LoraConfigurationException(
+                    "An adapter cannot be merged into "
+                            + module.name()
+                            + ", whose weight lies in the host's memory; load the model with"
+                            + " offload_layers 0, or do not merge");
+        }
         NDArray base = weight.getArray();
         NDManager manager = context.getManager();
         if (part == null) {
@@ -359,8 +373,71 @@ public final class LoraLinear extends AbstractBlock {
         }
     }
 
-    /** Returns whether an adapter is merged into this layer. */
-    boolean isMerged() {
+    /**
+     * Returns the weight, where it is on the device for good.
+     *
+     * @return [out, in], this layer's own
+     * @throws IllegalStateException if it is offloaded
+     */
+    public NDArray getWeight() {
+        return context.getBaseWeight(module.index());
+    }
+
+    /**
+     * Frees the weight on the device, which has been copied to the host's memory. Called while
+     * nothing else uses the model ({@link LoraContext#runAlone}). The parameter keeps its shape
+     * alone, so that nobody takes what lies in a buffer for this layer's weight.
+     *
+     * @param home where the weight is from now on
+     */
+    public void offload(OffloadedWeight home) {
+        requireMovable(home.shape());
+        Parameter before = weight;
+        Parameter shape = newParameter("weight", Parameter.Type.WEIGHT);
+        shape.setShape(home.shape());
+        addParameter(shape);
+        weight = shape;
+        offloaded = home;
+        context.moveBaseWeight(module.index(), null, home);
+        before.close();
+    }
+
+    /**
+     * Takes the weight back from the host's memory. Called while nothing else uses the model.
+     *
+     * @param array [out, in] on the device, this layer's from now on
+     */
+    public void restore(NDArray array) {
+        requireMovable(array.getShape());
+        weight = addParameter(parameter("weight", Parameter.Type.WEIGHT, array));
+        offloaded = null;
+        context.moveBaseWeight(module.index(), array, null);
+    }
+
+    private void requireMovable(Shape shape) {
+        if (merged != null || !parameters.containsKey("weight")) {
+            throw new IllegalStateException(
+                    "The weight of "
+                            + module.name()
+                            + " is merged or shared, and stays where it is");
+        }
+        if (!shape.equals(new Shape(module.outFeatures(), module.inFeatures()))) {
+            throw new IllegalArgumentException(
+                    "What replaces the weight of " + module.name() + " has shape " + shape);
+        }
+    }
+
+    private NDArray weight() {
+        OffloadedWeight home = offloaded;
+        return home == null ? weight.getArray() : home.array();
+    }
+
+    /**
+     * Returns whether an adapter is merged into this layer.
+     *
+     * @return whether one is
+     */
+    public boolean isMerged() {
         return merged != null;
     }
 
@@ -391,7 +468,9 @@ public final class LoraLinear extends AbstractBlock {
         NDArray y =
                 apply(
                         rows,
-                        parameterStore.getValue(weight, x.getDevice(), false),
+                        offloaded == null
+                                ? parameterStore.getValue(weight, x.getDevice(), false)
+                                : weight(),
                         parameterStore.getValue(bias, x.getDevice(), false),
                         context.resolve(plan));
         return new NDList(y.reshape(outputShape(shape)));

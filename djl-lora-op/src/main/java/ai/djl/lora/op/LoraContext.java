@@ -43,6 +43,7 @@ public final class LoraContext implements AutoCloseable {
     private final NDManager manager;
     private final List<LoraModule> modules = new ArrayList<>();
     private final Map<Integer, NDArray> weights = new HashMap<>();
+    private final Map<Integer, OffloadedWeight> offloaded = new HashMap<>();
     private final Map<Integer, NDArray> biases = new HashMap<>();
     private final Map<String, Integer> norms = new LinkedHashMap<>();
     private final Map<Integer, AdapterExtras> extras = new ConcurrentHashMap<>();
@@ -262,9 +263,63 @@ public final class LoraContext implements AutoCloseable {
      *
      * @param module the layer's index
      * @return [out, in], the layer's own
+     * @throws IllegalStateException if it lies in the host's memory; {@link #baseRows} reads it
+     *     there too
      */
     public synchronized NDArray getBaseWeight(int module) {
+        if (offloaded.containsKey(module)) {
+            throw new IllegalStateException(
+                    "The weight of " + modules.get(module).name() + " lies in the host's memory");
+        }
         return weights.get(module);
+    }
+
+    /**
+     * Takes note that a layer's base weight has moved. Called while nothing else uses the model
+     * ({@link #runAlone}).
+     *
+     * @param module the layer's index
+     * @param weight [out, in] on the device, the layer's own, or null if it is offloaded
+     * @param home where it is if it is offloaded, or null
+     */
+    public synchronized void moveBaseWeight(int module, NDArray weight, OffloadedWeight home) {
+        if (home == null) {
+            weights.put(module, weight);
+            offloaded.remove(module);
+        } else {
+            weights.remove(module);
+            offloaded.put(module, home);
+        }
+    }
+
+    /**
+     * Returns rows of a layer's base weight, wherever that lies. Waits while layers are moved.
+     *
+     * @param rowManager the manager to attach the rows to, on the model's device
+     * @param module the layer's index
+     * @param from the first row
+     * @param to the row behind the last
+     * @return [to - from, in], to be read alone: a copy, or the layer's own memory
+     */
+    public NDArray baseRows(NDManager rowManager, int module, long from, long to) {
+        // against those who move layers, and run alone
+        steps.readLock().lock();
+        try {
+            NDArray weight;
+            OffloadedWeight home;
+            synchronized (this) {
+                weight = weights.get(module);
+                home = offloaded.get(module);
+            }
+            if (home != null) {
+                return home.rows(rowManager, from, to);
+            }
+            NDArray rows = getOps().rows(weight, from, to);
+            rows.attach(rowManager);
+            return rows;
+        } finally {
+            steps.readLock().unlock();
+        }
     }
 
     /**
@@ -441,6 +496,24 @@ public final class LoraContext implements AutoCloseable {
         steps.writeLock().lock();
         try {
             change.run();
+        } finally {
+            steps.writeLock().unlock();
+        }
+    }
+
+    /**
+     * Runs what must not overlap with any step, if that can be done at once.
+     *
+     * @param change the work
+     * @return whether it was run; not if a step or a change runs, this thread's own among them
+     */
+    public boolean tryRunAlone(Runnable change) {
+        if (!steps.writeLock().tryLock()) {
+            return false;
+        }
+        try {
+            change.run();
+            return true;
         } finally {
             steps.writeLock().unlock();
         }

@@ -58,6 +58,7 @@ public class ResidencyConfigTest {
                     "  historySamples: 11",
                     "  alerts: {warning: 0.5, critical: 0.6, hysteresis: 0.1}",
                     "  pressure: {restore: 0.1, soft: 0.2, hard: 0.3, critical: 0.4}",
+                    "  layers: {offload: 0.55, restore: 0.45}",
                     "  activations: {steps: 12, percentile: 0.9, factor: 2}",
                     "unavailable: {tries: 4, backoff: 0s, previousRevision: true, base: true}",
                     "registry: {directory: registry, maxRevisions: 3, compactionBytes: 64KiB,",
@@ -110,6 +111,8 @@ public class ResidencyConfigTest {
                             0.3,
                             0.4,
                             0.1,
+                            0.55,
+                            0.45,
                             12,
                             0.9,
                             2));
@@ -208,6 +211,7 @@ public class ResidencyConfigTest {
                 "1: memory.alerts.warning is 0.95; it must be at"
             },
             {"memory: {alerts: {hysteresis: 0.8}}", "1: memory.alerts.hysteresis is 0.8; it must"},
+            {"memory: {layers: {restore: 0.8}}", "1: memory.layers.restore is 0.8; it must be"},
             {"memory: {activations: {percentile: NaN}}", "1: memory.activations.percentile is"},
             {"memory: {sampleInterval: 2d}", "1: memory.sampleInterval is \"2d\"; allowed is a"},
             {

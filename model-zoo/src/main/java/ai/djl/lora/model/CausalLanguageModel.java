@@ -6,6 +6,7 @@ package ai.djl.lora.model;
 import ai.djl.lora.nn.AdaptedBlock;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import java.util.Optional;
 
 /** A language model that predicts the next token, sequence by sequence, each with its adapter. */
 public interface CausalLanguageModel extends AdaptedBlock {
@@ -47,6 +48,15 @@ public interface CausalLanguageModel extends AdaptedBlock {
      * @throws ai.djl.lora.LoraBackendException if the backend does not attend to that type
      */
     KvPool newKvPool(NDManager manager, int blocks, KvType type);
+
+    /**
+     * Returns which layers' weights lie in the host's memory, and what was copied for that.
+     *
+     * @return the numbers; empty where layers cannot be offloaded, as on the CPU
+     */
+    default Optional<OffloadStatistics> getOffloadStatistics() {
+        return Optional.empty();
+    }
 
     /**
      * Computes the logits of the tokens that a step adds to its sequences.

@@ -9,6 +9,7 @@ import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.TensorOps;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import java.util.List;
 
 /**
  * Attention with rotary positions, query heads in groups (arXiv 2305.13245), and where the model
@@ -54,6 +55,11 @@ final class LlamaAttention extends StepBlock {
             this.queryNorm = null;
             this.keyNorm = null;
         }
+    }
+
+    /** Returns the linear layers, in the order of {@link LlamaWeights#layerShapes}. */
+    List<LoraLinear> linears() {
+        return List.of(queryProjection, keyProjection, valueProjection, outputProjection);
     }
 
     /** {@inheritDoc} */

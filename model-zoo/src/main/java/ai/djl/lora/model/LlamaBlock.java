@@ -11,6 +11,7 @@ import ai.djl.lora.nn.LoraLinear;
 import ai.djl.lora.op.AdapterExtras;
 import ai.djl.lora.op.AdapterMix;
 import ai.djl.lora.op.BatchPlan;
+import ai.djl.lora.op.LayerStream;
 import ai.djl.lora.op.LoraContext;
 import ai.djl.lora.op.ModelLayout;
 import ai.djl.lora.op.ResolvedPlan;
@@ -33,6 +34,7 @@ import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -61,8 +63,14 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     private final LoraLinear output;
     private final RotaryTable rotary;
 
+    private final LayerOffload offload;
+
     private LlamaBlock(
-            LlamaConfig config, LoraContext context, LlamaWeights weights, AdapterStore store) {
+            LlamaConfig config,
+            LoraContext context,
+            LlamaWeights weights,
+            AdapterStore store,
+            OptionalInt offloaded) {
         super(VERSION);
         this.config = config;
         this.context = context;
@@ -76,8 +84,11 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         parameter.setArray(table);
         addParameter(parameter);
         this.embedding = new TokenEmbedding(context, table);
+        this.offload = LayerOffload.plan(context, store, config, weights.bytes(), offloaded);
         for (int i = 0; i < config.numHiddenLayers(); ++i) {
-            layers.add(addChildBlock("model.layers." + i, layer(i, weights)));
+            LlamaDecoderLayer layer = layer(i, weights);
+            layers.add(addChildBlock("model.layers." + i, layer));
+            offload.loaded(layer);
         }
         this.finalNorm =
                 addChildBlock(LlamaWeights.FINAL_NORM, weights.norm(LlamaWeights.FINAL_NORM));
@@ -90,7 +101,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
         describe(table);
         this.adapters = store;
         long bytes = weights.bytes();
-        store.addMemoryConsumer(MemoryMonitor.MODEL_WEIGHTS, () -> bytes);
+        store.addMemoryConsumer(MemoryMonitor.MODEL_WEIGHTS, () -> bytes - offload.savedBytes());
         beforeInitialize(new Shape(-1, -1));
     }
 
@@ -119,8 +130,31 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
      */
     public static LlamaBlock load(
             Path directory, LlamaConfig config, LoraContext context, AdapterStore store) {
+        return load(directory, config, context, store, OptionalInt.empty());
+    }
+
+    /**
+     * Loads a model from a Hugging Face folder, with layers whose weights stay in the host's memory
+     * and are brought to the GPU for each step.
+     *
+     * @param directory the folder with {@code config.json} and safetensors files
+     * @param config the configuration in that folder
+     * @param context what the adapted layers share; the weights belong to its manager
+     * @param store the model's adapters, of the same context
+     * @param offloaded how many layers are offloaded, from the last on; without, as many as the
+     *     GPU's memory asks for, now and later, and none on the CPU
+     * @return the model
+     * @throws LoraConfigurationException if the weights are not those of the configuration's model,
+     *     or layers cannot be offloaded
+     */
+    public static LlamaBlock load(
+            Path directory,
+            LlamaConfig config,
+            LoraContext context,
+            AdapterStore store,
+            OptionalInt offloaded) {
         try (LlamaWeights weights = LlamaWeights.open(directory, config, context)) {
-            return new LlamaBlock(config, context, weights, store);
+            return new LlamaBlock(config, context, weights, store, offloaded);
         } finally {
             // whoever loads a model need not be who computes with it
             context.getBackend().releaseThreads();
@@ -172,6 +206,16 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
 
     /** {@inheritDoc} */
     @Override
+    public Optional<OffloadStatistics> getOffloadStatistics() {
+        return offload.statistics();
+    }
+
+    LayerOffload layerOffload() {
+        return offload;
+    }
+
+    /** {@inheritDoc} */
+    @Override
     public KvCache newKvCache(NDManager manager) {
         int blocks = KvPool.blocksFor(config.maxPositionEmbeddings());
         return newKvPool(manager, blocks).newOnlyCache();
@@ -202,6 +246,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
     public StepStates states(NDManager manager, ForwardStep step) {
         StepRows rows = new StepRows(config, context, step, mixes(step));
         int[] outputs = rows.outputs(step.allPositions());
+        offload.beforeStep();
         NDArray states = context.runStep(() -> wanted(manager, rows, outputs).states());
         rows.sequences().forEach(SequenceRows::commit);
         return new StepStates(
@@ -241,6 +286,7 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
 
     private NDArray run(NDManager manager, ForwardStep step, List<AdapterMix> mixOfToken) {
         StepRows rows = new StepRows(config, context, step, mixOfToken);
+        offload.beforeStep();
         // caches count their tokens at the end, so that a step that is run again overwrites them
         NDArray logits = context.runStep(() -> logits(manager, rows, step.allPositions()));
         rows.sequences().forEach(SequenceRows::commit);
@@ -306,12 +352,18 @@ public final class LlamaBlock extends AbstractBlock implements CausalLanguageMod
                         PoolRows.of(manager, rows.sequences()));
         NDArray x = embedding.forward(manager, rows, plan);
         NDArray delta = null;
-        for (LlamaDecoderLayer layer : layers) {
-            try (NDManager layerManager = manager.newSubManager()) {
-                x.attach(layerManager);
-                delta = layer.forward(x, delta, state);
-                x.attach(manager);
-                delta.attach(manager);
+        try (LayerStream.Pass pass = offload.begin()) {
+            for (int i = 0; i < layers.size(); ++i) {
+                boolean streamed = pass != null && pass.enter(i);
+                try (NDManager layerManager = manager.newSubManager()) {
+                    x.attach(layerManager);
+                    delta = layers.get(i).forward(x, delta, state);
+                    x.attach(manager);
+                    delta.attach(manager);
+                }
+                if (streamed) {
+                    pass.leave(i);
+                }
             }
         }
         return delta == null ? x : x.addi(delta);

@@ -3,7 +3,10 @@
  */
 package ai.djl.lora.model;
 
+import ai.djl.lora.nn.LoraLinear;
 import ai.djl.ndarray.NDArray;
+import java.util.ArrayList;
+import java.util.List;
 
 /** A decoder layer: attention and feed-forward part, each normalised before and added to x. */
 final class LlamaDecoderLayer extends StepBlock {
@@ -19,6 +22,13 @@ final class LlamaDecoderLayer extends StepBlock {
         this.attention = addChildBlock("self_attn", attention);
         this.postAttentionNorm = addChildBlock("post_attention_layernorm", postAttentionNorm);
         this.mlp = addChildBlock("mlp", mlp);
+    }
+
+    /** Returns the linear layers, in the order of {@link LlamaWeights#layerShapes}. */
+    List<LoraLinear> linears() {
+        List<LoraLinear> linears = new ArrayList<>(attention.linears());
+        linears.addAll(mlp.linears());
+        return linears;
     }
 
     /**

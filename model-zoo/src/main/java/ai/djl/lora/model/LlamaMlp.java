@@ -5,6 +5,7 @@ package ai.djl.lora.model;
 
 import ai.djl.lora.nn.LoraLinear;
 import ai.djl.ndarray.NDArray;
+import java.util.List;
 
 /** The gated feed-forward part of a decoder layer: {@code down(silu(gate(x)) * up(x))}. */
 final class LlamaMlp extends StepBlock {
@@ -17,6 +18,11 @@ final class LlamaMlp extends StepBlock {
         this.gate = addChildBlock("gate_proj", gate);
         this.up = addChildBlock("up_proj", up);
         this.down = addChildBlock("down_proj", down);
+    }
+
+    /** Returns the linear layers, in the order of {@link LlamaWeights#layerShapes}. */
+    List<LoraLinear> linears() {
+        return List.of(gate, up, down);
     }
 
     /** {@inheritDoc} */

@@ -237,6 +237,25 @@ final class LlamaWeights implements AutoCloseable {
         return shapes;
     }
 
+    /**
+     * Returns the shapes of the linear layers' weights in a decoder layer: queries, keys, values,
+     * output, gate, up and down.
+     */
+    static List<Shape> layerShapes(LlamaConfig config) {
+        long hidden = config.hiddenSize();
+        long queries = (long) config.numAttentionHeads() * config.headDim();
+        long keys = (long) config.numKeyValueHeads() * config.headDim();
+        long inner = config.intermediateSize();
+        return List.of(
+                new Shape(queries, hidden),
+                new Shape(keys, hidden),
+                new Shape(keys, hidden),
+                new Shape(hidden, queries),
+                new Shape(inner, hidden),
+                new Shape(inner, hidden),
+                new Shape(hidden, inner));
+    }
+
     private static void putLinear(
             Map<String, long[]> shapes, String name, int in, int out, boolean bias) {
         shapes.put(name + ".weight", new long[] {out, in});

@@ -10,6 +10,7 @@ import ai.djl.lora.config.DeviceName;
 import ai.djl.lora.config.ResidencyConfig;
 import ai.djl.lora.generate.engine.EngineOptions;
 import ai.djl.lora.generate.sampling.SamplingParameters;
+import ai.djl.lora.model.LlamaBlockFactory;
 import ai.djl.lora.server.LoraServer;
 import ai.djl.lora.server.adapters.source.SourceOptions;
 import ai.djl.lora.server.http.InferenceLimits;
@@ -48,6 +49,7 @@ public final class ServerConfig {
     private String backend;
     private String adapterType;
     private String device;
+    private String offloadLayers;
     private String residency;
     private String logLevel;
     private SourceOptions sources = SourceOptions.builder().build();
@@ -136,6 +138,7 @@ public final class ServerConfig {
         root.text("name", value -> name = value);
         root.choice("dtype", List.of("float32", "float16", "bfloat16"), value -> dtype = value);
         root.text("device", value -> device = DeviceName.checked(value));
+        root.text("offloadLayers", value -> offloadLayers = checkedLayers(value));
         root.text("backend", value -> backend = value);
         root.choice("adapterDtype", List.of("model", "int8"), value -> adapterType = value);
         root.texts(
@@ -329,10 +332,16 @@ public final class ServerConfig {
         Map<String, String> arguments = new LinkedHashMap<>();
         put(arguments, "dtype", dtype);
         put(arguments, DeviceName.ARGUMENT, device);
+        put(arguments, LlamaBlockFactory.OFFLOAD_LAYERS, offloadLayers);
         put(arguments, "backend", backend);
         put(arguments, "adapter_dtype", adapterType);
         put(arguments, "residency", residency);
         return arguments;
+    }
+
+    private static String checkedLayers(String value) {
+        LlamaBlockFactory.offloadLayers(value);
+        return value;
     }
 
     private static void put(Map<String, String> arguments, String name, String value) {

@@ -8,6 +8,8 @@ import ai.djl.lora.cache.EvictionCause;
 import ai.djl.lora.cache.TierStatistics;
 import ai.djl.lora.memory.MemoryMonitor;
 import ai.djl.lora.memory.MemorySample;
+import ai.djl.lora.model.CausalLanguageModel;
+import ai.djl.lora.model.OffloadStatistics;
 import ai.djl.lora.server.model.ServedModel;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
@@ -68,6 +70,7 @@ final class StateMetrics {
                 store,
                 s -> s.statistics().prefetchesUsed());
         bindMemory();
+        bindOffload();
     }
 
     private static TierStatistics device(AdapterStore store) {
@@ -182,6 +185,36 @@ final class StateMetrics {
                     model.adapters(),
                     store -> value(deviceSample(store), s -> s.memory().limit()));
         }
+    }
+
+    private void bindOffload() {
+        CausalLanguageModel block = model.block();
+        if (block.getOffloadStatistics().isEmpty()) {
+            return;
+        }
+        gauge(
+                "offloaded.layers.count",
+                "The model's layers that lie in the host's memory",
+                tags,
+                block,
+                b -> offload(b, OffloadStatistics::offloaded));
+        gauge(
+                "offloaded.layers.bytes",
+                "What they take there",
+                tags,
+                block,
+                b -> offload(b, OffloadStatistics::hostBytes));
+        count(
+                "offloaded.layers.streamed.bytes",
+                "Bytes of layers that were brought to the GPU for steps",
+                tags,
+                block,
+                b -> offload(b, OffloadStatistics::streamedBytes));
+    }
+
+    private static double offload(
+            CausalLanguageModel block, ToDoubleFunction<OffloadStatistics> value) {
+        return block.getOffloadStatistics().map(value::applyAsDouble).orElse(Double.NaN);
     }
 
     private boolean hasDevice() {

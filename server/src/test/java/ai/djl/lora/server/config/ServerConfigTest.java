@@ -61,6 +61,7 @@ public class ServerConfigTest {
                         model: base
                         name: tiny
                         dtype: float32
+                        offloadLayers: 3
                         adapterDtype: int8
                         adapters:
                           upper: adapters/upper
@@ -103,6 +104,8 @@ public class ServerConfigTest {
                 Map.of(
                         "dtype",
                         "float32",
+                        "offload_layers",
+                        "3",
                         "adapter_dtype",
                         "int8",
                         "residency",
