@@ -245,6 +245,14 @@ final class CudaAdapterTable implements AdapterTable {
         }
         growth.writeLock().lock();
         try {
+            growAlone(wanted);
+        } finally {
+            growth.writeLock().unlock();
+        }
+    }
+
+    private void growAlone(CudaLimits wanted) {
+        try {
             DeviceTableNative.grow(table, wanted.wanted());
             wanted.grant();
             upload.memoryChanged();
@@ -258,7 +266,6 @@ final class CudaAdapterTable implements AdapterTable {
                     e);
         } finally {
             wanted.revert();
-            growth.writeLock().unlock();
         }
     }
 
