@@ -25,7 +25,7 @@ public record DeviceCopy(ByteBuffer host, long devicePointer) {
         Objects.requireNonNull(host, "host");
         if (!host.isDirect()) {
             throw new IllegalArgumentException(
-                    "A copy takes a direct buffer; copy arrays through a StagingRing");
+                    "A copy takes a direct buffer, found one over an array");
         }
         if (devicePointer == 0) {
             throw new IllegalArgumentException("A copy takes an address on the device, found 0");

@@ -180,48 +180,6 @@ public class EmulatedCopyTest {
         }
     }
 
-    @Test(timeOut = WAIT_MILLIS)
-    public void arraysGoThroughTheStagingRing() {
-        SplittableRandom random = new SplittableRandom(7);
-        try (CopyStream copies = new CopyStream(context);
-                StagingRing ring = new StagingRing(copies, 3, 1024)) {
-            long pageable = gpu.count("pageable copies");
-            for (int size : new int[] {0, 1, 1023, 1024, 1025, 10_000, SIZE}) {
-                byte[] bytes = random(size);
-                long target = memory + random.nextInt(SIZE - size + 1);
-                CopyEvent copied = ring.copyToDevice(bytes, target);
-                byte[] sent = bytes.clone();
-                bytes = random(size); // it has been read
-                copied.await();
-                assertEquals(EmulatedGpu.read(target, size), sent);
-            }
-            assertEquals(gpu.count("pageable copies"), pageable);
-        }
-    }
-
-    @Test(timeOut = WAIT_MILLIS)
-    public void whoBringsTooMuchWaitsForTheRing() throws Exception {
-        byte[] bytes = random(3 * 1024);
-        try (CopyStream copies = new CopyStream(context);
-                StagingRing ring = new StagingRing(copies, 2, 1024)) {
-            gpu.hold(0);
-            copies.waitFor(computing.record());
-            // both slots are free, so this much does not wait
-            ring.copyToDevice(ByteBuffer.wrap(bytes, 0, 2048), memory);
-            FutureTask<CopyEvent> third =
-                    new FutureTask<>(
-                            () ->
-                                    ring.copyToDevice(
-                                            ByteBuffer.wrap(bytes, 2048, 1024), memory + 2048));
-            new Thread(third).start();
-            Thread.sleep(50); // long enough for one that does not wait to be seen
-            assertFalse(third.isDone());
-            gpu.letGo(0);
-            third.get(WAIT_MILLIS, TimeUnit.MILLISECONDS).await();
-            assertEquals(EmulatedGpu.read(memory, bytes.length), bytes);
-        }
-    }
-
     @Test
     public void apoolOfPinnedMemoryIsCopiedAsItIs() {
         byte[] bytes = random(5000);
