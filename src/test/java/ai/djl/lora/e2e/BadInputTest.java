@@ -361,7 +361,8 @@ public class BadInputTest {
 
     @Test
     public void testBackend() {
-        assertRefused(run(concat(GENERATE, "--backend", "abacus")), "abacus", "cpu, cuda, jit, pytorch");
+        assertRefused(
+                run(concat(GENERATE, "--backend", "abacus")), "abacus", "cpu, cuda, jit, pytorch");
         assertRefused(run(concat(GENERATE, "--adapter-dtype", "int4")), "int4", "model, int8");
     }
 
